@@ -1,0 +1,512 @@
+"""What people thought of photos: votes, mean scores or labels, and their split.
+
+AVA.txt and the margin delta around the midpoint come from Murray, Marchesotti and Perronnin, "AVA:
+a large-scale database for aesthetic visual analysis", CVPR 2012.
+"""
+
+import csv
+import difflib
+import io
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from features.errors import InputError
+
+LABELS = {"1": 1, "professional": 1, "good": 1, "0": 0, "snapshot": 0, "bad": 0}
+AVA_SCALE = (1.0, 10.0)
+AVA_MIDPOINT = 5.0  # the paper's, and Murray et al.'s; the middle of 1 to 10 would be 5.5
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Rated photos, one row a photo.
+
+    Attributes
+    ----------
+    names : ndarray of str objects, shape (n_photos,)
+        Paths relative to the photo folder, as `features.photos.find_photos` gives them.
+    paths : ndarray of str objects, shape (n_photos,)
+        Paths that can be opened.
+    score : ndarray of float64, shape (n_photos,), or None
+        Mean scores in the units of `scale`; None where there are labels only.
+    label : ndarray of int8, shape (n_photos,)
+        1 is "professional", 0 is "snapshot".
+    votes : ndarray of int64, shape (n_photos, n_grades), or None
+        How many people gave each grade 1, 2, … `n_grades`.
+    scale : tuple of two floats, or None
+        The lowest and the highest possible score.
+    midpoint : float or None
+        A score above it is "professional".
+    split : ndarray of str objects ("train" or "test"), shape (n_photos,), or None
+    group : ndarray of str objects, shape (n_photos,), or None
+        Photos of one group belong on one side of a split.
+    """
+
+    names: np.ndarray
+    paths: np.ndarray
+    score: np.ndarray | None
+    label: np.ndarray
+    votes: np.ndarray | None = None
+    scale: tuple[float, float] | None = None
+    midpoint: float | None = None
+    split: np.ndarray | None = None
+    group: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.names)
+
+    def take(self, rows):
+        """Return the ratings of some photos.
+
+        Parameters
+        ----------
+        rows : ndarray of bool or int
+            A mask over the photos, or their positions.
+
+        Returns
+        -------
+        Ratings
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Ratings(
+            **{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        )
+
+
+def read_ratings(
+    source,
+    photos=None,
+    *,
+    scale=None,
+    midpoint=None,
+    group_by=None,
+    test_list=None,
+    skip_missing=False,
+):
+    """Read ratings and find the photos that they are of.
+
+    Parameters
+    ----------
+    source : path
+        A CSV with a column `file` and `count1` … `countK`, `score` or `label` (0/1,
+        snapshot/professional or bad/good), and perhaps `split` (train/test) and `group`; or any
+        other file in AVA.txt's format (index, image id, counts of the grades 1 to 10, two tags,
+        challenge; the photo is `<image id>.jpg`); or a folder with class folders (`good` and `bad`,
+        or `professional` and `snapshot`). Votes go before a score; a label goes before what the
+        midpoint would say.
+    photos : path, optional
+        The photo folder; by default the folder of `source`. A photo is looked up there, in the
+        folder `images` there, in the folder of `source`, and by its bare name in the photo folder.
+    scale : tuple of two floats, optional
+        The lowest and the highest possible score; by default 0 and 1, and scores outside are
+        refused. Votes count1 … countK have 1 to K.
+    midpoint : float, optional
+        A score above it is "professional". By default 5 on the scale 1 to 10 (the paper), else the
+        middle.
+    group_by : str, optional
+        The column that holds the groups; by default `group` if there is one. AVA.txt has
+        `challenge`.
+    test_list : path, optional
+        A list of the test photos, an image id or a file name a line, such as AVA's
+        `generic_test.jpgl`; all others are training photos. It goes before a column `split`.
+    skip_missing : bool
+        Leave out photos that are not there instead of refusing the file.
+
+    Returns
+    -------
+    Ratings
+        In the order of `source`.
+
+    Raises
+    ------
+    InputError
+        One line: the file, the line, the column and the remedy.
+    """
+    source = Path(source)
+    table = _read_table(source)
+    photo_folder = Path(photos) if photos is not None else _folder(source)
+    names, paths, found = _locate(table, photo_folder)
+    if not found.all() and not skip_missing:
+        row = int(np.argmin(found))
+        raise table.error(
+            f"{len(found) - found.sum():,} of {len(found):,} photos are missing in {photo_folder}, "
+            f"first {table.columns['file'][row]!r} "
+            "(give their folder, or skip_missing / --skip-missing)",
+            row,
+        )
+    votes = _read_votes(table, scale)
+    if votes is not None:
+        scale = (1.0, float(votes.shape[1]))
+        score = votes @ np.arange(1, votes.shape[1] + 1) / votes.sum(axis=1)
+    elif "score" in table.columns:
+        score, scale = _read_scores(table, scale)
+    elif "label" in table.columns:
+        score, scale, midpoint = None, None, None
+    else:
+        raise table.error("no ratings: add the columns count1 … countK, score or label")
+    if score is not None:
+        midpoint = _check_midpoint(table, scale, midpoint)
+    label = _read_labels(table) if "label" in table.columns else score > midpoint
+    ratings = Ratings(
+        names=names,
+        paths=paths,
+        score=score,
+        label=label.astype(np.int8),
+        votes=votes,
+        scale=scale,
+        midpoint=midpoint,
+        split=_read_split(table, test_list),
+        group=_read_groups(table, group_by),
+    ).take(found)
+    if len(ratings) == 0:
+        raise table.error(f"none of its photos are in {photo_folder} (give their folder)")
+    if len(np.unique(ratings.label)) == 1:
+        kind = "professional" if ratings.label[0] else "snapshot"
+        above = "" if "label" in table.columns else f" by the midpoint {midpoint:g}"
+        raise table.error(f"all {len(ratings):,} photos are {kind}{above}: both classes are needed")
+    return ratings
+
+
+def outside_margin(score, midpoint, delta):
+    """Tell which photos are clearly good or clearly bad.
+
+    The margin serves training rows only: test photos near the midpoint stay (the paper's figures 4
+    and 5).
+
+    Parameters
+    ----------
+    score : ndarray of float, shape (n_photos,)
+    midpoint : float
+    delta : float
+        Half the margin's width, 0 or more, in the units of the score; 0 leaves every photo in.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_photos,)
+        Where ``|score - midpoint| >= delta``.
+    """
+    return np.abs(np.asarray(score) - midpoint) >= delta
+
+
+def test_rows(ratings, fraction, seed):
+    """Choose the test photos: those of the given split, else a stratified sample of whole groups.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    fraction : float
+        The share of test photos, between 0 and 1; of no account when `ratings` has a split.
+    seed : int
+        The same seed gives the same photos.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_photos,)
+
+    Raises
+    ------
+    InputError
+        If a class would be missing among the training or the test photos.
+    """
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+
+    if ratings.split is not None:
+        rows = ratings.split == "test"
+        if _both_sides_have_both_classes(ratings.label, rows):
+            return rows
+        raise InputError("the split column or test list leaves train or test without one class")
+    if ratings.group is None:
+        splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+        groups = None
+    else:
+        # Whole groups rarely add up to the very fraction and balance: take the best of 100.
+        splitter = GroupShuffleSplit(100, test_size=fraction, random_state=seed)
+        groups = np.unique(ratings.group, return_inverse=True)[1]
+    best, best_distance = None, np.inf
+    try:
+        draws = list(splitter.split(ratings.label, ratings.label, groups))
+    except ValueError as error:
+        raise InputError(f"cannot split {len(ratings):,} photos: {error}") from error
+    for _, test in draws:
+        rows = np.zeros(len(ratings), dtype=bool)
+        rows[test] = True
+        distance = abs(rows.mean() - fraction) + abs(
+            ratings.label[rows].mean() - ratings.label.mean()
+        )
+        if distance < best_distance and _both_sides_have_both_classes(ratings.label, rows):
+            best, best_distance = rows, distance
+    if best is None:
+        raise InputError(
+            f"no split of {len(ratings):,} photos into whole groups has both classes on both "
+            "sides: use smaller groups, or a split column"
+        )
+    return best
+
+
+test_rows.__test__ = False  # pytest takes functions named test_… for tests
+
+
+# Columns that mean something, beside count1 … countK
+_KNOWN_COLUMNS = ("file", "score", "label", "split", "group")
+_AVA_COLUMNS = ("index", "file", *(f"count{n}" for n in range(1, 11)), "tag1", "tag2", "challenge")
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Columns of text, with the line of each row in the file (None for class folders)."""
+
+    source: Path
+    columns: dict
+    lines: list | None = None
+
+    def error(self, message, row=None, column=None):
+        place = str(self.source)
+        if row is not None and self.lines is not None:
+            place += f", line {self.lines[row]}"
+        if column is not None:
+            place += f", column {column}"
+        return InputError(f"{place}: {message}")
+
+    def numbers(self, column):
+        """Return a column as finite float64."""
+        cells = self.columns[column]
+        try:
+            values = np.array([float(cell) for cell in cells])
+        except ValueError:
+            row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
+            raise self.error(f"{cells[row]!r} is not a number", row, column) from None
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise self.error(f"{cells[row]!r} is not a finite number", row, column)
+        return values
+
+
+def _is_number(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _folder(source):
+    return source if source.is_dir() else source.parent
+
+
+def _read_table(source):
+    if source.is_dir():
+        return _read_class_folders(source)
+    text = _read_text(source)
+    if not text.strip():
+        raise InputError(f"{source}: the file is empty")
+    return _read_csv(source, text) if source.suffix.lower() == ".csv" else _read_ava(source, text)
+
+
+def _read_text(path):
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error
+
+
+def _read_class_folders(source):
+    from features.photos import find_photos
+
+    files, labels = [], []
+    for folder in sorted(source.iterdir()):
+        if folder.is_dir() and folder.name.lower() in LABELS:
+            names = find_photos(folder)
+            files += [os.path.join(folder.name, name) for name in names]
+            labels += [folder.name] * len(names)
+    if not files:
+        raise InputError(
+            f"{source}: no class folders; name them good and bad, or professional and snapshot, "
+            "or give a CSV or AVA.txt"
+        )
+    return _Table(source, {"file": files, "label": labels})
+
+
+def _read_ava(source, text):
+    rows, lines = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        cells = line.split()
+        if cells:
+            rows.append(cells)
+            lines.append(number)
+            if len(cells) != len(_AVA_COLUMNS):
+                raise InputError(
+                    f"{source}, line {number}: {len(cells)} fields, but AVA's format has "
+                    f"{len(_AVA_COLUMNS)}: index, image id, 10 counts, 2 tags, challenge "
+                    "(a table with a header must be named .csv)"
+                )
+    columns = {name: list(cells) for name, cells in zip(_AVA_COLUMNS, zip(*rows))}
+    columns["file"] = [f"{image_id}.jpg" for image_id in columns["file"]]
+    return _Table(source, columns, lines)
+
+
+def _read_csv(source, text):
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, lines = [], []
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                rows.append(cells)
+                lines.append(line)
+            line = reader.line_num + 1  # a quoted cell may span lines: name the first
+    except csv.Error as error:
+        raise InputError(f"{source}, line {line}: {error}") from error
+    header = [name.strip() for name in rows.pop(0)]
+    _check_header(source, f"{source}, line {lines.pop(0)}", header)
+    if not rows:
+        raise InputError(f"{source}: a header but no rows")
+    for cells, line in zip(rows, lines):
+        if len(cells) != len(header):
+            raise InputError(
+                f"{source}, line {line}: {len(cells)} fields, but the header has {len(header)} "
+                "(put a name with a comma in double quotes)"
+            )
+    columns = dict(zip(header, (list(cells) for cells in zip(*rows))))
+    return _Table(source, columns, lines)
+
+
+def _check_header(source, place, header):
+    if "file" not in header:
+        for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+            if any(separator in name for name in header):
+                raise InputError(f"{place}: the columns are separated by {word}; use commas")
+    for number, name in enumerate(header):
+        if name in header[:number]:
+            raise InputError(f"{place}, column {name}: there are two of that name; remove one")
+        known = [*_KNOWN_COLUMNS, *(f"count{digits}" for digits in re.findall(r"\d+$", name))]
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        if near and near[0] not in header:
+            raise InputError(f"{place}, column {name}: did you mean {near[0]!r}? Rename it")
+    if "file" not in header:
+        raise InputError(f"{place}: no column 'file' among {', '.join(header)}")
+
+
+def _locate(table, photo_folder):
+    """Find the photos: their names in the photo folder, their paths, and whether they are there."""
+    root = os.path.abspath(photo_folder)
+    folders = [root, os.path.join(root, "images"), os.path.abspath(_folder(table.source))]
+    files = table.columns["file"]
+    names, paths = np.empty((2, len(files)), dtype=object)
+    found = np.zeros(len(files), dtype=bool)
+    row_of_path = {}
+    for row, file in enumerate(files):
+        if not file.strip():
+            raise table.error("the cell is empty; name a photo", row, "file")
+        candidates = [os.path.join(folder, file) for folder in folders]
+        candidates.append(os.path.join(root, os.path.basename(file)))
+        path = next(filter(os.path.isfile, candidates), None)
+        found[row] = path is not None
+        path = os.path.normpath(path or candidates[0])
+        if path in row_of_path:
+            first = table.lines[row_of_path[path]]
+            raise table.error(f"{file!r} is rated in line {first} too; remove one", row, "file")
+        row_of_path[path] = row
+        paths[row] = path
+        inside = path.startswith(os.path.join(root, ""))
+        names[row] = os.path.relpath(path, root) if inside else file
+    return names, paths, found
+
+
+def _read_votes(table, scale):
+    """Return the counts (n_photos, n_grades), or None where there are no count columns."""
+    grades = sorted(int(name[5:]) for name in table.columns if re.fullmatch(r"count\d+", name))
+    if not grades:
+        return None
+    missing = set(range(1, max(grades[-1], 2) + 1)) - set(grades)
+    if missing or grades[0] == 0:
+        wanted = f"add count{min(missing)}" if missing else "start at count1"
+        raise table.error(f"the columns count1 … countK must be without gaps: {wanted}")
+    if scale is not None and tuple(scale) != (1, grades[-1]):
+        raise table.error(
+            f"the scale {scale[0]:g} to {scale[1]:g} does not fit the columns count1 … "
+            f"count{grades[-1]}; leave the scale out"
+        )
+    counts = np.empty((len(table.columns["file"]), len(grades)))
+    for grade in grades:
+        column = f"count{grade}"
+        counts[:, grade - 1] = table.numbers(column)
+        wrong = (counts[:, grade - 1] < 0) | (counts[:, grade - 1] % 1 != 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            cell = table.columns[column][row]
+            raise table.error(f"{cell} is not a count; give 0, 1, 2 …", row, column)
+    empty = counts.sum(axis=1) == 0
+    if empty.any():
+        raise table.error("all counts are 0; remove the photo", int(np.argmax(empty)))
+    return counts.astype(np.int64)
+
+
+def _read_scores(table, scale):
+    score = table.numbers("score")
+    low, high = scale or (0.0, 1.0)
+    outside = (score < low) | (score > high)
+    if outside.any():
+        row = int(np.argmax(outside))
+        remedy = "correct it" if scale else "give the scale (scale=(low, high) / --scale LOW HIGH)"
+        raise table.error(f"{score[row]:g} is outside {low:g} to {high:g}; {remedy}", row, "score")
+    return score, (float(low), float(high))
+
+
+def _check_midpoint(table, scale, midpoint):
+    low, high = scale
+    if midpoint is None:
+        return AVA_MIDPOINT if scale == AVA_SCALE else (low + high) / 2
+    if not low < midpoint < high:
+        raise table.error(f"the midpoint {midpoint:g} must lie between {low:g} and {high:g}")
+    return float(midpoint)
+
+
+def _read_labels(table):
+    cells = [cell.strip().lower() for cell in table.columns["label"]]
+    _refuse_other_values(table, "label", cells, LABELS)
+    return np.array([LABELS[cell] for cell in cells])
+
+
+def _refuse_other_values(table, column, cells, allowed):
+    for row, cell in enumerate(cells):
+        if cell not in allowed:
+            given = table.columns[column][row]
+            raise table.error(f"{given!r} is none of {', '.join(allowed)}", row, column)
+
+
+def _read_split(table, test_list):
+    if test_list is None:
+        if "split" not in table.columns:
+            return None
+        cells = [cell.strip().lower() for cell in table.columns["split"]]
+        _refuse_other_values(table, "split", cells, ("train", "test"))
+        return np.array(cells, dtype=object)
+    listed = {line.strip() for line in _read_text(Path(test_list)).split("\n")}
+    bare = [os.path.basename(file) for file in table.columns["file"]]
+    is_test = [name in listed or os.path.splitext(name)[0] in listed for name in bare]
+    if not any(is_test):
+        raise InputError(f"{test_list}: none of its photos is in {table.source}")
+    return np.where(is_test, "test", "train").astype(object)
+
+
+def _read_groups(table, group_by):
+    if group_by is None:
+        group_by = "group"
+        if group_by not in table.columns:
+            return None
+    if group_by not in table.columns:
+        raise table.error(f"no column {group_by!r} to group by among {', '.join(table.columns)}")
+    return np.array(table.columns[group_by], dtype=object)
+
+
+def _both_sides_have_both_classes(label, test):
+    return len(np.unique(label[test])) == 2 and len(np.unique(label[~test])) == 2
