@@ -1,0 +1,429 @@
+import numpy as np
+import pytest
+
+from features.errors import InputError
+from features.ratings import outside_margin, read_ratings, test_rows
+
+VOTES = "file,count1,count2,count3,count4\na.jpg,0,0,1,3\nb.jpg,2,2,0,0\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A photo folder with a.jpg, b.jpg, c.jpg and d.jpg; the ratings never decode them."""
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").touch()
+    return tmp_path
+
+
+def write(path, text, **options):
+    path.write_text(text, **options)
+    return path
+
+
+def message(source, *args, **options):
+    """Return the one-line refusal of a ratings file."""
+    with pytest.raises(InputError) as caught:
+        read_ratings(source, *args, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(str(source))
+
+
+def csv_message(folder, text, **options):
+    return message(write(folder / "r.csv", text), **options)
+
+
+def ava_line(index, image_id, counts, challenge=7):
+    return " ".join(map(str, [index, image_id, *counts, 0, 0, challenge])) + "\n"
+
+
+AVA = ava_line(1, "a", [0] * 9 + [2]) + ava_line(2, "b", [3] + [0] * 9)
+
+
+# What is read
+
+
+def test_votes_give_mean_scale_midpoint_and_label(folder):
+    ratings = read_ratings(write(folder / "r.csv", VOTES))
+    assert list(ratings.names) == ["a.jpg", "b.jpg"]
+    assert list(ratings.paths) == [str(folder / "a.jpg"), str(folder / "b.jpg")]
+    assert ratings.votes.dtype == np.int64 and ratings.votes.tolist()[0] == [0, 0, 1, 3]
+    np.testing.assert_array_equal(ratings.score, [15 / 4, 6 / 4])
+    assert (ratings.scale, ratings.midpoint) == ((1, 4), 2.5)
+    assert ratings.label.dtype == np.int8 and ratings.label.tolist() == [1, 0]
+    assert ratings.split is None and ratings.group is None
+
+
+def test_ava_lines_give_ten_counts_and_the_papers_midpoint(folder):
+    ratings = read_ratings(write(folder / "AVA.txt", AVA))
+    np.testing.assert_array_equal(ratings.score, [10, 1])
+    assert (ratings.scale, ratings.midpoint) == ((1, 10), 5)
+    assert list(ratings.names) == ["a.jpg", "b.jpg"]
+
+
+def test_ava_photos_are_found_in_a_subfolder_images(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        (tmp_path / "images" / f"{name}.jpg").touch()
+    ratings = read_ratings(write(tmp_path / "AVA.txt", AVA))
+    assert list(ratings.names) == ["images/a.jpg", "images/b.jpg"]
+
+
+def test_ava_photos_may_be_grouped_by_challenge(folder):
+    text = ava_line(1, "a", [0] * 9 + [2], 5) + ava_line(2, "b", [3] + [0] * 9, 6)
+    ratings = read_ratings(write(folder / "AVA.txt", text), group_by="challenge")
+    assert list(ratings.group) == ["5", "6"]
+
+
+def test_scores_between_0_and_1_need_no_scale(folder):
+    ratings = read_ratings(write(folder / "r.csv", "file,score\na.jpg,0.51\nb.jpg,0.5\n"))
+    assert (ratings.scale, ratings.midpoint) == ((0, 1), 0.5)
+    assert ratings.label.tolist() == [1, 0] and ratings.votes is None
+
+
+def test_other_scores_need_their_scale(folder):
+    text = "file,score\na.jpg,80\nb.jpg,20\n"
+    assert csv_message(folder, text) == (
+        ", line 2, column score: 80 is outside 0 to 1; "
+        "give the scale (scale=(low, high) / --scale LOW HIGH)"
+    )
+    ratings = read_ratings(folder / "r.csv", scale=(0, 100))
+    assert ratings.midpoint == 50 and ratings.label.tolist() == [1, 0]
+
+
+def test_the_midpoint_can_be_given(folder):
+    ratings = read_ratings(
+        write(folder / "r.csv", "file,score\na.jpg,.4\nb.jpg,.2\n"), midpoint=0.3
+    )
+    assert ratings.midpoint == 0.3 and ratings.label.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("good, bad", [("1", "0"), ("Professional", "snapshot"), ("good", "bad")])
+def test_labels_are_numbers_or_words(folder, good, bad):
+    ratings = read_ratings(write(folder / "r.csv", f"file,label\na.jpg,{bad}\nb.jpg,{good}\n"))
+    assert ratings.label.tolist() == [0, 1]
+    assert ratings.score is None and ratings.scale is None and ratings.midpoint is None
+
+
+def test_a_label_goes_before_the_midpoint(folder):
+    text = "file,score,label\na.jpg,.9,bad\nb.jpg,.2,good\n"
+    assert read_ratings(write(folder / "r.csv", text)).label.tolist() == [0, 1]
+
+
+def test_class_folders_give_labels(tmp_path):
+    for name in ("good/a.jpg", "good/sub/b.jpg", "bad/a.jpg", "other/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    ratings = read_ratings(tmp_path)
+    assert list(ratings.names) == ["bad/a.jpg", "good/a.jpg", "good/sub/b.jpg"]
+    assert ratings.label.tolist() == [0, 1, 1]
+
+
+def test_photos_are_found_beside_the_csv_or_by_bare_name(tmp_path):
+    (tmp_path / "csv" / "photos").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "csv/photos/a.jpg").touch()
+    (tmp_path / "elsewhere/b.jpg").touch()
+    text = "file,label\nphotos/a.jpg,1\nphotos/b.jpg,0\n"
+    ratings = read_ratings(write(tmp_path / "csv/r.csv", text), tmp_path / "elsewhere")
+    assert list(ratings.paths) == [
+        str(tmp_path / "csv/photos/a.jpg"),
+        str(tmp_path / "elsewhere/b.jpg"),
+    ]
+    assert list(ratings.names) == ["photos/a.jpg", "b.jpg"]
+
+
+def test_names_are_relative_to_the_photo_folder(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").touch()
+    (tmp_path / "photos/b (1).jpg").touch()
+    text = "file,label\nphotos/a.jpg,1\nphotos/b (1).jpg,0\n"
+    ratings = read_ratings(write(tmp_path / "r.csv", text), tmp_path / "photos")
+    assert list(ratings.names) == ["a.jpg", "b (1).jpg"]
+
+
+def test_missing_photos_are_counted_or_skipped(folder):
+    text = "file,label,group\na.jpg,1,x\nlost.jpg,0,y\nb.jpg,0,z\ngone.jpg,0,z\n"
+    assert csv_message(folder, text) == (
+        f", line 3: 2 of 4 photos are missing in {folder}, first 'lost.jpg' "
+        "(give their folder, or skip_missing / --skip-missing)"
+    )
+    ratings = read_ratings(folder / "r.csv", skip_missing=True)
+    assert list(ratings.names) == ["a.jpg", "b.jpg"] and list(ratings.group) == ["x", "z"]
+
+
+def test_a_file_without_any_of_its_photos_is_refused(tmp_path):
+    source = write(tmp_path / "r.csv", VOTES)
+    assert "none of its photos" in message(source, skip_missing=True)
+
+
+def test_split_and_group_columns_are_kept(folder):
+    text = "file,label,split,group,theme\na.jpg,1,train,g,t\nb.jpg,0,test,h,u\n"
+    source = write(folder / "r.csv", text)
+    ratings = read_ratings(source)
+    assert list(ratings.split) == ["train", "test"] and list(ratings.group) == ["g", "h"]
+    assert list(read_ratings(source, group_by="theme").group) == ["t", "u"]
+
+
+def test_a_test_list_names_ids_or_files(folder):
+    source = write(folder / "r.csv", "file,label\na.jpg,1\nb.jpg,0\nc.jpg,1\n")
+    test_list = write(folder / "test.jpgl", "a\r\nc.jpg\nnowhere\n\n")
+    assert list(read_ratings(source, test_list=test_list).split) == ["test", "train", "test"]
+
+
+def test_a_test_list_of_other_photos_is_refused(folder):
+    source = write(folder / "r.csv", VOTES)
+    test_list = write(folder / "test.jpgl", "7\n8\n")
+    with pytest.raises(InputError, match=r"test\.jpgl: none of its photos is in .*r\.csv"):
+        read_ratings(source, test_list=test_list)
+
+
+def test_a_byte_order_mark_and_windows_lines_and_blank_lines_are_accepted(folder):
+    source = write(folder / "r.csv", VOTES.replace("\n", "\n\n"), encoding="utf-8-sig", newline="")
+    source.write_bytes(source.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(read_ratings(source)) == 2
+
+
+def test_take_keeps_the_columns_together(folder):
+    ratings = read_ratings(write(folder / "r.csv", VOTES))
+    second = ratings.take(np.array([False, True]))
+    assert len(second) == 1 and list(second.names) == ["b.jpg"]
+    assert second.votes.tolist() == [[2, 2, 0, 0]] and second.split is None
+    assert second.scale == ratings.scale
+    assert list(ratings.take([1, 0]).names) == ["b.jpg", "a.jpg"]
+
+
+# What is refused: file, line, column and remedy
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (
+            "file,count1,count2\na.jpg,1,2\nb.jpg,1,-2\n",
+            ", line 3, column count2: -2 is not a count; give 0, 1, 2 …",
+        ),
+        (
+            "file,count1,count2\na.jpg,1.5,2\nb.jpg,1,2\n",
+            ", line 2, column count1: 1.5 is not a count; give 0, 1, 2 …",
+        ),
+        (
+            "file,count1,count2\na.jpg,1,2\n\nb.jpg,1,many\n",
+            ", line 4, column count2: 'many' is not a number",
+        ),
+        ("file,score\na.jpg,\nb.jpg,1\n", ", line 2, column score: '' is not a number"),
+        (
+            "file,score\na.jpg,nan\nb.jpg,1\n",
+            ", line 2, column score: 'nan' is not a finite number",
+        ),
+        (
+            "file,count1,count2\na.jpg,1,2\nb.jpg,0,0\n",
+            ", line 3: all counts are 0; remove the photo",
+        ),
+        (
+            "file,label\na.jpg,1\nb.jpg,0\n./a.jpg,0\n",
+            ", line 4, column file: './a.jpg' is rated in line 2 too; remove one",
+        ),
+        (
+            "file,count1,count3\na.jpg,1,2\n",
+            ": the columns count1 … countK must be without gaps: add count2",
+        ),
+        (
+            "file,count0,count1,count2\na.jpg,1,2,3\n",
+            ": the columns count1 … countK must be without gaps: start at count1",
+        ),
+        (
+            "file,scores\na.jpg,1\n",
+            ", line 1, column scores: did you mean 'score'? Rename it",
+        ),
+        (
+            "file,Count1,count2\na.jpg,1,2\n",
+            ", line 1, column Count1: did you mean 'count1'? Rename it",
+        ),
+        (
+            "file,score,score\na.jpg,1,2\n",
+            ", line 1, column score: there are two of that name; remove one",
+        ),
+        ("photo,score\na.jpg,1\n", ", line 1: no column 'file' among photo, score"),
+        (
+            "file,theme\na.jpg,x\n",
+            ": no ratings: add the columns count1 … countK, score or label",
+        ),
+        (
+            "file;score\na.jpg;0,1\n",
+            ", line 1: the columns are separated by semicolons; use commas",
+        ),
+        ("file\tscore\na.jpg\t1\n", ", line 1: the columns are separated by tabs; use commas"),
+        (
+            "file,score\na.jpg,1\nb,b.jpg,0\n",
+            ", line 3: 3 fields, but the header has 2 (put a name with a comma in double quotes)",
+        ),
+        ('file,score\na.jpg,1\n"b.jpg,0\n', ", line 3: unexpected end of data"),
+        ("file,score\n,1\n", ", line 2, column file: the cell is empty; name a photo"),
+        ("", ": the file is empty"),
+        ("file,score\n", ": a header but no rows"),
+        (
+            "file,score\na.jpg,.7\nb.jpg,.8\n",
+            ": all 2 photos are professional by the midpoint 0.5: both classes are needed",
+        ),
+        ("file,label\na.jpg,0\n", ": all 1 photos are snapshot: both classes are needed"),
+        (
+            "file,label\na.jpg,2\n",
+            ", line 2, column label: '2' is none of 1, professional, good, 0, snapshot, bad",
+        ),
+        (
+            "file,label,split\na.jpg,1,test\nb.jpg,0,val\n",
+            ", line 3, column split: 'val' is none of train, test",
+        ),
+    ],
+)
+def test_a_faulty_csv_is_refused_in_one_line(folder, text, expected):
+    assert csv_message(folder, text) == expected
+
+
+def test_the_line_after_a_quoted_line_break_is_counted_right(folder):
+    (folder / "e\nf.jpg").touch()
+    text = 'file,score\n"e\nf.jpg",1\nb.jpg,x\n'
+    assert csv_message(folder, text) == ", line 4, column score: 'x' is not a number"
+
+
+def test_an_unknown_group_column_is_refused(folder):
+    assert csv_message(folder, VOTES, group_by="theme").startswith(
+        ": no column 'theme' to group by among file, count1"
+    )
+
+
+def test_a_scale_that_contradicts_the_counts_is_refused(folder):
+    assert csv_message(folder, VOTES, scale=(1, 10)) == (
+        ": the scale 1 to 10 does not fit the columns count1 … count4; leave the scale out"
+    )
+
+
+def test_a_midpoint_off_the_scale_is_refused(folder):
+    assert csv_message(folder, VOTES, midpoint=5) == ": the midpoint 5 must lie between 1 and 4"
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line(folder):
+    source = folder / "r.csv"
+    source.write_bytes(b"file,label\na.jpg,1\ncaf\xe9.jpg,0\n")
+    assert message(source) == ", line 3: not UTF-8 text; save the file as UTF-8"
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    assert message(tmp_path / "r.csv") == ": cannot be read (No such file or directory)"
+
+
+def test_an_ava_line_with_a_field_too_few_is_refused(folder):
+    text = AVA + "3 c 1 2 3 4 5 6 7 8 9 0 0 7\n"
+    assert message(write(folder / "AVA.txt", text)).startswith(
+        ", line 3: 14 fields, but AVA's format has 15: index, image id"
+    )
+
+
+def test_a_faulty_ava_count_is_refused_with_line_and_grade(folder):
+    text = AVA.replace("3 0", "3 -1", 1)
+    assert message(write(folder / "AVA.txt", text)) == (
+        ", line 2, column count2: -1 is not a count; give 0, 1, 2 …"
+    )
+
+
+def test_a_folder_without_class_folders_is_refused(folder):
+    assert "no class folders; name them good and bad" in message(folder)
+
+
+# The margin
+
+
+def test_the_margin_keeps_its_borders_and_delta_0_keeps_all():
+    score = np.array([3, 4.5, 5, 5.25, 5.5])
+    assert outside_margin(score, 5, 0.5).tolist() == [True, True, False, False, True]
+    assert outside_margin(score, 5, 0).all()
+
+
+# Splits
+
+
+@pytest.fixture
+def grouped(folder):
+    """Build ratings of 40 photos, 30 % professional, in 20 groups of two."""
+    rows = []
+    for i in range(40):
+        (folder / f"{i}.jpg").touch()
+        rows.append(f"{i}.jpg,{int(i % 10 < 3)},{i // 2}\n")
+    return read_ratings(write(folder / "r.csv", "file,label,group\n" + "".join(rows)))
+
+
+def test_a_grouped_split_keeps_groups_whole_and_fraction_and_balance_near(grouped):
+    rows = test_rows(grouped, 0.25, seed=0)
+    assert not set(grouped.group[rows]) & set(grouped.group[~rows])
+    assert rows.sum() == 10
+    assert grouped.label[rows].mean() == pytest.approx(0.3)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_does_not(grouped):
+    np.testing.assert_array_equal(test_rows(grouped, 0.2, 3), test_rows(grouped, 0.2, 3))
+    assert (test_rows(grouped, 0.2, 3) != test_rows(grouped, 0.2, 4)).any()
+
+
+def test_a_split_without_groups_is_stratified(folder, grouped):
+    source = write(
+        folder / "s.csv",
+        "file,label\n" + "".join(f"{i}.jpg,{int(i % 10 < 3)}\n" for i in range(40)),
+    )
+    ratings = read_ratings(source)
+    rows = test_rows(ratings, 0.25, seed=1)
+    assert rows.sum() == 10 and ratings.label[rows].sum() == 3
+
+
+def test_a_given_split_is_used_as_it_is(folder):
+    text = "file,label,split\na.jpg,1,test\nb.jpg,0,test\nc.jpg,1,train\nd.jpg,0,train\n"
+    ratings = read_ratings(write(folder / "r.csv", text))
+    assert test_rows(ratings, 0.1, 0).tolist() == [True, True, False, False]
+
+
+def test_a_given_split_without_test_photos_is_refused(folder):
+    text = "file,label,split\na.jpg,1,train\nb.jpg,0,train\n"
+    with pytest.raises(InputError, match="without one class"):
+        test_rows(read_ratings(write(folder / "r.csv", text)), 0.5, 0)
+
+
+def test_groups_that_cannot_be_split_are_refused(folder):
+    text = "file,label,group\na.jpg,1,x\nb.jpg,0,y\nc.jpg,0,y\n"
+    with pytest.raises(InputError, match="smaller groups, or a split column"):
+        test_rows(read_ratings(write(folder / "r.csv", text)), 0.5, 0)
+
+
+def test_too_few_photos_to_split_are_refused(folder):
+    with pytest.raises(InputError, match="cannot split 2 photos"):
+        test_rows(read_ratings(write(folder / "r.csv", VOTES)), 0.5, 0)
+
+
+# Real ratings
+
+
+def test_the_real_ava_file_has_its_known_size_balance_and_test_photos(shared_data, tmp_path):
+    source = shared_data / "ava/AVA.txt"
+    ids = [line.split()[1] for line in source.read_text().splitlines()]
+    for image_id in ids:
+        (tmp_path / f"{image_id}.jpg").touch()
+    official = shared_data / "ava/generic_test.jpgl"
+    ratings = read_ratings(source, tmp_path, test_list=official)
+    assert len(ratings) == 56_963
+    assert ratings.label.mean() == pytest.approx(0.70, abs=0.01)
+    np.testing.assert_array_equal(ratings.votes[0], [7, 7, 8, 14, 22, 11, 8, 6, 2, 0])
+    overlap = set(ids) & set(official.read_text().split())
+    assert (ratings.split == "test").sum() == len(overlap) == 4_695
+
+
+@pytest.mark.parametrize(
+    "name, group_by, size, positive",
+    [("oasis", "theme", 489, 0.70), ("biq2021", "neardup_group", 1712, 0.40)],
+)
+def test_the_real_sets_are_read_and_split(shared_data, name, group_by, size, positive):
+    folder = shared_data / name
+    ratings = read_ratings(folder / "ratings.csv", folder / "photos", group_by=group_by)
+    assert len(ratings) == size
+    assert ratings.label.mean() == pytest.approx(positive, abs=0.005)
+    rows = test_rows(ratings, 0.2, seed=0)
+    assert not set(ratings.group[rows]) & set(ratings.group[~rows])
+    assert rows.mean() == pytest.approx(0.2, abs=0.01)
+    assert ratings.label[rows].mean() == pytest.approx(positive, abs=0.02)
