@@ -1,0 +1,1 @@
+"""Photo files, ratings and feature stores: what is measured of photographs, and kept."""

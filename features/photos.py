@@ -1,0 +1,345 @@
+"""Find photo files and decode them to what a viewer would show, whatever state they are in."""
+
+import csv
+import functools
+import hashlib
+import io
+import os
+import re
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from features.errors import InputError
+
+# Pillow refuses larger images itself (twice `Image.MAX_IMAGE_PIXELS`); 151-megapixel cameras pass.
+MAX_PIXELS = 178_956_970
+
+# A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
+MAX_BYTES = 8 * MAX_PIXELS
+
+RESIZE_MODES = ("squash", "crop", "pad")
+
+_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"]
+    + [".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif"]
+)
+
+# Only these of Pillow's readers are used: others run foreign programs (EPS) or read no photos.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+
+_HEIC_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"])
+
+# The mean of the ImageNet photos (RGB), which every backbone's normalisation takes to zero.
+_PADDING = (123, 117, 104)
+
+# EXIF 2.32, tag 0x0112: how the stored image is to be turned to be upright.
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_PILLOW_WARNINGS = ("ignore", None, Warning, re.compile("PIL"), 0)
+
+
+class PhotoError(Exception):
+    """A photo that cannot be read; the message is the reason, in one short line."""
+
+
+def find_photos(source):
+    """Names of the photos in a folder, a list file or a CSV file.
+
+    Parameters
+    ----------
+    source : str or path
+        A folder, searched with its subfolders (hidden files and folders are skipped, linked
+        folders are followed once); a ``.txt`` file with one path a line; or a ``.csv`` file with
+        a column ``file``.
+
+    Returns
+    -------
+    names : list of str
+        Relative to `photo_root(source)`, each once; sorted for a folder, in the file's order
+        otherwise. Whether a photo can be read shows only when it is read.
+
+    Raises
+    ------
+    InputError
+        When the source is not there, cannot be read, or names no photo.
+    """
+    path = Path(source)
+    try:
+        if path.is_dir():
+            names = sorted(_walk(path))
+        elif path.suffix.lower() == ".txt" and path.is_file():
+            names = _read_list(path)
+        elif path.suffix.lower() == ".csv" and path.is_file():
+            names = _read_file_column(path)
+        elif path.exists():
+            raise InputError(f"{path}: give a folder of photos, a .txt list or a .csv file")
+        else:
+            raise InputError(f"{path}: there is no such folder or file")
+    except OSError as error:
+        place = os.fsdecode(error.filename or path)
+        raise InputError(f"{place}: cannot be read: {error.strerror}") from error
+    if not names:
+        wanted = " ".join(sorted(_SUFFIXES)) if path.is_dir() else "one path a line"
+        raise InputError(f"{path}: no photos found; looked for {wanted}")
+    return list(dict.fromkeys(names))
+
+
+def photo_root(source):
+    """The folder that the names `find_photos(source)` gives are relative to.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder itself, or the folder of the list or CSV file.
+    """
+    path = Path(source)
+    return path if path.is_dir() else path.parent
+
+
+def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
+    """Decode a photo to RGB as a viewer shows it: upright, first frame, alpha over white.
+
+    Parameters
+    ----------
+    path : str or path
+        A regular file: JPEG, PNG, WebP, TIFF, BMP, GIF, or HEIC when `pillow-heif` is installed.
+    max_pixels : int
+        Larger photos are refused before their pixels are decoded. More than `MAX_PIXELS` has no
+        effect, since Pillow refuses those.
+    min_side : int, optional
+        The side in pixels that the photo will be resized to. A JPEG may then be decoded at 1/2,
+        1/4 or 1/8 of its scale (in the DCT, which is several times faster), so long as both sides
+        keep at least twice `min_side`, so that the antialiased resize still decides.
+
+    Returns
+    -------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        RGB, 0–255; read-only.
+    digest : str
+        The digest of the file's bytes (`photo_digest`).
+
+    Raises
+    ------
+    PhotoError
+        When the file cannot be read or decoded, whatever the reason.
+    """
+    data = _read_bytes(path)
+    if _PILLOW_WARNINGS not in warnings.filters:
+        # Not `catch_warnings`: photos are decoded in threads, where it would leak.
+        warnings.filterwarnings("ignore", module="PIL")
+    try:
+        rgb = _decode(data, max_pixels, min_side)
+    except PhotoError:
+        raise
+    # Decoders raise whatever their format's code happens to raise on damaged bytes.
+    except Exception as error:
+        raise PhotoError(_reason(error)) from error
+    return rgb, photo_digest(data)
+
+
+def photo_digest(data):
+    """A photo's identity: BLAKE2b of its file's bytes, 16 bytes, as 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def file_digest(path):
+    """The `photo_digest` of a file, without decoding it.
+
+    Raises
+    ------
+    PhotoError
+        When the file cannot be read.
+    """
+    return photo_digest(_read_bytes(path))
+
+
+def resize_photo(rgb, size, mode="squash"):
+    """Resize a photo to a square, antialiased.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+    size : int
+        Side of the square in pixels.
+    mode : {"squash", "crop", "pad"}
+        Whether the whole photo is squashed to the square, its central square is taken, or it is
+        fitted inside and padded with the mean colour of ImageNet.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size, 3)
+
+    Raises
+    ------
+    InputError
+        When the mode is none of `RESIZE_MODES`.
+    """
+    image = Image.fromarray(rgb)
+    # Pillow's bilinear filter widens with the reduction: what torchvision's networks saw.
+    bilinear = Image.Resampling.BILINEAR
+    if mode == "squash":
+        square = image.resize((size, size), bilinear)
+    elif mode == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        square = image.resize((size, size), bilinear, box=(left, top, left + side, top + side))
+    elif mode == "pad":
+        scale = size / max(image.size)
+        inner = [max(1, round(side * scale)) for side in image.size]
+        square = Image.new("RGB", (size, size), _PADDING)
+        square.paste(image.resize(inner, bilinear), [(size - side) // 2 for side in inner])
+    else:
+        raise InputError(f"resize mode {mode!r}: use one of {', '.join(RESIZE_MODES)}")
+    return np.asarray(square)
+
+
+def _walk(root):
+    """Yield names of image files below `root`, relative to it, with forward slashes."""
+
+    def refuse(error):
+        raise error
+
+    # Links may lead back into the folder or above it: every folder is entered once, and those
+    # that hold `root` never.
+    seen = {_identity(folder) for folder in root.resolve().parents}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=refuse):
+        if _identity(folder) in seen:
+            subfolders.clear()
+            continue
+        seen.add(_identity(folder))
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES:
+                yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _identity(folder):
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _read_list(path):
+    # Bytes, since a file's name need not be UTF-8; some editors write a byte order mark first.
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def _read_file_column(path):
+    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = csv.DictReader(file)
+        try:
+            if "file" not in (rows.fieldnames or []):
+                columns = ", ".join(rows.fieldnames or ["none"])
+                raise InputError(f"{path}: needs a column named 'file'; its columns are: {columns}")
+            return [row["file"] for row in rows if row["file"]]
+        except csv.Error as error:
+            raise InputError(f"{path}, line {rows.line_num}: not a CSV file: {error}") from error
+
+
+def _read_bytes(path):
+    """The bytes of a regular file, of at most MAX_BYTES."""
+    try:
+        status = os.stat(path)
+        # A FIFO or a device would keep its reader waiting.
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise PhotoError(f"a file of {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES)
+    except (OSError, ValueError, MemoryError) as error:
+        raise PhotoError(_reason(error)) from error
+    if not data:
+        raise PhotoError("an empty file")
+    return data
+
+
+def _decode(data, max_pixels, min_side):
+    formats = _FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        if not _register_heic():
+            raise PhotoError("HEIC needs one more package: pip install pillow-heif")
+        formats = ("HEIF",)
+    with Image.open(io.BytesIO(data), formats=formats) as image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            raise PhotoError(f"{image.width} × {image.height} pixels, more than {max_pixels:,}")
+        if min_side is not None:
+            image.draft(None, (2 * min_side, 2 * min_side))
+        _load(image)
+        # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
+        turn = _TURNS.get(_orientation(image))
+        flat = _to_rgb(image)
+    return np.asarray(flat if turn is None else flat.transpose(turn))
+
+
+@functools.cache
+def _register_heic():
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def _load(image):
+    try:
+        image.load()
+    except Exception:
+        # Pillow reads a TIFF's EXIF after its pixels; when only that is broken, no tile is left.
+        if image.tile:
+            raise
+
+
+def _orientation(image):
+    # Not `ImageOps.exif_transpose`, which writes the other tags anew and fails on broken ones.
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:
+        return None
+
+
+def _to_rgb(image):
+    # Pillow's own conversion of levels beyond 8 bits would clip them.
+    if image.mode.startswith("I") or image.mode == "F":
+        levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
+        white = _white_level(levels, image.mode)
+        grey = np.rint(levels.clip(0, white) * (255 / white)).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque.convert("RGB")
+    return image.convert("RGB")
+
+
+def _white_level(levels, mode):
+    if mode == "F":
+        # Float files do not say what white is: of the usual ranges the smallest that holds them,
+        # but for the few levels that sharpening drives beyond white.
+        highest = np.percentile(levels, 99)
+        return next((white for white in (1, 255, 65535) if highest <= white), highest)
+    return max(65535, levels.max())
+
+
+def _reason(error):
+    if isinstance(error, UnidentifiedImageError):
+        return "not a photo in a known format (JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC)"
+    if isinstance(error, MemoryError):
+        return "too large for the memory that is free"
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return " ".join(text.split())[:120]
