@@ -398,6 +398,7 @@ def _check_header(source, place, header):
 def _locate(table, photo_folder):
     """Find the photos: their names in the photo folder, their paths, and whether they are there."""
     root = os.path.abspath(photo_folder)
+    prefix = os.path.join(root, "")
     folders = [root, os.path.join(root, "images"), os.path.abspath(_folder(table.source))]
     files = table.columns["file"]
     names, paths = np.empty((2, len(files)), dtype=object)
@@ -406,18 +407,16 @@ def _locate(table, photo_folder):
     for row, file in enumerate(files):
         if not file.strip():
             raise table.error("the cell is empty; name a photo", row, "file")
-        candidates = [os.path.join(folder, file) for folder in folders]
-        candidates.append(os.path.join(root, os.path.basename(file)))
-        path = next(filter(os.path.isfile, candidates), None)
-        found[row] = path is not None
-        path = os.path.normpath(path or candidates[0])
+        candidates = (os.path.join(folder, file) for folder in folders)
+        path = next(filter(os.path.isfile, candidates), os.path.join(root, os.path.basename(file)))
+        found[row] = os.path.isfile(path)
+        path = os.path.normpath(path if found[row] else os.path.join(root, file))
         if path in row_of_path:
             first = table.lines[row_of_path[path]]
             raise table.error(f"{file!r} is rated in line {first} too; remove one", row, "file")
         row_of_path[path] = row
         paths[row] = path
-        inside = path.startswith(os.path.join(root, ""))
-        names[row] = os.path.relpath(path, root) if inside else file
+        names[row] = path.removeprefix(prefix) if path.startswith(prefix) else file
     return names, paths, found
 
 
