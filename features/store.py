@@ -1,0 +1,496 @@
+"""FeatureStore: one HDF5 file with one row per photo, written once and read by anything.
+
+Plain h5py reads it in three lines::
+
+    import h5py
+    store = h5py.File("features.h5")
+    X, y, paths = store["features"][:], store["label"][:], store["path"].asstr()[:]
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from features.errors import InputError
+
+SCHEMA_VERSION = 1
+
+# Bytes, since a file's name need not be UTF-8: `os.fsencode` and `os.fsdecode` keep any name.
+_TEXT = h5py.string_dtype()
+_COLUMN_TYPES = {
+    "score": np.dtype("float64"),
+    "label": np.dtype("int8"),
+    "votes": np.dtype("int64"),
+    "split": _TEXT,
+    "group": _TEXT,
+    "finetuned": np.dtype("bool"),
+}
+_FAILED_TYPE = np.dtype([("path", _TEXT), ("reason", _TEXT)])
+
+# A chunk is the least that HDF5 reads: a quarter of its default chunk cache (1 MiB), so that
+# reading single rows costs little and reading blocks is not many small reads.
+_CHUNK_BYTES = 2**18
+_COLUMN_CHUNK_ROWS = 1024
+_COPY_BYTES = 2**24
+
+
+class StoreWriter:
+    """Write a feature store in batches; the file is there whole or not at all.
+
+    Rows go to a temporary file beside `path`, which takes its name when the ``with`` block ends
+    well, and is removed when it does not.
+
+    Parameters
+    ----------
+    path : str or path
+    n_features : int
+    dtype : {"float32", "float16"}
+        Type of the features.
+    attributes : dict, optional
+        What made these features: JSON values, nested ones too.
+    force : bool
+        Replace a file that is there.
+
+    Raises
+    ------
+    InputError
+        When the file is there, or cannot be written (as from any method).
+    """
+
+    def __init__(self, path, n_features, *, dtype="float32", attributes=None, force=False):
+        self.path = Path(path)
+        self._force = force
+        self._columns = None
+        if self.path.exists() and not force:
+            raise InputError(f"{self.path}: is there already; choose another name or use --force")
+        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self._part, "x")
+        with self._abandoned_on_error(), self._writing():
+            self._file.attrs["schema_version"] = SCHEMA_VERSION
+            for name, value in (attributes or {}).items():
+                self._file.attrs[name] = _encode_attribute(value)
+            # No compression: the bits of float features are near random, so it saves little and
+            # makes every read many times slower.
+            row_bytes = n_features * np.dtype(dtype).itemsize
+            chunk_rows = max(1, _CHUNK_BYTES // max(1, row_bytes))
+            self._create("features", (n_features,), dtype, chunk_rows)
+            self._create("path", (), _TEXT)
+            self._create("digest", (), "S32")
+            self._create("failed", (), _FAILED_TYPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is not None:
+            self._abandon()
+            return
+        with self._abandoned_on_error(), self._writing():
+            self._file.close()
+            _sync(self._part)
+            if self.path.exists() and not self._force:
+                raise InputError(f"{self.path}: was written by someone else in the meantime")
+            os.replace(self._part, self.path)
+            _sync(self.path.parent)
+
+    def append(self, features, paths, digests, **columns):
+        """Add a row for each of a batch of photos.
+
+        Parameters
+        ----------
+        features : array, shape (n_photos, n_features)
+        paths : sequence of str, length n_photos
+            The photos' names.
+        digests : sequence of str, length n_photos
+            As `features.photos.photo_digest` gives them.
+        **columns : arrays of n_photos rows
+            Any of score (float), label (int), votes (int, one column per step of the scale),
+            split (str), group (str), finetuned (bool: the network saw this photo while it was
+            finetuned); None stands for a column that is not there. Every batch has the same ones.
+
+        Raises
+        ------
+        ValueError
+            When the lengths, the number of features or the columns do not fit.
+        """
+        columns = {name: values for name, values in columns.items() if values is not None}
+        unknown = sorted(set(columns) - set(_COLUMN_TYPES))
+        if unknown:
+            raise ValueError(f"columns {unknown} are none of {sorted(_COLUMN_TYPES)}")
+        self._append_rows(
+            {
+                "features": np.asarray(features, dtype=self._file["features"].dtype),
+                "path": _to_stored(paths, _TEXT),
+                "digest": np.asarray(digests, dtype="S32"),
+                **{
+                    name: _to_stored(values, _COLUMN_TYPES[name])
+                    for name, values in columns.items()
+                },
+            }
+        )
+
+    def fail(self, path, reason):
+        """Record a photo that could not be read, and why."""
+        row = np.array([(_to_bytes(str(path)), _to_bytes(reason))], dtype=_FAILED_TYPE)
+        with self._writing():
+            _extend(self._file["failed"], row)
+
+    def _append_rows(self, rows):
+        """Add rows as they are stored: a dictionary of arrays, one per dataset."""
+        self._check(rows)
+        with self._writing():
+            if self._columns is None:
+                self._columns = set(rows) & set(_COLUMN_TYPES)
+                for name in sorted(self._columns):
+                    self._create(name, rows[name].shape[1:], _COLUMN_TYPES[name])
+            for name, values in rows.items():
+                _extend(self._file[name], values)
+
+    def _create(self, name, row_shape, dtype, chunk_rows=_COLUMN_CHUNK_ROWS):
+        self._file.create_dataset(
+            name,
+            shape=(0, *row_shape),
+            maxshape=(None, *row_shape),
+            chunks=(chunk_rows, *row_shape),
+            dtype=dtype,
+        )
+
+    def _check(self, rows):
+        lengths = {name: len(values) for name, values in rows.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"a batch needs columns of one length, got {lengths}")
+        columns = set(rows) & set(_COLUMN_TYPES)
+        if self._columns is not None and columns != self._columns:
+            raise ValueError(f"every batch needs {sorted(self._columns)}, got {sorted(columns)}")
+        for name, values in rows.items():
+            if name in self._file and values.shape[1:] != self._file[name].shape[1:]:
+                wanted = self._file[name].shape[1:]
+                raise ValueError(f"{name} needs rows of shape {wanted}, got {values.shape[1:]}")
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        # h5py says RuntimeError where a write fails while a file is flushed or closed.
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{self.path}: cannot be written: {_reason(error)}") from error
+
+    @contextlib.contextmanager
+    def _abandoned_on_error(self):
+        try:
+            yield
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self):
+        # The disk may be full, and closing writes what is left.
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink()
+
+
+class FeatureStore:
+    """Read a feature store; any number of processes may read one at the same time.
+
+    Columns that are not in the file are None.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    InputError
+        When the file is missing, truncated, newer than this program, or no feature store.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: there is no such file")
+        with self._reading():
+            self._file = h5py.File(self.path, "r")
+        try:
+            with self._reading():
+                self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def __len__(self):
+        return self._file["path"].shape[0]
+
+    def close(self):
+        """Close the file; what was not read of it cannot be read any more."""
+        self._file.close()
+
+    @property
+    def features(self):
+        """h5py.Dataset, shape (n_photos, n_features), float32 or float16; read when indexed."""
+        return self._file["features"]
+
+    @cached_property
+    def paths(self):
+        """The photos' names: ndarray of str objects, shape (n_photos,)."""
+        return self._read_text("path")
+
+    @cached_property
+    def digests(self):
+        """The digests of the photos' bytes: ndarray of str, shape (n_photos,)."""
+        with self._reading():
+            return self._file["digest"][:].astype(str)
+
+    @cached_property
+    def score(self):
+        """Mean scores: ndarray of float, shape (n_photos,), or None."""
+        return self._read("score")
+
+    @cached_property
+    def label(self):
+        """Labels, 1 is professional: ndarray of int8, shape (n_photos,), or None."""
+        return self._read("label")
+
+    @cached_property
+    def votes(self):
+        """Votes for each step of the scale: ndarray of int, shape (n_photos, n_steps), or None."""
+        return self._read("votes")
+
+    @cached_property
+    def split(self):
+        """Given splits, "train" or "test": ndarray of str objects, shape (n_photos,), or None."""
+        return self._read_text("split")
+
+    @cached_property
+    def group(self):
+        """Photos of a group stay together: ndarray of str objects, shape (n_photos,), or None."""
+        return self._read_text("group")
+
+    @cached_property
+    def finetuned(self):
+        """Whether the network was finetuned on the photo: ndarray of bool, (n_photos,), or None."""
+        return self._read("finetuned")
+
+    @cached_property
+    def failed(self):
+        """Photos that could not be read: list of (name, reason)."""
+        with self._reading():
+            rows = self._file["failed"][:]
+        return [(os.fsdecode(path), os.fsdecode(reason)) for path, reason in rows]
+
+    @cached_property
+    def attributes(self):
+        """What made the features: dict."""
+        with self._reading():
+            return {
+                name: _decode_attribute(value)
+                for name, value in self._file.attrs.items()
+                if name != "schema_version"
+            }
+
+    def _read(self, name):
+        if name not in self._file:
+            return None
+        with self._reading():
+            return self._file[name][:]
+
+    def _read_text(self, name):
+        values = self._read(name)
+        if values is None:
+            return None
+        return np.array([os.fsdecode(value) for value in values], dtype=object)
+
+    def _check(self):
+        version = self._file.attrs.get("schema_version")
+        if not isinstance(version, np.integer):
+            raise InputError(f"{self.path}: is not a feature store (it has no schema version)")
+        if version > SCHEMA_VERSION:
+            raise InputError(
+                f"{self.path}: has schema version {version}, this program reads up to "
+                f"{SCHEMA_VERSION}; update it"
+            )
+        wanted = {"features": "f", "path": "O", "digest": "S", "failed": "V"}
+        wanted |= {name: dtype.kind for name, dtype in _COLUMN_TYPES.items() if name in self._file}
+        for name, kind in wanted.items():
+            dataset = self._file.get(name)
+            n_axes = 2 if name in ("features", "votes") else 1
+            if (
+                not isinstance(dataset, h5py.Dataset)
+                or dataset.dtype.kind != kind
+                or dataset.ndim != n_axes
+                or (name != "failed" and dataset.shape[0] != len(self))
+            ):
+                raise InputError(f"{self.path}: is not a whole feature store: see {name!r} in it")
+
+    @contextlib.contextmanager
+    def _reading(self):
+        try:
+            yield
+        except InputError:
+            raise
+        # What h5py raises on damaged files depends on where the damage is.
+        except Exception as error:
+            reason = _reason(error)
+            raise InputError(f"{self.path}: is damaged or not HDF5: {reason}") from error
+
+
+def merge_stores(parts, path, *, columns=None, attributes=None, order=None, force=False):
+    """Write the rows of several stores to one, a block at a time.
+
+    Parameters
+    ----------
+    parts : sequence of str or path
+        Stores of the same features and columns.
+    path : str or path
+        Of the store to write.
+    columns : dict of arrays, optional
+        Columns for the rows that are written, as in `StoreWriter.append`; they come beside or
+        instead of those of the parts.
+    attributes : dict, optional
+        Those of the first part by default.
+    order : array of int, optional
+        Which rows to write, and in what order, counted through all the parts; all of them as they
+        come by default.
+    force : bool
+        Replace a file that is there.
+
+    Raises
+    ------
+    InputError
+        When a part cannot be read, differs in features or columns from the first, or the store
+        cannot be written.
+    """
+    parts = list(parts)
+    if not parts:
+        raise InputError(f"{path}: there are no stores to merge")
+    lengths = []
+    for part in parts:
+        with FeatureStore(part) as store:
+            layout = {name: _describe(store._file[name]) for name in _row_datasets(store)}
+            if not lengths:
+                first_layout, first_attributes = layout, store.attributes
+            elif layout != first_layout:
+                differing = min(set(layout.items()) ^ set(first_layout.items()))[0]
+                raise InputError(
+                    f"{part}: has {layout.get(differing, f'no {differing}')}, but {parts[0]} has "
+                    f"{first_layout.get(differing, f'no {differing}')}; they cannot be merged"
+                )
+            lengths.append(len(store))
+            n_features, dtype = store.features.shape[1], store.features.dtype
+    ends = np.cumsum(lengths)
+    n_rows = ends[-1] if order is None else len(order)
+    columns = {
+        name: _to_stored(values, _COLUMN_TYPES[name]) for name, values in (columns or {}).items()
+    }
+    for name, values in columns.items():
+        if len(values) != n_rows:
+            raise ValueError(f"{name} has {len(values)} rows, the merged store {n_rows}")
+    attributes = first_attributes if attributes is None else attributes
+    block = max(1, _COPY_BYTES // max(1, n_features * dtype.itemsize))
+    with StoreWriter(path, n_features, dtype=dtype, attributes=attributes, force=force) as writer:
+        for start in range(0, n_rows, block):
+            stop = min(start + block, n_rows)
+            wanted = np.arange(start, stop) if order is None else np.asarray(order[start:stop])
+            rows = _read_rows(parts, ends, wanted)
+            rows.update((name, values[start:stop]) for name, values in columns.items())
+            writer._append_rows(rows)
+        for part in parts:
+            with FeatureStore(part) as store:
+                for photo, reason in store.failed:
+                    writer.fail(photo, reason)
+
+
+def _read_rows(parts, ends, wanted):
+    """Rows, counted through all the parts, as they are stored: a dictionary of arrays."""
+    rows = {}
+    owners = np.searchsorted(ends, wanted, side="right")
+    for owner in np.unique(owners):
+        places = np.flatnonzero(owners == owner)
+        local = wanted[places] - (ends[owner - 1] if owner else 0)
+        # h5py reads increasing rows only, each once; a slice is much faster than a list.
+        chosen, positions = np.unique(local, return_inverse=True)
+        if chosen[-1] - chosen[0] + 1 == len(chosen):
+            chosen = slice(chosen[0], chosen[-1] + 1)
+        with FeatureStore(parts[owner]) as store, store._reading():
+            for name in _row_datasets(store):
+                values = store._file[name][chosen]
+                if name not in rows:
+                    rows[name] = np.empty((len(wanted), *values.shape[1:]), values.dtype)
+                rows[name][places] = values[positions]
+    return rows
+
+
+def _row_datasets(store):
+    return ["features", "path", "digest", *(name for name in _COLUMN_TYPES if name in store._file)]
+
+
+def _describe(dataset):
+    return f"{dataset.name[1:]} of {dataset.dtype} × {dataset.shape[1:]}"
+
+
+def _to_stored(values, dtype):
+    if dtype is _TEXT:
+        return np.array([_to_bytes(str(value)) for value in values], dtype=object)
+    return np.asarray(values, dtype=dtype)
+
+
+def _to_bytes(text):
+    # HDF5 ends a string at its first NUL, which no file's name holds, but a list of names may.
+    return os.fsencode(text.replace("\0", "\\0"))
+
+
+def _extend(dataset, values):
+    n_rows = dataset.shape[0]
+    dataset.resize(n_rows + len(values), axis=0)
+    dataset[n_rows:] = values
+
+
+def _encode_attribute(value):
+    """A value as HDF5 keeps it: numbers and plain text as they are, anything else as JSON text."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str) and _decode_attribute(value) == value:
+        return value
+    return json.dumps(value)
+
+
+def _decode_attribute(value):
+    if isinstance(value, str):
+        # Text that JSON reads as a number was written as text: numbers are kept as numbers.
+        if value[:1] in '[{"' or value == "null":
+            with contextlib.suppress(ValueError):
+                return json.loads(value)
+        return value
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _sync(path):
+    """Make sure that a file's or a folder's content is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error):
+    """What the system said, in one line: h5py packs it into a longer sentence."""
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    inner = re.search(r"error message = '([^']*)'", text)
+    return inner[1] if inner else " ".join(text.split())[:200]
