@@ -1,0 +1,305 @@
+"""Heads of any width, finetuned on cached activations with the paper's settings."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.utils.class_weight import compute_sample_weight
+from tqdm import tqdm
+
+from decaf.activations import Activations
+from decaf.network import build_head
+from features.errors import InputError
+from features.ratings import sample_rows
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+# Activations that fit into this much memory are read once; larger ones by shuffled blocks, every
+# epoch.
+MEMORY_BYTES = 2 << 30
+# 256 neighbouring rows are read at once: 13 MB of VGG16's flattened activations, a few ms from any
+# disk.
+BLOCK_ROWS = 256
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a head is finetuned; the defaults are the paper's (section 4).
+
+    Attributes
+    ----------
+    optimizer : {"sgd", "adam", "adamw"}
+    learning_rate, momentum, weight_decay : float
+        Momentum is SGD's; weight decay is decoupled, as Keras does it.
+    batch_size, epochs : int
+    dropout : float
+        Share of fc6's and of fc7's units that are dropped.
+    class_weight : {"balanced", None}
+        ``balanced`` weighs both classes alike: 70 % of AVA is positive.
+    validation_fraction : float
+        Share of the training photos on which loss and AUC are reported every epoch.
+    patience : int, optional
+        Stop after this many epochs without a better validation AUC, and keep the best epoch's head.
+    seed : int
+        Of the initial weights, the dropout, the order of the photos and the validation photos.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.001
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    epochs: int = 10
+    dropout: float = 0.5
+    class_weight: str | None = "balanced"
+    validation_fraction: float = 0.1
+    patience: int | None = None
+    seed: int = 0
+
+
+def finetune(
+    activations: Activations,
+    label: np.ndarray,
+    width: int,
+    settings: TrainingSettings = TrainingSettings(),
+    *,
+    photos: np.ndarray | None = None,
+    group: np.ndarray | None = None,
+    progress: str | None = None,
+) -> tuple[keras.Model, list[dict[str, float]]]:
+    """Train fc6, fc7 and the output on cached activations.
+
+    Parameters
+    ----------
+    activations : Activations
+        Of n_photos photos.
+    label : ndarray of int, shape (n_photos,)
+        Classes 0 … n_classes - 1.
+    width : int
+        Units of fc6 and of fc7.
+    settings : TrainingSettings
+    photos : ndarray of int, optional
+        Train on these photos of ``activations`` only.
+    group : ndarray, shape (n_photos,), optional
+        Photos of one group stay together on one side of the validation split.
+    progress : str, optional
+        A name; then a progress bar and a line an epoch are shown on stderr.
+
+    Returns
+    -------
+    head : keras.Model
+        (batch, n_activations) → (batch, n_classes) probabilities.
+    history : list of dict
+        An epoch each: ``epoch``, ``loss`` and, with a validation split, ``val_loss``, ``val_auc``.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of its range, or there are too few photos of a class.
+    """
+    _check(settings, width)
+    photos = np.arange(len(activations)) if photos is None else np.asarray(photos)
+    n_classes = int(label.max()) + 1
+    train, validation = photos, photos[:0]
+    if settings.validation_fraction:
+        held_out = sample_rows(
+            label[photos],
+            None if group is None else group[photos],
+            settings.validation_fraction,
+            settings.seed,
+        )
+        train, validation = photos[~held_out], photos[held_out]
+    head = build_head(
+        activations.shape[1], width, n_classes, dropout=settings.dropout, seed=settings.seed
+    )
+    head.compile(_optimizer(settings), "sparse_categorical_crossentropy", jit_compile=False)
+    weight = compute_sample_weight(settings.class_weight, label[train])
+    batches = ActivationBatches(
+        activations, train, label[train], weight, settings.batch_size, settings.seed
+    )
+    callbacks = []
+    if len(validation):
+        callbacks.append(_Validation(activations, validation, label[validation]))
+    if settings.patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_auc", mode="max", patience=settings.patience, restore_best_weights=True
+            )
+        )
+    if progress:
+        callbacks.append(_Progress(progress, settings.epochs))
+    fitted = head.fit(
+        batches, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
+    )
+    history = [
+        {"epoch": epoch + 1} | {name: float(values[i]) for name, values in fitted.history.items()}
+        for i, epoch in enumerate(fitted.epoch)
+    ]
+    return head, history
+
+
+def predict(head: keras.Model, activations: Activations, photos: np.ndarray) -> np.ndarray:
+    """What a head, or a part of it, gives for cached activations.
+
+    Parameters
+    ----------
+    head : keras.Model
+        (batch, n_activations) → (batch, n_outputs).
+    activations : Activations
+    photos : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_outputs)
+    """
+    blocks = np.array_split(photos, max(1, -(-len(photos) // BLOCK_ROWS)))
+    return np.concatenate([head.predict_on_batch(activations.read(block)) for block in blocks])
+
+
+class ActivationBatches(keras.utils.PyDataset):
+    """Shuffled batches of cached activations, for ``fit``.
+
+    Activations that fit into memory are read once. Larger ones are read in shuffled blocks of
+    neighbouring rows, as many blocks as fit into memory at a time, and shuffled among these.
+
+    Parameters
+    ----------
+    activations : Activations
+    photos : ndarray of int, shape (n,)
+        Which ones.
+    target, weight : ndarray, shape (n, ...) and (n,)
+    batch_size, seed : int
+    memory : int
+        Bytes of activations that are held at most.
+    """
+
+    def __init__(self, activations, photos, target, weight, batch_size, seed, memory=MEMORY_BYTES):
+        super().__init__()
+        self._activations = activations
+        self._photos, self._target, self._weight = photos, target, weight
+        self._batch_size = batch_size
+        self._random = np.random.default_rng(seed)
+        batch_bytes = batch_size * activations.shape[1] * np.dtype(np.float16).itemsize
+        self._pool_rows = max(1, memory // batch_bytes) * batch_size
+        fits = len(photos) <= self._pool_rows
+        self._in_memory = activations.read(photos) if fits else None
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self._photos) // self._batch_size)
+
+    def __getitem__(self, batch: int):
+        """Activations, targets and weights of one batch."""
+        start = batch * self._batch_size
+        rows = self._order[start : start + self._batch_size]
+        if self._in_memory is not None:
+            values = self._in_memory[rows]
+        else:
+            first = start - start % self._pool_rows
+            if self._pool_first != first:
+                pool_rows = self._order[first : first + self._pool_rows]
+                self._pool = self._activations.read(self._photos[pool_rows])
+                self._pool_first = first
+            values = self._pool[start - first : start - first + len(rows)]
+        return values, self._target[rows], self._weight[rows]
+
+    def on_epoch_end(self):
+        """Shuffle anew."""
+        if self._in_memory is not None:
+            self._order = self._random.permutation(len(self._photos))
+            return
+        place = np.empty(len(self._activations), int)
+        place[self._activations.storage_order] = np.arange(len(place))
+        blocks = np.array_split(
+            np.argsort(place[self._photos]), -(-len(self._photos) // BLOCK_ROWS)
+        )
+        self._order = np.concatenate([blocks[i] for i in self._random.permutation(len(blocks))])
+        for first in range(0, len(self._order), self._pool_rows):
+            self._random.shuffle(self._order[first : first + self._pool_rows])
+        self._pool_first = None
+
+
+class _Validation(keras.callbacks.Callback):
+    """Adds ``val_loss`` and ``val_auc`` (exact, unlike Keras's binned one) to each epoch's logs."""
+
+    def __init__(self, activations: Activations, photos: np.ndarray, label: np.ndarray):
+        super().__init__()
+        self._activations, self._photos, self._label = activations, photos, label
+
+    def on_epoch_end(self, epoch, logs):
+        probability = predict(self.model, self._activations, self._photos)
+        logs["val_loss"] = log_loss(self._label, probability, labels=range(probability.shape[1]))
+        if probability.shape[1] == 2:
+            logs["val_auc"] = roc_auc_score(self._label, probability[:, 1])
+        else:
+            logs["val_auc"] = roc_auc_score(self._label, probability, multi_class="ovr")
+
+
+class _Progress(keras.callbacks.Callback):
+    """A bar over the epochs and a line an epoch, on stderr."""
+
+    def __init__(self, name: str, epochs: int):
+        super().__init__()
+        self._name, self._epochs = name, epochs
+
+    def on_train_begin(self, logs=None):
+        self._bar = tqdm(desc=self._name, total=self._epochs, unit="epoch", leave=False)
+
+    def on_epoch_end(self, epoch, logs):
+        line = f"{self._name}  epoch {epoch + 1:2}/{self._epochs}  loss {logs['loss']:.3f}"
+        if "val_auc" in logs:
+            line += f"  validation loss {logs['val_loss']:.3f}  AUC {logs['val_auc']:.3f}"
+        self._bar.write(line, file=sys.stderr)
+        self._bar.update()
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+
+
+def _check(settings: TrainingSettings, width: int):
+    rules = [
+        ("width", width, width >= 1, "1 or more"),
+        ("optimizer", settings.optimizer, settings.optimizer in OPTIMIZERS, "sgd, adam or adamw"),
+        ("learning rate", settings.learning_rate, settings.learning_rate > 0, "above 0"),
+        ("momentum", settings.momentum, 0 <= settings.momentum < 1, "from 0 to below 1"),
+        ("weight decay", settings.weight_decay, settings.weight_decay >= 0, "0 or more"),
+        ("batch size", settings.batch_size, settings.batch_size >= 1, "1 or more"),
+        ("epochs", settings.epochs, settings.epochs >= 1, "1 or more"),
+        ("dropout", settings.dropout, 0 <= settings.dropout < 1, "from 0 to below 1"),
+        (
+            "class weight",
+            settings.class_weight,
+            settings.class_weight in ("balanced", None),
+            "balanced or None",
+        ),
+        (
+            "validation fraction",
+            settings.validation_fraction,
+            0 <= settings.validation_fraction < 1,
+            "from 0 to below 1",
+        ),
+        (
+            "patience",
+            settings.patience,
+            settings.patience is None
+            or (settings.patience >= 1 and settings.validation_fraction > 0),
+            "1 or more, with a validation fraction above 0",
+        ),
+    ]
+    for name, value, is_valid, allowed in rules:
+        if not is_valid:
+            raise InputError(f"{name} {value!r}: it must be {allowed}")
+
+
+def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
+    config = {
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay or None,
+    }
+    if settings.optimizer == "sgd":
+        config["momentum"] = settings.momentum
+    return keras.optimizers.get({"class_name": settings.optimizer, "config": config})
