@@ -212,36 +212,58 @@ def test_rows(ratings, fraction, seed):
     InputError
         If a class would be missing among the training or the test photos.
     """
+    if ratings.split is None:
+        return sample_rows(ratings.label, ratings.group, fraction, seed)
+    rows = ratings.split == "test"
+    if not _both_sides_have_both_classes(ratings.label, rows):
+        raise InputError("the split column or test list leaves train or test without one class")
+    return rows
+
+
+def sample_rows(label, group, fraction, seed):
+    """Sample rows with the label balance of all, in whole groups.
+
+    Parameters
+    ----------
+    label : ndarray of int, shape (n_rows,)
+    group : ndarray, shape (n_rows,), or None
+    fraction : float
+        The share of the rows, between 0 and 1.
+    seed : int
+        The same seed gives the same rows.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+
+    Raises
+    ------
+    InputError
+        If a class would be missing among these rows or the others.
+    """
     from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
-    if ratings.split is not None:
-        rows = ratings.split == "test"
-        if _both_sides_have_both_classes(ratings.label, rows):
-            return rows
-        raise InputError("the split column or test list leaves train or test without one class")
-    if ratings.group is None:
+    if group is None:
         splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
         groups = None
     else:
         # Whole groups rarely add up to the very fraction and balance: take the best of 100.
         splitter = GroupShuffleSplit(100, test_size=fraction, random_state=seed)
-        groups = np.unique(ratings.group, return_inverse=True)[1]
+        groups = np.unique(group, return_inverse=True)[1]
     best, best_distance = None, np.inf
     try:
-        draws = list(splitter.split(ratings.label, ratings.label, groups))
+        draws = list(splitter.split(label, label, groups))
     except ValueError as error:
-        raise InputError(f"cannot split {len(ratings):,} photos: {error}") from error
-    for _, test in draws:
-        rows = np.zeros(len(ratings), dtype=bool)
-        rows[test] = True
-        distance = abs(rows.mean() - fraction) + abs(
-            ratings.label[rows].mean() - ratings.label.mean()
-        )
-        if distance < best_distance and _both_sides_have_both_classes(ratings.label, rows):
+        raise InputError(f"cannot split {len(label):,} photos: {error}") from error
+    for _, sampled in draws:
+        rows = np.zeros(len(label), dtype=bool)
+        rows[sampled] = True
+        distance = abs(rows.mean() - fraction) + abs(label[rows].mean() - label.mean())
+        if distance < best_distance and _both_sides_have_both_classes(label, rows):
             best, best_distance = rows, distance
     if best is None:
         raise InputError(
-            f"no split of {len(ratings):,} photos into whole groups has both classes on both "
+            f"no split of {len(label):,} photos into whole groups has both classes on both "
             "sides: use smaller groups, or a split column"
         )
     return best
