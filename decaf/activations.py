@@ -292,7 +292,6 @@ def _fill(
             for pooling, values in rows.activations.items():
                 # force: another process may have computed the same shard meanwhile.
                 shard = folder / pooling / f"{name}.h5"
-                shard.parent.mkdir(parents=True, exist_ok=True)
                 with StoreWriter(shard, values.shape[1], dtype="float16", force=True) as writer:
                     writer.append(values, names, rows.digests)
     return reasons

@@ -111,6 +111,11 @@ def build_activations(
     return network
 
 
+def activations_name(backbone):
+    """The Keras name of a backbone's `build_activations`; Keras allows no hyphen in it."""
+    return backbone.replace("-", "_")
+
+
 def count_activations(backbone, pooling, blocks=None):
     """How many activations a backbone gives a photo.
 

@@ -22,6 +22,7 @@ def extract_features(
     output: str | os.PathLike,
     model,
     to_features: Callable[[np.ndarray], np.ndarray],
+    n_features: int,
     *,
     columns: dict[str, np.ndarray] | None = None,
     finetuned: frozenset[str] = frozenset(),
@@ -46,6 +47,7 @@ def extract_features(
         Gives the activations of one pooling, as `decaf.backbones.build_activations` builds it.
     to_features : callable
         Activations (n, n_activations), float16, to features (n, n_features).
+    n_features : int
     columns : dict of str to ndarray, shape (n_photos, ...), optional
         The photos' ratings: ``score``, ``label``, ``votes``, ``split``, ``group``.
     finetuned : frozenset of str
@@ -94,6 +96,7 @@ def extract_features(
                     names[some],
                     rows,
                     to_features,
+                    n_features,
                     {column: values[some] for column, values in (columns or {}).items()},
                     finetuned,
                 )
@@ -133,14 +136,13 @@ def _is_done(shard: Path, names: Sequence[str]) -> bool:
         return sorted([*store.paths, *(name for name, _ in store.failed)]) == sorted(names)
 
 
-def _write_shard(shard, names, rows, to_features, columns, finetuned):
+def _write_shard(shard, names, rows, to_features, n_features, columns, finetuned):
     """Write the features of a shard's photos that could be read, and why the others could not."""
     (activations,) = rows.activations.values()
-    features = to_features(activations)
-    with StoreWriter(shard, features.shape[1], force=True) as writer:
+    with StoreWriter(shard, n_features, force=True) as writer:
         if rows.positions:
             writer.append(
-                features,
+                to_features(activations),
                 [names[i] for i in rows.positions],
                 rows.digests,
                 finetuned=np.array([digest in finetuned for digest in rows.digests]),

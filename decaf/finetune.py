@@ -100,7 +100,7 @@ def finetune(
     InputError
         If a setting is out of its range, or there are too few photos of a class.
     """
-    _check(settings, width)
+    check_settings(settings, width)
     photos = np.arange(len(activations)) if photos is None else np.asarray(photos)
     n_classes = int(label.max()) + 1
     train, validation = photos, photos[:0]
@@ -139,6 +139,53 @@ def finetune(
         for i, epoch in enumerate(fitted.epoch)
     ]
     return head, history
+
+
+def check_settings(settings: TrainingSettings, width: int) -> None:
+    """Refuse settings out of their range, before anything long begins.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    width : int
+
+    Raises
+    ------
+    InputError
+        One line: the setting, its value and what it must be.
+    """
+    rules = [
+        ("width", width, width >= 1, "1 or more"),
+        ("optimizer", settings.optimizer, settings.optimizer in OPTIMIZERS, "sgd, adam or adamw"),
+        ("learning rate", settings.learning_rate, settings.learning_rate > 0, "above 0"),
+        ("momentum", settings.momentum, 0 <= settings.momentum < 1, "from 0 to below 1"),
+        ("weight decay", settings.weight_decay, settings.weight_decay >= 0, "0 or more"),
+        ("batch size", settings.batch_size, settings.batch_size >= 1, "1 or more"),
+        ("epochs", settings.epochs, settings.epochs >= 1, "1 or more"),
+        ("dropout", settings.dropout, 0 <= settings.dropout < 1, "from 0 to below 1"),
+        (
+            "class weight",
+            settings.class_weight,
+            settings.class_weight in ("balanced", None),
+            "balanced or None",
+        ),
+        (
+            "validation fraction",
+            settings.validation_fraction,
+            0 <= settings.validation_fraction < 1,
+            "from 0 to below 1",
+        ),
+        (
+            "patience",
+            settings.patience,
+            settings.patience is None
+            or (settings.patience >= 1 and settings.validation_fraction > 0),
+            "1 or more, with a validation fraction above 0",
+        ),
+    ]
+    for name, value, is_valid, allowed in rules:
+        if not is_valid:
+            raise InputError(f"{name} {value!r}: it must be {allowed}")
 
 
 def predict(head: keras.Model, activations: Activations, photos: np.ndarray) -> np.ndarray:
@@ -258,41 +305,6 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._bar.close()
-
-
-def _check(settings: TrainingSettings, width: int):
-    rules = [
-        ("width", width, width >= 1, "1 or more"),
-        ("optimizer", settings.optimizer, settings.optimizer in OPTIMIZERS, "sgd, adam or adamw"),
-        ("learning rate", settings.learning_rate, settings.learning_rate > 0, "above 0"),
-        ("momentum", settings.momentum, 0 <= settings.momentum < 1, "from 0 to below 1"),
-        ("weight decay", settings.weight_decay, settings.weight_decay >= 0, "0 or more"),
-        ("batch size", settings.batch_size, settings.batch_size >= 1, "1 or more"),
-        ("epochs", settings.epochs, settings.epochs >= 1, "1 or more"),
-        ("dropout", settings.dropout, 0 <= settings.dropout < 1, "from 0 to below 1"),
-        (
-            "class weight",
-            settings.class_weight,
-            settings.class_weight in ("balanced", None),
-            "balanced or None",
-        ),
-        (
-            "validation fraction",
-            settings.validation_fraction,
-            0 <= settings.validation_fraction < 1,
-            "from 0 to below 1",
-        ),
-        (
-            "patience",
-            settings.patience,
-            settings.patience is None
-            or (settings.patience >= 1 and settings.validation_fraction > 0),
-            "1 or more, with a validation fraction above 0",
-        ),
-    ]
-    for name, value, is_valid, allowed in rules:
-        if not is_valid:
-            raise InputError(f"{name} {value!r}: it must be {allowed}")
 
 
 def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:

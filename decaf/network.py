@@ -9,7 +9,7 @@ from keras import layers
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.alexnet  # noqa: F401
-from decaf.backbones import build_convolutions, pool, set_precision
+from decaf.backbones import activations_name, build_convolutions, pool, set_precision
 from decaf.network_file import add_record, check_intact, read_record
 from decaf.weights import PRETRAINED
 from features.errors import InputError
@@ -108,6 +108,29 @@ def features_model(network):
     return keras.Model(network.input, network.get_layer("fc7").output)
 
 
+def split_network(network, backbone, pooling):
+    """Part a network where its backbone ends, so that cached activations can stand in between.
+
+    Parameters
+    ----------
+    network : keras.Model
+    backbone : str
+        What it was built on.
+    pooling : {"flatten", "multilevel", "average"}
+        What it was built with.
+
+    Returns
+    -------
+    activations : keras.Model
+        As `build_activations` gives it.
+    head : keras.Model
+        As `build_head` gives it. Both share the network's weights.
+    """
+    pooled = network.get_layer("fc6").input
+    activations = keras.Model(network.input, {pooling: pooled}, name=activations_name(backbone))
+    return activations, keras.Model(pooled, network.output)
+
+
 def save_network(network, path, record, force=False):
     """Write a network and its record to one `.keras` file, whole or not at all.
 
@@ -176,15 +199,22 @@ def _build_network(backbone, width, outputs, dropout, pooling, blocks, weights):
     return keras.Model(convolutions.input, _add_head(activations, width, outputs, dropout))
 
 
-def _add_head(activations, width, outputs, dropout, seed=0):
-    seeds = iter(np.random.SeedSequence(seed).generate_state(5).tolist())
-    x = _dense(activations, width, "relu", "fc6", next(seeds))
-    x = layers.Dropout(dropout, seed=next(seeds), name="drop6")(x)
-    x = _dense(x, width, "relu", "fc7", next(seeds))
-    x = layers.Dropout(dropout, seed=next(seeds), name="drop7")(x)
-    return _dense(x, outputs, "softmax", "output", next(seeds))
+def _add_head(activations, width, outputs, dropout, seed=None):
+    # Seeds of their own, so that a seeded head depends on no other layer and on no global state.
+    seeds = iter([None] * 5 if seed is None else np.random.SeedSequence(seed).generate_state(5))
+
+    def dense(units, activation, name):
+        kernel = keras.initializers.GlorotUniform(_seed(seeds))
+        return layers.Dense(units, activation, kernel_initializer=kernel, name=name)
+
+    x = dense(width, "relu", "fc6")(activations)
+    x = layers.Dropout(dropout, seed=_seed(seeds), name="drop6")(x)
+    x = dense(width, "relu", "fc7")(x)
+    x = layers.Dropout(dropout, seed=_seed(seeds), name="drop7")(x)
+    return dense(outputs, "softmax", "output")(x)
 
 
-def _dense(x, units, activation, name, seed):
-    initial = keras.initializers.GlorotUniform(seed=seed)
-    return layers.Dense(units, activation=activation, kernel_initializer=initial, name=name)(x)
+def _seed(seeds):
+    seed = next(seeds)
+    # Keras takes 31 bits.
+    return None if seed is None else int(seed) >> 1

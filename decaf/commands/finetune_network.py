@@ -1,0 +1,257 @@
+"""finetune-network: rated photos → networks with heads of the widths asked for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decaf.commands.common import (
+    add_backbone_options,
+    add_machine_options,
+    add_rating_options,
+    report_failed,
+    run_command,
+    versions,
+)
+from features.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EXAMPLES = """\
+examples:
+  finetune-network photos --ratings ratings.csv --backbone vgg16 --width 250 --width 500 \\
+      -o networks/
+  finetune-network AVA/images --ratings AVA/AVA.txt --test-list generic_test.jpgl \\
+      --backbone vgg16 --width 4096 --momentum 0.9 -o networks/
+  finetune-network photos --ratings ratings.csv --group-by theme --backbone alexnet-owt \\
+      --pooling multilevel -o networks/
+"""
+
+
+def main(argv=None) -> int:
+    """Run the command."""
+    return run_command(finetune_network, build_parser(), argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        "finetune-network",
+        description="Finetune networks on rated photos: the convolutions run once a photo, then "
+        "a head of each width is trained on their activations. Prints how well each one does on "
+        "photos that it has not seen.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of the photos")
+    add_rating_options(parser, required=True)
+    parser.add_argument(
+        "--test-list",
+        type=Path,
+        metavar="FILE",
+        help="ids or names of the test photos, one a line, such as AVA's generic_test.jpgl",
+    )
+    parser.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of the photos kept for testing where the ratings have no split (0.2)",
+    )
+    add_backbone_options(parser, required=True)
+    parser.add_argument(
+        "--width",
+        type=int,
+        action="append",
+        metavar="UNITS",
+        help="units of fc6 and fc7; may be given several times (250)",
+    )
+    parser.add_argument(
+        "--pooling",
+        choices=("flatten", "multilevel", "average"),
+        default="flatten",
+        help="what fc6 is fed with: the last block's map (the paper), the averages of all blocks, "
+        "or those of the last (flatten)",
+    )
+    training = parser.add_argument_group("training (the defaults are the paper's)")
+    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
+    training.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
+    training.add_argument("--momentum", type=float, default=0.0)
+    training.add_argument("--weight-decay", type=float, default=0.0)
+    training.add_argument("--batch-size", type=int, default=128, metavar="PHOTOS")
+    training.add_argument("--epochs", type=int, default=10)
+    training.add_argument("--dropout", type=float, default=0.5)
+    training.add_argument(
+        "--class-weight", choices=("balanced", "none"), default="balanced", help="(balanced)"
+    )
+    training.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of the training photos whose loss and AUC are shown every epoch (0.1)",
+    )
+    training.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="stop after so many epochs without a better validation AUC, keep the best",
+    )
+    training.add_argument(
+        "--delta",
+        type=float,
+        default=0.0,
+        help="leave training photos out whose score is nearer than this to the midpoint (0)",
+    )
+    training.add_argument("--seed", type=int, default=0)
+    add_machine_options(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the network files"
+    )
+    parser.add_argument("--force", action="store_true", help="replace networks that are there")
+    return parser
+
+
+def finetune_network(args: argparse.Namespace) -> None:
+    """Finetune a network of every width and print how they do on the test photos."""
+    import numpy as np
+
+    from decaf.activations import cached_activations
+    from decaf.backbones import build_activations
+    from decaf.finetune import TrainingSettings, check_settings, finetune, predict
+    from decaf.network import attach_head, save_network
+    from decaf.pipeline import choose_precision
+    from features.ratings import outside_margin, read_ratings, test_rows
+
+    widths = list(dict.fromkeys(args.width or [250]))
+    settings = TrainingSettings(
+        optimizer=args.optimizer,
+        learning_rate=args.learning_rate,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        dropout=args.dropout,
+        class_weight=None if args.class_weight == "none" else args.class_weight,
+        validation_fraction=args.validation_fraction,
+        patience=args.patience,
+        seed=args.seed,
+    )
+    for width in widths:
+        check_settings(settings, width)
+    ratings = read_ratings(
+        args.ratings,
+        args.photos,
+        scale=args.scale,
+        midpoint=args.midpoint,
+        group_by=args.group_by,
+        test_list=args.test_list,
+        skip_missing=args.skip_missing,
+    )
+    precision = choose_precision(args.precision)
+    model = build_activations(
+        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
+    )
+    activations = cached_activations(
+        list(ratings.paths), model, resize=args.resize, cache=args.cache
+    )[args.pooling]
+    report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
+    ratings = ratings.take(activations.positions)
+    test = test_rows(ratings, args.test_fraction, args.seed)
+    train = ~test
+    if args.delta:
+        train &= outside_margin(ratings.score, ratings.midpoint, args.delta)
+    # A copy of a training photo under another name is no test photo.
+    test &= ~np.isin(activations.digests, activations.digests[train])
+    record = {
+        "backbone": args.backbone,
+        "blocks": args.blocks,
+        "pooling": args.pooling,
+        "resize": args.resize,
+        "precision": precision,
+        "outputs": ["snapshot", "professional"],
+        "scale": ratings.scale and list(ratings.scale),
+        "midpoint": ratings.midpoint,
+        "training": asdict(settings) | {"delta": args.delta},
+        "finetuned_on": sorted(set(activations.digests[train].tolist())),
+    }
+    train, test = np.flatnonzero(train), np.flatnonzero(test)
+    paths = [args.output / f"{_network_name(args)}-{width}.keras" for width in widths]
+    for path, width in zip(paths, widths):
+        wanted = record | {"width": width}
+        if path.exists() and not args.force:
+            _check_same(path, wanted)
+            continue
+        head, history = finetune(
+            activations,
+            ratings.label,
+            width,
+            settings,
+            photos=train,
+            group=ratings.group,
+            progress=path.stem,
+        )
+        probability = predict(head, activations, test)[:, 1]
+        network = attach_head(args.backbone, head, args.pooling, args.blocks, args.weights)
+        measured = {
+            "parameters": network.count_params(),
+            "history": history,
+            "test": _judge(ratings.label[test], probability),
+            "versions": versions(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_network(network, path, wanted | measured, force=args.force)
+    _print_table(paths)
+
+
+def _network_name(args: argparse.Namespace) -> str:
+    parts = [args.backbone]
+    if args.pooling != "flatten":
+        parts.append(args.pooling)
+    if args.blocks:
+        parts.append(f"blocks{args.blocks}")
+    return "-".join(parts)
+
+
+def _check_same(path: Path, wanted: dict) -> None:
+    """A network that is there is kept if this command would make it again."""
+    from decaf.network_file import read_record
+
+    record = read_record(path)
+    differing = [key for key, value in wanted.items() if record.get(key) != value]
+    if differing:
+        raise InputError(
+            f"{path} is there already, with other {' and '.join(differing)}: choose another "
+            "folder, or add --force"
+        )
+    print(f"{path} is there already and is kept", file=sys.stderr)
+
+
+def _judge(label: np.ndarray, probability: np.ndarray) -> dict:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+
+    predicted = probability > 0.5
+    return {
+        "photos": len(label),
+        "accuracy": accuracy_score(label, predicted),
+        "balanced_accuracy": balanced_accuracy_score(label, predicted),
+        "auc": roc_auc_score(label, probability),
+    }
+
+
+def _print_table(paths: list[Path]) -> None:
+    from decaf.network_file import read_record
+
+    records = [read_record(path) for path in paths]
+    print(f"on {records[0]['test']['photos']:,} test photos")
+    print(f"{'network':34} {'parameters':>12} {'MB':>6}  accuracy  balanced    AUC")
+    for path, record in zip(paths, records):
+        test = record["test"]
+        print(
+            f"{path.name:34} {record['parameters']:12,} {path.stat().st_size / 1e6:6.1f}"
+            f"  {test['accuracy']:8.3f}  {test['balanced_accuracy']:8.3f}  {test['auc']:5.3f}"
+        )
