@@ -292,39 +292,26 @@ def evaluate(
     return Evaluation(results, folds, label[row], row, [len(fold.train) for fold in pairs])
 
 
-def fit_on_all(feature_set, classifier, label, folds, *, train_on=None):
-    """Fit a classifier for use, on every row that may train.
+def training_rows(label, folds, train_on=None):
+    """Choose the rows on which the classifier that is kept is fitted.
 
-    With one fold these are the training rows, so that the classifier is the one that was judged;
-    with more they are all rows. Rows within the margin stay out.
+    With one fold these are its training rows, so that the classifier is the very one that was
+    judged, and test rows stay unseen; with more they are all rows. Rows within the margin stay out.
 
     Parameters
     ----------
-    feature_set : FeatureSet
-    classifier : estimator
-        Unfitted.
     label : array-like of shape (n_photos,)
     folds : Folds
     train_on : array-like of bool of shape (n_photos,), optional
 
     Returns
     -------
-    classifier : estimator
-        Fitted.
-    transformer : transformer or None
-        Fitted on the same rows.
-    rows : ndarray of int
-        These rows.
+    ndarray of int
     """
     label = np.asarray(label)
     rows = folds.folds[0].train if len(folds.folds) == 1 else np.arange(len(label))
     (fold,) = _apply_margin([Fold(rows, rows)], label, train_on)
-    X = feature_set.X[fold.train]
-    transformer = None
-    if feature_set.transformer is not None:
-        transformer = clone(feature_set.transformer).fit(X, label[fold.train])
-        X = transformer.transform(X)
-    return clone(classifier).fit(X, label[fold.train]), transformer, fold.train
+    return fold.train
 
 
 def score_table(evaluation):

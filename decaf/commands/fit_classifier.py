@@ -14,6 +14,7 @@ from decaf.commands.common import (
     add_rating_options,
     report_failed,
     run_command,
+    versions,
 )
 from features.errors import InputError
 
@@ -162,11 +163,10 @@ def fit_classifier(args: argparse.Namespace) -> None:
     best = evaluation.best
     rows = training_rows(data.label, folds, train_on)
     args.output.mkdir(parents=True, exist_ok=True)
-    (feature_set,) = (f for f in data.feature_sets if f.name == best.features)
     if args.ratings:
-        X = _finetune_network(args, data, feature_set.transformer, rows)
+        X = _finetune_network(args, data, best.features, rows)
     else:
-        X = feature_set.X[rows]
+        (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
     classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
     save_classifier(classifier, args.output / "classifier.skops")
     score_table(evaluation).to_csv(args.output / "results.csv", index=False)
@@ -179,7 +179,9 @@ def fit_classifier(args: argparse.Namespace) -> None:
     )
     _print_table(evaluation)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
-    print(f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}")
+    print(
+        f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
+    )
 
 
 @dataclass
@@ -226,36 +228,238 @@ def _read_stores(paths, midpoint):
     import numpy as np
 
     from classifiers.evaluation import FeatureSet
-    from features.store import FeatureStore
 
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
         raise InputError(f"{paths[0]}: give each feature file once")
-    with _opened(FeatureStore, paths) as stores:
-        for store in stores:
-            if store.label is None:
-                raise InputError(
-                    f"{store.path}: holds no ratings; extract the features with --ratings FILE"
-                )
-        rows = _common_rows(stores)
-        first = stores[0]
-        feature_sets = []
-        finetuned = np.zeros(len(rows[0]), bool)
-        for name, store, some in zip(names, stores, rows):
-            X = store.features[:].astype(np.float32)[some]
-            _check_finite(X, store, some)
-            if not np.array_equal(store.label[some], first.label[rows[0]]):
-                raise InputError(
-                    f"{store.path}: rates photos otherwise than {first.path}; extract both with "
-                    "the same ratings"
-                )
-            if store.finetuned is not None:
-                finetuned |= store.finetuned[some]
-            feature_sets.append(FeatureSet(name, X))
-        columns = {
-            column: next((s.__getattribute__(column)[r] for s, r in ()), None)
-            for column in ()
+    tables = [_read_store(path) for path in paths]
+    n_photos = [len(table["label"]) for table in tables]
+    _keep_common_photos(tables, paths)
+    first = tables[0]
+    for path, table in zip(paths, tables):
+        if not np.array_equal(table["label"], first["label"]):
+            raise InputError(
+                f"{path}: rates photos otherwise than {paths[0]}; extract both with the same "
+                "ratings"
+            )
+    left_out = max(n_photos) - len(first["label"])
+    if left_out:
+        print(f"{left_out:,} photos are left out: not in every feature file", file=sys.stderr)
+    finetuned = [table["finetuned"] for table in tables if table["finetuned"] is not None]
+    if midpoint is None:
+        midpoint = first["attributes"].get("midpoint")
+    return _Data(
+        feature_sets=[FeatureSet(name, table["X"]) for name, table in zip(names, tables)],
+        label=first["label"],
+        digest=first["digest"],
+        score=first["score"],
+        midpoint=midpoint,
+        group=first["group"],
+        split=first["split"],
+        finetuned=np.any(finetuned, axis=0) if finetuned else None,
+        facts={
+            "feature files": ", ".join(map(str, paths)),
+            "photos": f"{len(first['label']):,}, {first['label'].mean():.0%} professional",
+            "left out, not in every file": f"{left_out:,}",
+        },
+        networks={name: table["attributes"] for name, table in zip(names, tables)},
+    )
+
+
+def _read_store(path):
+    """Read one feature file's columns, attributes, and features as float32."""
+    import numpy as np
+
+    from features.store import FeatureStore
+
+    with FeatureStore(path) as store:
+        if store.label is None:
+            raise InputError(f"{path}: holds no ratings; extract the features with --ratings FILE")
+        X = store.features[:].astype(np.float32)
+        bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"{path}: row {bad[0]} ({store.paths[bad[0]]}) holds features that are no finite "
+                "numbers; extract them again"
+            )
+        return {
+            "X": X,
+            "label": store.label,
+            "digest": store.digests,
+            "score": store.score,
+            "group": store.group,
+            "split": store.split,
+            "finetuned": store.finetuned,
+            "attributes": store.attributes,
         }
-        raise NotImplementedError(columns)
+
+
+def _keep_common_photos(tables, paths):
+    """Where there are several files, keep in each the photos that are in all, in one order."""
+    import numpy as np
+
+    if len(tables) == 1:
+        return
+    places = [{digest: row for row, digest in enumerate(table["digest"])} for table in tables]
+    common = [digest for digest in places[0] if all(digest in place for place in places)]
+    if not common:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no photo is in all of them; compare feature files of "
+            "the same photos"
+        )
+    for table, place in zip(tables, places):
+        rows = [place[digest] for digest in common]
+        table |= {
+            name: column[rows] for name, column in table.items() if isinstance(column, np.ndarray)
+        }
+
+
+def _read_photos(args):
+    """Read rated photos, and compute their activations once."""
+    from dataclasses import asdict
+
+    import numpy as np
+    from sklearn.base import clone
+
+    from classifiers.evaluation import FeatureSet
+    from decaf.activations import cached_activations
+    from decaf.backbones import build_activations
+    from decaf.finetune import TrainingSettings, check_settings
+    from decaf.pipeline import choose_precision
+    from decaf.transformer import ConvNetFeatures
+    from features.ratings import read_ratings
+
+    ratings = read_ratings(
+        args.ratings,
+        args.source[0],
+        scale=args.scale,
+        midpoint=args.midpoint,
+        group_by=args.group_by,
+        skip_missing=args.skip_missing,
+    )
+    settings = TrainingSettings(
+        learning_rate=args.learning_rate,
+        momentum=args.momentum,
+        epochs=args.epochs,
+        validation_fraction=0.0,
+        seed=args.seed,
+    )
+    widths = list(dict.fromkeys(args.width or [250]))
+    for width in widths:
+        check_settings(settings, width)
+    precision = choose_precision(args.precision)
+    model = build_activations(
+        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
+    )
+    activations = cached_activations(
+        list(ratings.paths), model, resize=args.resize, cache=args.cache
+    )[args.pooling]
+    report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
+    ratings = ratings.take(activations.positions)
+    record = {
+        "backbone": args.backbone,
+        "blocks": args.blocks,
+        "pooling": args.pooling,
+        "resize": args.resize,
+        "precision": precision,
+        "outputs": ["snapshot", "professional"],
+        "scale": ratings.scale and list(ratings.scale),
+        "midpoint": ratings.midpoint,
+        "training": asdict(settings) | {"delta": args.delta},
+    }
+    transformer = ConvNetFeatures(
+        args.backbone,
+        pooling=args.pooling,
+        blocks=args.blocks,
+        weights=args.weights,
+        resize=args.resize,
+        precision=precision,
+        learning_rate=args.learning_rate,
+        momentum=args.momentum,
+        epochs=args.epochs,
+        random_state=args.seed,
+        cache=args.cache,
+    )
+    paths = np.asarray(ratings.paths, object)
+    return _Data(
+        feature_sets=[
+            FeatureSet(
+                f"{args.backbone}-{width}", paths, clone(transformer).set_params(width=width)
+            )
+            for width in widths
+        ],
+        label=ratings.label,
+        digest=activations.digests,
+        score=ratings.score,
+        midpoint=ratings.midpoint,
+        group=ratings.group,
+        split=ratings.split,
+        facts={
+            "photos": f"{len(ratings):,} of {args.source[0]}, "
+            f"{ratings.label.mean():.0%} professional",
+            "ratings": str(args.ratings),
+            "could not be read": f"{len(activations.failed):,}",
+        },
+        networks={f"{args.backbone}-{width}": record | {"width": width} for width in widths},
+        activations=activations,
+    )
+
+
+def _outside_margin(data, delta):
+    if not delta:
+        return None
+    if data.score is None or data.midpoint is None:
+        raise InputError("--delta needs ratings with scores and a midpoint (--midpoint SCORE)")
+    from features.ratings import outside_margin
+
+    return outside_margin(data.score, data.midpoint, delta)
+
+
+def _finetune_network(args, data, features, rows):
+    """Finetune the network that is kept on the training photos, save it, give their features."""
+    from decaf.finetune import TrainingSettings, finetune, predict
+    from decaf.network import attach_head, features_model, save_network
+
+    record = data.networks[features]
+    training = {name: value for name, value in record["training"].items() if name != "delta"}
+    head, history = finetune(
+        data.activations,
+        data.label,
+        record["width"],
+        TrainingSettings(**training),
+        photos=rows,
+        progress=features,
+    )
+    network = attach_head(args.backbone, head, args.pooling, args.blocks, args.weights)
+    record = record | {
+        "finetuned_on": sorted(set(data.digest[rows].tolist())),
+        "parameters": network.count_params(),
+        "history": history,
+        "versions": versions(),
+    }
+    save_network(network, args.output / "network.keras", record, force=args.force)
+    return predict(features_model(head), data.activations, rows)
+
+
+def _print_table(evaluation):
+    """Print the results, best first, the majority class last, in 80 columns."""
+    baseline, *results = evaluation.results
+    results.sort(key=lambda result: -result.metrics["auc"])
+    print(f"{'classifier':21}{'features':17}AUC  (95 % interval)    acc.   bal.    ECE")
+    for result in [*results, baseline]:
+        low, high = result.interval("auc")
+        metrics = result.metrics
+        calibration = metrics.get("calibration_error")
+        print(
+            f"{result.classifier:21}{_shorten(result.features, 16):17}"
+            f"{metrics['auc']:.3f}  ({low:.3f}–{high:.3f})  "
+            f"{metrics['accuracy']:6.3f} {metrics['balanced_accuracy']:6.3f} "
+            + ("     –" if calibration is None else f"{calibration:6.3f}")
+        )
+    print("acc. accuracy; bal. balanced accuracy; ECE expected calibration error")
+
+
+def _shorten(text, length):
+    return text if len(text) <= length else f"{text[: length - 1]}…"
