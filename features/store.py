@@ -8,10 +8,12 @@ Plain h5py reads it in three lines::
 """
 
 import contextlib
+import io
 import json
 import os
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -68,39 +70,34 @@ class StoreWriter:
         self.path = Path(path)
         self._force = force
         self._columns = None
+        # Kept open: a dataset that Python closes of itself cannot say that its last write failed.
+        self._datasets = {}
+        self._file = None
         if self.path.exists() and not force:
             raise InputError(f"{self.path}: is there already; choose another name or use --force")
+        # Writing in a thread of its own keeps Ctrl-C out of HDF5, which crashes on it in mid-write.
+        self._thread = ThreadPoolExecutor(max_workers=1)
         self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        with self._writing():
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._part, "x")
-        with self._abandoned_on_error(), self._writing():
-            self._file.attrs["schema_version"] = SCHEMA_VERSION
-            for name, value in (attributes or {}).items():
-                self._file.attrs[name] = _encode_attribute(value)
-            # No compression: the bits of float features are near random, so it saves little and
-            # makes every read many times slower.
-            row_bytes = n_features * np.dtype(dtype).itemsize
-            chunk_rows = max(1, _CHUNK_BYTES // max(1, row_bytes))
-            self._create("features", (n_features,), dtype, chunk_rows)
-            self._create("path", (), _TEXT)
-            self._create("digest", (), "S32")
-            self._create("failed", (), _FAILED_TYPE)
+            self._disk = _Disk(self._part, "x+")
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        try:
+            self._run(self._open, n_features, np.dtype(dtype), attributes or {})
+        except BaseException:
+            self._clean_up()
+            raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is not None:
-            self._abandon()
-            return
-        with self._abandoned_on_error(), self._writing():
-            self._file.close()
-            _sync(self._part)
-            if self.path.exists() and not self._force:
-                raise InputError(f"{self.path}: was written by someone else in the meantime")
-            os.replace(self._part, self.path)
-            _sync(self.path.parent)
+        try:
+            if kind is None:
+                self._run(self._finish)
+        finally:
+            self._clean_up()
 
     def append(self, features, paths, digests, **columns):
         """Add a row for each of a batch of photos.
@@ -128,7 +125,7 @@ class StoreWriter:
             raise ValueError(f"columns {unknown} are none of {sorted(_COLUMN_TYPES)}")
         self._append_rows(
             {
-                "features": np.asarray(features, dtype=self._file["features"].dtype),
+                "features": np.asarray(features, dtype=self._datasets["features"].dtype),
                 "path": _to_stored(paths, _TEXT),
                 "digest": np.asarray(digests, dtype="S32"),
                 **{
@@ -141,22 +138,64 @@ class StoreWriter:
     def fail(self, path, reason):
         """Record a photo that could not be read, and why."""
         row = np.array([(_to_bytes(str(path)), _to_bytes(reason))], dtype=_FAILED_TYPE)
-        with self._writing():
-            _extend(self._file["failed"], row)
+        self._run(_extend, self._datasets["failed"], row)
 
     def _append_rows(self, rows):
         """Add rows as they are stored: a dictionary of arrays, one per dataset."""
         self._check(rows)
-        with self._writing():
-            if self._columns is None:
-                self._columns = set(rows) & set(_COLUMN_TYPES)
-                for name in sorted(self._columns):
-                    self._create(name, rows[name].shape[1:], _COLUMN_TYPES[name])
-            for name, values in rows.items():
-                _extend(self._file[name], values)
+        self._run(self._extend_all, rows)
+
+    def _run(self, function, *arguments):
+        try:
+            self._thread.submit(function, *arguments).result()
+            self._disk.check()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _open(self, n_features, dtype, attributes):
+        self._file = h5py.File(self._disk, "w")
+        self._file.attrs["schema_version"] = SCHEMA_VERSION
+        for name, value in attributes.items():
+            self._file.attrs[name] = _encode_attribute(value)
+        # No compression: the bits of float features are near random, so it saves little and
+        # makes every read many times slower.
+        chunk_rows = max(1, _CHUNK_BYTES // max(1, n_features * dtype.itemsize))
+        self._create("features", (n_features,), dtype, chunk_rows)
+        self._create("path", (), _TEXT)
+        self._create("digest", (), "S32")
+        self._create("failed", (), _FAILED_TYPE)
+
+    def _extend_all(self, rows):
+        if self._columns is None:
+            self._columns = set(rows) & set(_COLUMN_TYPES)
+            for name in sorted(self._columns):
+                self._create(name, rows[name].shape[1:], _COLUMN_TYPES[name])
+        for name, values in rows.items():
+            _extend(self._datasets[name], values)
+
+    def _finish(self):
+        self._file.close()
+        self._disk.check()
+        os.fsync(self._disk.fileno())
+        if self.path.exists() and not self._force:
+            raise InputError(f"{self.path}: was written by someone else in the meantime")
+        os.replace(self._part, self.path)
+
+    def _close(self):
+        if self._file is not None:
+            self._file.close()
+        self._disk.close()
+        self._part.unlink(missing_ok=True)
+
+    def _clean_up(self):
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    def _cannot_write(self, error):
+        return InputError(f"{self.path}: cannot be written: {error.strerror or error}")
 
     def _create(self, name, row_shape, dtype, chunk_rows=_COLUMN_CHUNK_ROWS):
-        self._file.create_dataset(
+        self._datasets[name] = self._file.create_dataset(
             name,
             shape=(0, *row_shape),
             maxshape=(None, *row_shape),
@@ -172,32 +211,9 @@ class StoreWriter:
         if self._columns is not None and columns != self._columns:
             raise ValueError(f"every batch needs {sorted(self._columns)}, got {sorted(columns)}")
         for name, values in rows.items():
-            if name in self._file and values.shape[1:] != self._file[name].shape[1:]:
-                wanted = self._file[name].shape[1:]
+            wanted = self._datasets[name].shape[1:] if name in self._datasets else values.shape[1:]
+            if values.shape[1:] != wanted:
                 raise ValueError(f"{name} needs rows of shape {wanted}, got {values.shape[1:]}")
-
-    @contextlib.contextmanager
-    def _writing(self):
-        try:
-            yield
-        # h5py says RuntimeError where a write fails while a file is flushed or closed.
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"{self.path}: cannot be written: {_reason(error)}") from error
-
-    @contextlib.contextmanager
-    def _abandoned_on_error(self):
-        try:
-            yield
-        except BaseException:
-            self._abandon()
-            raise
-
-    def _abandon(self):
-        # The disk may be full, and closing writes what is left.
-        with contextlib.suppress(OSError, RuntimeError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink()
 
 
 class FeatureStore:
@@ -480,13 +496,30 @@ def _decode_attribute(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _sync(path):
-    """Make sure that a file's or a folder's content is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class _Disk(io.FileIO):
+    """A file that notes its first failed write, for HDF5 goes on to crash the process on one."""
+
+    error = None
+
+    def write(self, data):
+        rest = memoryview(data)
+        while rest and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size):
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+
+    def check(self):
+        """Raise the error that was noted."""
+        if self.error is not None:
+            raise self.error
 
 
 def _reason(error):
