@@ -1,0 +1,367 @@
+"""Generic image descriptors as scikit-learn transformers (the paper's figure 6).
+
+    make_pipeline(PhotoDescriptors(), StandardScaler(), LogisticRegression())
+    make_pipeline(SiftDescriptors(), FisherVectors(), LinearSVC())
+
+take arrays of photo paths.
+"""
+
+import difflib
+import os
+
+import numpy as np
+from joblib import Parallel, delayed
+from PIL import Image
+from skimage.color import rgb2gray
+from skimage.feature import SIFT, fisher_vector
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from features.errors import InputError
+from features.gist import gist
+from features.measures import MEASURES
+from features.photos import PhotoError, read_photo
+
+# Larger photos are reduced to this, so that a texture's scale and the time taken are alike for all.
+# It is somewhat more than GIST's 256 × 256.
+WORKING_PIXELS = 100_000
+
+ALL_MEASURES = {**MEASURES, "gist": gist}
+
+
+class PhotoDescriptors(TransformerMixin, BaseEstimator):
+    """Measure colours, textures, layout, composition and technique of photos.
+
+    Parameters
+    ----------
+    measures : sequence of str, optional
+        Keys of `ALL_MEASURES`, in the order wanted; all by default.
+    n_jobs : int, optional
+        Photos measured at the same time, as joblib counts them.
+
+    Examples
+    --------
+    >>> from features.descriptors import PhotoDescriptors
+    >>> PhotoDescriptors(measures=["contrast", "rule_of_thirds"])
+    PhotoDescriptors(measures=['contrast', 'rule_of_thirds'])
+    """
+
+    def __init__(self, measures=None, n_jobs=None):
+        self.measures = measures
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y=None):
+        """Check the parameters; nothing is learnt from the photos.
+
+        Parameters
+        ----------
+        X : array of str, shape (n_photos,) or (n_photos, 1)
+            Paths of photos.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If a measure is unknown, or `X` holds no paths.
+        """
+        _photo_paths(X)
+        self.measures_ = list(ALL_MEASURES if self.measures is None else self.measures)
+        for name in self.measures_:
+            if name not in ALL_MEASURES:
+                near = difflib.get_close_matches(name, ALL_MEASURES) or ALL_MEASURES
+                raise InputError(f"no measure {name!r}; choose from: {', '.join(near)}")
+        return self
+
+    def transform(self, X):
+        """Measure photos.
+
+        Parameters
+        ----------
+        X : array of str, shape (n_photos,) or (n_photos, 1)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_photos, n_features)
+
+        Raises
+        ------
+        InputError
+            If a photo cannot be read; the message names it and the reason.
+        """
+        check_is_fitted(self)
+        paths = _photo_paths(X)
+        rows = Parallel(self.n_jobs)(delayed(_measure)(path, self.measures_) for path in paths)
+        return np.array(rows)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the features' names: the measure's, numbered where it gives several numbers."""
+        check_is_fitted(self)
+        blank = np.zeros((1, 1, 3), dtype=np.uint8)
+        names = []
+        for measure in self.measures_:
+            size = np.size(ALL_MEASURES[measure](blank))
+            names += [measure] if size == 1 else [f"{measure}{i}" for i in range(size)]
+        return np.array(names, dtype=object)
+
+    def __sklearn_tags__(self):
+        return _takes_paths(super().__sklearn_tags__())
+
+
+class SiftDescriptors(TransformerMixin, BaseEstimator):
+    """Describe the keypoints of photos by SIFT, for `BagOfVisualWords` and `FisherVectors`.
+
+    Lowe, "Distinctive image features from scale-invariant keypoints", 2004.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Photos described at the same time, as joblib counts them.
+    """
+
+    def __init__(self, n_jobs=None):
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y=None):
+        """Do nothing but check that `X` holds paths."""
+        _photo_paths(X)
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        """Describe photos.
+
+        Parameters
+        ----------
+        X : array of str, shape (n_photos,) or (n_photos, 1)
+            Paths of photos.
+
+        Returns
+        -------
+        ndarray of objects, shape (n_photos,)
+            Of each photo an ndarray of uint8, shape (n_keypoints, 128); there may be no keypoints.
+
+        Raises
+        ------
+        InputError
+            If a photo cannot be read; the message names it and the reason.
+        """
+        check_is_fitted(self)
+        paths = _photo_paths(X)
+        described = np.empty(len(paths), dtype=object)
+        described[:] = Parallel(self.n_jobs)(delayed(_sift)(path) for path in paths)
+        return described
+
+    def __sklearn_tags__(self):
+        return _takes_paths(super().__sklearn_tags__())
+
+
+class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Count how often each visual word occurs in a photo.
+
+    Csurka, Dance, Fan, Willamowski and Bray, "Visual categorization with bags of keypoints", 2004.
+    The words are the centres of k-means.
+
+    Parameters
+    ----------
+    n_words : int
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    words_ : MiniBatchKMeans
+    """
+
+    def __init__(self, n_words=256, random_state=None):
+        self.n_words = n_words
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the words.
+
+        Parameters
+        ----------
+        X : sequence of arrays, shape (n_keypoints, n_numbers) each
+            The local descriptors of each photo, as `SiftDescriptors` gives them. A matrix is taken
+            as one local descriptor a photo.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If there are fewer local descriptors than words.
+        """
+        random = check_random_state(self.random_state)
+        sample = _sample(_stack(X)[0], self.n_words, random)
+        self.words_ = MiniBatchKMeans(self.n_words, random_state=random).fit(sample)
+        self.n_features_in_ = sample.shape[1]
+        self._n_features_out = self.n_words
+        return self
+
+    def transform(self, X):
+        """Return the shares of the words, (n_photos, n_words); 0 in a photo without keypoints."""
+        check_is_fitted(self)
+        local, photo = _stack(X, self)
+        counts = np.zeros((len(X), self.n_words))
+        if len(local):
+            np.add.at(counts, (photo, self.words_.predict(local)), 1)
+        return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Tell how the local descriptors of a photo deviate from a mixture of Gaussians.
+
+    Perronnin, Sánchez and Mensink, "Improving the Fisher kernel for large-scale image
+    classification", 2010: principal components, then gradients by weights, means and deviations,
+    power- and L2-normalised.
+
+    Parameters
+    ----------
+    n_gaussians : int
+    n_components : int
+        Principal components kept of a local descriptor (64 in the paper).
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    components_ : PCA
+    mixture_ : GaussianMixture
+    """
+
+    def __init__(self, n_gaussians=16, n_components=64, random_state=None):
+        self.n_gaussians = n_gaussians
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the principal components and the mixture.
+
+        Parameters
+        ----------
+        X : sequence of arrays, shape (n_keypoints, n_numbers) each
+            The local descriptors of each photo, as `SiftDescriptors` gives them. A matrix is taken
+            as one local descriptor a photo.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If there are too few local descriptors.
+        """
+        random = check_random_state(self.random_state)
+        sample = _sample(_stack(X)[0], max(self.n_gaussians, self.n_components), random)
+        self.components_ = PCA(self.n_components, random_state=random).fit(sample)
+        self.mixture_ = GaussianMixture(
+            self.n_gaussians, covariance_type="diag", random_state=random
+        ).fit(self.components_.transform(sample))
+        self.n_features_in_ = sample.shape[1]
+        self._n_features_out = self.n_gaussians * (2 * self.n_components + 1)
+        return self
+
+    def transform(self, X):
+        """Return the Fisher vectors, (n_photos, n_gaussians × (2 n_components + 1)).
+
+        They are 0 in a photo without keypoints.
+        """
+        check_is_fitted(self)
+        local, photo = _stack(X, self)
+        vectors = np.zeros((len(X), self._n_features_out))
+        if len(local):
+            local = self.components_.transform(local)
+        for row in np.unique(photo):
+            vectors[row] = fisher_vector(local[photo == row], self.mixture_, improved=True)
+        return vectors
+
+
+# Words and mixtures settle with some hundred examples each; more only take time and memory.
+_SAMPLE = 100_000
+
+# The shortest side of which scikit-image's SIFT makes a scale space
+_SIFT_SIDE = 12
+
+
+def _takes_paths(tags):
+    tags.input_tags.string = True
+    return tags
+
+
+def _photo_paths(X):
+    """Return the paths (n_photos,) of a vector or a single column."""
+    paths = np.asarray(X, dtype=object)
+    if paths.ndim == 2 and paths.shape[1] == 1:
+        paths = paths[:, 0]
+    if paths.ndim != 1 or not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise InputError("X must be an array of photo paths, shape (n_photos,) or (n_photos, 1)")
+    if len(paths) == 0:
+        raise InputError("X holds no photo paths (0 samples); at least one is needed")
+    return paths
+
+
+def _read(path):
+    """Return a photo as RGB uint8 of at most WORKING_PIXELS."""
+    try:
+        rgb, _ = read_photo(path, min_side=round(WORKING_PIXELS**0.5))
+    except PhotoError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+    height, width = rgb.shape[:2]
+    scale = np.sqrt(WORKING_PIXELS / (height * width))
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+
+
+def _measure(path, measures):
+    rgb = _read(path)
+    return np.concatenate([np.atleast_1d(ALL_MEASURES[name](rgb)) for name in measures])
+
+
+def _sift(path):
+    grey = rgb2gray(_read(path))
+    sift = SIFT()
+    none = np.zeros((0, sift.n_hist**2 * sift.n_ori), dtype=np.uint8)
+    if min(grey.shape) < _SIFT_SIDE:
+        return none
+    try:
+        sift.detect_and_extract(grey)
+    except RuntimeError:  # how scikit-image says that there are no keypoints
+        return none
+    return sift.descriptors
+
+
+def _stack(X, fitted=None):
+    """Return all local descriptors in one matrix, and the photo that each is of."""
+    photos = [np.atleast_2d(local) for local in X]
+    local = check_array(np.concatenate(photos), ensure_min_samples=0)
+    if fitted is not None and local.shape[1] != fitted.n_features_in_:
+        raise ValueError(
+            f"X has {local.shape[1]} features, but {type(fitted).__name__} is expecting "
+            f"{fitted.n_features_in_} features as input"
+        )
+    return local, np.repeat(np.arange(len(photos)), [len(photo) for photo in photos])
+
+
+def _sample(local, at_least, random):
+    if len(local) < at_least:
+        raise InputError(
+            f"{len(local)} local descriptors (keypoints) are too few: at least {at_least} are "
+            "needed; give more photos or learn fewer words, Gaussians or components"
+        )
+    if len(local) <= _SAMPLE:
+        return local
+    return local[random.choice(len(local), _SAMPLE, replace=False)]
