@@ -107,7 +107,7 @@ def cached_activations(
     """
     folder = cache_folder(model, resize, cache)
     digests, failed = digest_files(paths, progress)
-    stored = {pooling: index_shards(folder / pooling) for pooling in model.output_shape}
+    stored = {pooling: index_shards(folder / pooling) for pooling in model.output}
     missing = {
         digest: path
         for path, digest in zip(paths, digests)
@@ -119,14 +119,14 @@ def cached_activations(
         ) as bar:
             reasons = _fill(folder, missing, model, resize, batch_size, bar)
         failed.update((i, reasons[d]) for i, d in enumerate(digests) if d in reasons)
-        stored = {pooling: index_shards(folder / pooling) for pooling in model.output_shape}
+        stored = {pooling: index_shards(folder / pooling) for pooling in model.output}
     positions = np.array([i for i in range(len(paths)) if i not in failed], dtype=int)
     return {
         pooling: Activations(
             positions=positions,
             digests=np.array([digests[i] for i in positions]),
             failed=sorted(failed.items()),
-            shape=(len(positions), model.output_shape[pooling][1]),
+            shape=(len(positions), model.output[pooling].shape[1]),
             _shards=shards,
             _places=np.array([index[digests[i]] for i in positions], int).reshape(-1, 2),
         )
@@ -244,8 +244,7 @@ def cache_folder(model, resize: str, cache: str | os.PathLike | None = None) -> 
     for values in model.get_weights():
         weights.update(np.ascontiguousarray(values).view(np.uint8))
     precision = max((layer.compute_dtype for layer in model.layers), key="bfloat16".__eq__)
-    name = f"{model.name}-{resize}-{precision}-{weights.hexdigest()}"
-    return Path(cache or default_cache()) / name
+    return Path(cache or default_cache()) / f"{weights.hexdigest()}-{precision}-{resize}"
 
 
 def index_shards(folder: Path) -> tuple[list[Path], dict[str, tuple[int, int]]]:

@@ -94,7 +94,7 @@ def build_activations(
     -------
     keras.Model
         From RGB photos (n_photos, size, size, 3), uint8 or float, 0–255, to a dictionary
-        {pooling: (n_photos, n_activations) float32}. Its name tells backbone, blocks and precision.
+        {pooling: (n_photos, n_activations) float32}.
 
     Raises
     ------
@@ -105,15 +105,9 @@ def build_activations(
 
     convolutions = build_convolutions(backbone, blocks, weights)
     activations = {pooling: pool(convolutions, pooling) for pooling in poolings}
-    name = f"{backbone}-{len(convolutions.outputs)}-{dtype}"
-    network = keras.Model(convolutions.input, activations, name=name)
+    network = keras.Model(convolutions.input, activations)
     set_precision(network, dtype)
     return network
-
-
-def activations_name(backbone):
-    """The Keras name of a backbone's `build_activations`; Keras allows no hyphen in it."""
-    return backbone.replace("-", "_")
 
 
 def count_activations(backbone, pooling, blocks=None):
@@ -130,7 +124,7 @@ def count_activations(backbone, pooling, blocks=None):
     int
     """
     network = build_activations(backbone, (pooling,), blocks, weights=None)
-    return network.output_shape[pooling][1]
+    return network.output[pooling].shape[1]
 
 
 def build_convolutions(backbone, blocks=None, weights=PRETRAINED):
@@ -324,6 +318,11 @@ def _build_efficientnet_lite0(weights):
 
 
 def _build_application(name, size, normalisation, weights, bgr=False):
+    """A network of Keras Applications; its pretrained weights by Keras's own loader.
+
+    The loader compares what is in its cache, or what it downloads, with the MD5 sums in its own
+    source (MobileNetV2 has none there); no SHA-256 sums of these files are published.
+    """
     import keras
 
     _, normalised = _normalised_photo(size, **normalisation)
@@ -333,13 +332,13 @@ def _build_application(name, size, normalisation, weights, bgr=False):
             weights="imagenet" if weights == PRETRAINED else weights,
             input_tensor=normalised,
         )
+    # Keras raises a bare Exception when a download fails, and many kinds on an unfit file.
     except Exception as error:
-        if weights == PRETRAINED:
-            raise InputError(
-                f"{name}: the download of its pretrained weights failed ({_one_line(error)}); "
-                "go online, or name a file of Keras's *_notop.h5 as its weights"
-            ) from error
-        raise
+        source = "download of the pretrained weights" if weights == PRETRAINED else weights
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{source}: failed for {name} ({reason}); give a file of Keras's *_notop.h5 as weights"
+        ) from error
     if bgr and weights is not None:
         first = next(layer for layer in network.layers if layer.weights)
         kernel, *bias = first.get_weights()
@@ -365,10 +364,6 @@ def _average(block, name):
     from keras import layers
 
     return layers.GlobalAveragePooling2D(name=name, dtype="float32")(block)
-
-
-def _one_line(error):
-    return " ".join(str(error).split())
 
 
 _ALEXNET_BLOCKS = ("pool1", "pool2", "relu3", "relu4", "pool5")

@@ -75,7 +75,7 @@ def extract_features(
     if output.exists() and not force:
         raise InputError(f"{output} is there already: choose another name, or add --force")
     parts = _open_parts(output, attributes or {})
-    (pooling,) = model.output_shape
+    (pooling,) = model.output
     cached = index_shards(cache_folder(model, resize, cache) / pooling)
     shards = []
     with tqdm(desc="features", total=len(names), unit="photo", disable=not progress) as bar:

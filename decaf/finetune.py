@@ -203,7 +203,9 @@ def predict(head: keras.Model, activations: Activations, photos: np.ndarray) -> 
     ndarray of float32, shape (n, n_outputs)
     """
     blocks = np.array_split(photos, max(1, -(-len(photos) // BLOCK_ROWS)))
-    return np.concatenate([head.predict_on_batch(activations.read(block)) for block in blocks])
+    return np.concatenate(
+        [head.predict_on_batch(activations.read(block).astype(np.float32)) for block in blocks]
+    )
 
 
 class ActivationBatches(keras.utils.PyDataset):
@@ -252,7 +254,7 @@ class ActivationBatches(keras.utils.PyDataset):
                 self._pool = self._activations.read(self._photos[pool_rows])
                 self._pool_first = first
             values = self._pool[start - first : start - first + len(rows)]
-        return values, self._target[rows], self._weight[rows]
+        return values.astype(np.float32), self._target[rows], self._weight[rows]
 
     def on_epoch_end(self):
         """Shuffle anew."""

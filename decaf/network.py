@@ -9,7 +9,7 @@ from keras import layers
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.alexnet  # noqa: F401
-from decaf.backbones import activations_name, build_convolutions, pool, set_precision
+from decaf.backbones import build_convolutions, pool, set_precision
 from decaf.network_file import add_record, check_intact, read_record
 from decaf.weights import PRETRAINED
 from features.errors import InputError
@@ -108,14 +108,12 @@ def features_model(network):
     return keras.Model(network.input, network.get_layer("fc7").output)
 
 
-def split_network(network, backbone, pooling):
+def split_network(network, pooling):
     """Part a network where its backbone ends, so that cached activations can stand in between.
 
     Parameters
     ----------
     network : keras.Model
-    backbone : str
-        What it was built on.
     pooling : {"flatten", "multilevel", "average"}
         What it was built with.
 
@@ -123,12 +121,13 @@ def split_network(network, backbone, pooling):
     -------
     activations : keras.Model
         As `build_activations` gives it.
-    head : keras.Model
-        As `build_head` gives it. Both share the network's weights.
+    features : keras.Model
+        From activations (n_photos, n_activations) to fc7 after ReLU, (n_photos, width). Both share
+        the network's weights.
     """
     pooled = network.get_layer("fc6").input
-    activations = keras.Model(network.input, {pooling: pooled}, name=activations_name(backbone))
-    return activations, keras.Model(pooled, network.output)
+    activations = keras.Model(network.input, {pooling: pooled})
+    return activations, keras.Model(pooled, network.get_layer("fc7").output)
 
 
 def save_network(network, path, record, force=False):

@@ -73,8 +73,8 @@ def run_network(
         positions=[],
         digests=[],
         activations={
-            pooling: np.empty((len(paths), n_activations), np.float16)
-            for pooling, (_, n_activations) in model.output_shape.items()
+            pooling: np.empty((len(paths), values.shape[1]), np.float16)
+            for pooling, values in model.output.items()
         },
         failed={},
     )

@@ -147,13 +147,12 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         paths = self._check_paths(X)
         if self.network is None:
             self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
-            head = self._finetune(paths, y)
+            self._head = features_model(self._finetune(paths, y))
         else:
             network, record = load_network(self.network, choose_precision(self.precision))
             self._pooling, self._resize = record["pooling"], record["resize"]
-            self._loaded, head = split_network(network, record["backbone"], self._pooling)
-        self._features_head = features_model(head)
-        self._n_features_out = self.n_features_out_ = head.get_layer("fc7").units
+            self._loaded, self._head = split_network(network, self._pooling)
+        self._n_features_out = self.n_features_out_ = self._head.output_shape[1]
         return self
 
     def transform(self, X):
@@ -178,7 +177,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         check_is_fitted(self)
         activations = self._activations(self._check_paths(X))
-        return predict(self._features_head, activations, np.arange(len(activations)))
+        return predict(self._head, activations, np.arange(len(activations)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -35,8 +35,6 @@ def run_command(
         0; 2 for a wrong input, said in one line on stderr; 130 when interrupted, as a shell does.
     """
     args = parser.parse_args(argv)
-    # TensorFlow tells of its CPU features on stderr; 2 keeps its errors only.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         function(args)
     except InputError as error:
@@ -53,6 +51,24 @@ def run_command(
         print(f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+def import_keras() -> None:
+    """Import Keras, and keep off stderr what its back end writes while it is loaded.
+
+    TensorFlow's libraries tell of the CPU's features before any log level of theirs counts.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)
 
 
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

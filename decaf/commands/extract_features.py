@@ -9,12 +9,17 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    import_keras,
     report_failed,
     run_command,
     versions,
 )
 from features.errors import InputError
 
+DESCRIPTION = """\
+Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned network, or the
+averaged activations of a plain backbone. An interrupted run goes on when it is started again.
+"""
 EXAMPLES = """\
 examples:
   extract-features photos --network networks/vgg16-250.keras --ratings ratings.csv \\
@@ -33,9 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
         "extract-features",
-        description="Write the features of photos to an HDF5 file, a row a photo: fc7 of a "
-        "finetuned network, or the averaged activations of a plain backbone. An interrupted run "
-        "goes on when it is started again.",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def extract_features_of_photos(args: argparse.Namespace) -> None:
     """Write the feature file and print what it holds."""
+    import_keras()
     from decaf.extraction import extract_features
     from decaf.pipeline import choose_precision
 
@@ -119,12 +123,18 @@ def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, 
 
 def _load(path: Path, precision: str):
     """Convolutions, head and provenance of a finetuned network."""
-    from decaf.network import features_model, load_network, split_network
+    from decaf.network import load_network, split_network
 
     network, record = load_network(path, precision)
-    model, head = split_network(network, record["backbone"], record["pooling"])
+    model, features = split_network(network, record["pooling"])
     finetuned = frozenset(record.pop("finetuned_on"))
-    return model, features_model(head).predict_on_batch, record | {"network": path.name}, finetuned
+    attributes = record | {"network": path.name}
+    return (
+        model,
+        lambda activations: features.predict_on_batch(activations.astype("float32")),
+        attributes,
+        finetuned,
+    )
 
 
 def _build(args: argparse.Namespace, precision: str):
@@ -139,6 +149,6 @@ def _build(args: argparse.Namespace, precision: str):
         "blocks": args.blocks,
         "pooling": "average",
         "resize": args.resize,
-        "width": model.output_shape["average"][1],
+        "width": model.output["average"].shape[1],
     }
     return model, lambda activations: activations.astype("float32"), attributes, frozenset()

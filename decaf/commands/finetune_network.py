@@ -12,6 +12,7 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    import_keras,
     report_failed,
     run_command,
     versions,
@@ -21,6 +22,10 @@ from features.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+DESCRIPTION = """\
+Finetune networks on rated photos: the convolutions run once a photo, then a head of each width is
+trained on their activations. Prints how well each one does on photos that it has not seen.
+"""
 EXAMPLES = """\
 examples:
   finetune-network photos --ratings ratings.csv --backbone vgg16 --width 250 --width 500 \\
@@ -41,9 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
         "finetune-network",
-        description="Finetune networks on rated photos: the convolutions run once a photo, then "
-        "a head of each width is trained on their activations. Prints how well each one does on "
-        "photos that it has not seen.",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -118,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def finetune_network(args: argparse.Namespace) -> None:
     """Finetune a network of every width and print how they do on the test photos."""
+    import_keras()
     import numpy as np
 
     from decaf.activations import cached_activations
