@@ -18,8 +18,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.errors import InputError
 from features.gist import gist
@@ -203,20 +203,22 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If there are fewer local descriptors than words.
         """
         random = check_random_state(self.random_state)
-        sample = _sample(_stack(X)[0], self.n_words, random)
+        sample = _sample(_stack(X, self, reset=True)[0], self.n_words, random)
         self.words_ = MiniBatchKMeans(self.n_words, random_state=random).fit(sample)
-        self.n_features_in_ = sample.shape[1]
         self._n_features_out = self.n_words
         return self
 
     def transform(self, X):
         """Return the shares of the words, (n_photos, n_words); 0 in a photo without keypoints."""
         check_is_fitted(self)
-        local, photo = _stack(X, self)
-        counts = np.zeros((len(X), self.n_words))
-        if len(local):
-            np.add.at(counts, (photo, self.words_.predict(local)), 1)
-        return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        local, counts = _stack(X, self)
+        words = self.words_.predict(local) if len(local) else np.zeros(0, dtype=int)
+        return np.array(
+            [
+                np.bincount(of_photo, minlength=self.n_words) / max(len(of_photo), 1)
+                for of_photo in _split(words, counts)
+            ]
+        )
 
 
 class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -264,12 +266,13 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If there are too few local descriptors.
         """
         random = check_random_state(self.random_state)
-        sample = _sample(_stack(X)[0], max(self.n_gaussians, self.n_components), random)
+        sample = _sample(
+            _stack(X, self, reset=True)[0], max(self.n_gaussians, self.n_components), random
+        )
         self.components_ = PCA(self.n_components, random_state=random).fit(sample)
         self.mixture_ = GaussianMixture(
             self.n_gaussians, covariance_type="diag", random_state=random
         ).fit(self.components_.transform(sample))
-        self.n_features_in_ = sample.shape[1]
         self._n_features_out = self.n_gaussians * (2 * self.n_components + 1)
         return self
 
@@ -279,12 +282,12 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         They are 0 in a photo without keypoints.
         """
         check_is_fitted(self)
-        local, photo = _stack(X, self)
-        vectors = np.zeros((len(X), self._n_features_out))
-        if len(local):
-            local = self.components_.transform(local)
-        for row in np.unique(photo):
-            vectors[row] = fisher_vector(local[photo == row], self.mixture_, improved=True)
+        local, counts = _stack(X, self)
+        local = self.components_.transform(local) if len(local) else local
+        vectors = np.zeros((len(counts), self._n_features_out))
+        for vector, of_photo in zip(vectors, _split(local, counts)):
+            if len(of_photo):
+                vector[:] = fisher_vector(of_photo, self.mixture_, improved=True)
         return vectors
 
 
@@ -344,23 +347,25 @@ def _sift(path):
     return sift.descriptors
 
 
-def _stack(X, fitted=None):
-    """Return all local descriptors in one matrix, and the photo that each is of."""
-    photos = [np.atleast_2d(local) for local in X]
-    local = check_array(np.concatenate(photos), ensure_min_samples=0)
-    if fitted is not None and local.shape[1] != fitted.n_features_in_:
-        raise ValueError(
-            f"X has {local.shape[1]} features, but {type(fitted).__name__} is expecting "
-            f"{fitted.n_features_in_} features as input"
-        )
-    return local, np.repeat(np.arange(len(photos)), [len(photo) for photo in photos])
+def _stack(X, estimator, reset=False):
+    """Return all local descriptors in one matrix, and how many each photo has."""
+    counts = None
+    if isinstance(X, list | np.ndarray) and len(X) and np.ndim(X[0]) == 2:
+        counts = [len(local) for local in X]
+        X = np.concatenate(list(X))
+    local = validate_data(estimator, X, reset=reset, ensure_min_samples=0)
+    return local, [1] * len(local) if counts is None else counts
+
+
+def _split(stacked, counts):
+    return np.split(stacked, np.cumsum(counts)[:-1])
 
 
 def _sample(local, at_least, random):
     if len(local) < at_least:
         raise InputError(
-            f"{len(local)} local descriptors (keypoints) are too few: at least {at_least} are "
-            "needed; give more photos or learn fewer words, Gaussians or components"
+            f"too few local descriptors (n_samples={len(local)}): at least {at_least} are needed; "
+            "give more photos, or learn fewer words, Gaussians or components"
         )
     if len(local) <= _SAMPLE:
         return local

@@ -160,10 +160,10 @@ def _laplacian(rgb):
 
     The filter of Ke et al. 2006, section 3.1: 3 × 3 with alpha 0.2, as MATLAB's fspecial has it.
     """
-    alpha = 0.2
-    corner, side = alpha, 1 - alpha
-    kernel = np.array([[corner, side, corner], [side, -4, side], [corner, side, corner]])
-    filtered = ndimage.convolve(rgb.astype(float), kernel[..., None] / (1 + alpha), mode="nearest")
+    kernel = np.array(
+        [[1, 4, 1], [4, -20, 4], [1, 4, 1]]
+    )  # whole numbers: exactly 0 on a plain area
+    filtered = ndimage.convolve(rgb.astype(float), kernel[..., None], mode="nearest") / 6
     return np.abs(filtered).mean(axis=-1)
 
 
