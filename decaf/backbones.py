@@ -16,6 +16,7 @@ from decaf.weights import (
     find_packaged,
     read_numpy_pickle,
     read_torch_pickle,
+    reading_weights,
     require_packaged,
 )
 from features.errors import InputError
@@ -150,7 +151,8 @@ def build_convolutions(backbone, blocks=None, weights=PRETRAINED):
         raise InputError(f"{weights}: no such weights file for backbone {backbone}")
     whole = entry.build(weights)
     kept = [whole.get_layer(name).output for name in entry.block_names[:blocks]]
-    return keras.Model(whole.input, kept)
+    # Not `input`, which Keras Applications wrap in a list.
+    return keras.Model(whole.inputs[0], kept)
 
 
 def pool(convolutions, pooling):
@@ -269,7 +271,9 @@ def _build_alexnet(weights):
         )
     network = _build(227, _BVLC, alexnet)
     if weights is not None:
-        assign_weights(network, bvlc_weights(read_numpy_pickle(weights)), weights)
+        with reading_weights(weights):
+            arrays = bvlc_weights(read_numpy_pickle(weights))
+        assign_weights(network, arrays, weights)
     return network
 
 
@@ -313,7 +317,9 @@ def _build_efficientnet_lite0(weights):
     if weights is not None:
         if weights == PRETRAINED:
             weights = require_packaged(_EFFICIENTNET_LITE0, "efficientnet-lite0")
-        assign_weights(network, torch_weights(read_torch_pickle(weights)), weights)
+        with reading_weights(weights):
+            arrays = torch_weights(read_torch_pickle(weights))
+        assign_weights(network, arrays, weights)
     return network
 
 
@@ -331,6 +337,7 @@ def _build_application(name, size, normalisation, weights, bgr=False):
             include_top=False,
             weights="imagenet" if weights == PRETRAINED else weights,
             input_tensor=normalised,
+            input_shape=normalised.shape[1:],
         )
     # Keras raises a bare Exception when a download fails, and many kinds on an unfit file.
     except Exception as error:
@@ -348,15 +355,16 @@ def _build_application(name, size, normalisation, weights, bgr=False):
 
 def _assign_flax(network, path):
     """Flax numbers its convolutions in the order of their use."""
-    (flax,) = (
-        layers for name, layers in read_numpy_pickle(path).items() if not name.startswith("NetLin")
-    )
-    convolutions = [layer.name for layer in network.layers if layer.weights]
-    arrays = {
-        name: [flax[f"Conv_{number}"]["kernel"], flax[f"Conv_{number}"]["bias"]]
-        for number, name in enumerate(convolutions)
-        if f"Conv_{number}" in flax
-    }
+    names = [layer.name for layer in network.layers if layer.weights]
+    with reading_weights(path):
+        modules = read_numpy_pickle(path)
+        # The package's file also has LPIPS's own linear layers.
+        (flax,) = (modules[name] for name in modules if not name.startswith("NetLinLayer"))
+        arrays = {
+            name: [flax[f"Conv_{number}"]["kernel"], flax[f"Conv_{number}"]["bias"]]
+            for number, name in enumerate(names)
+            if f"Conv_{number}" in flax
+        }
     assign_weights(network, arrays, path)
 
 

@@ -5,10 +5,13 @@ The record (backbone, width, training settings, digests of the photos …) is re
 
 import json
 import zipfile
+import zlib
 
 from features.errors import InputError
 
 RECORD_MEMBER = "decaf.json"
+# What zipfile raises on truncated and altered files.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 
 def add_record(path, record):
@@ -42,16 +45,20 @@ def read_record(path):
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(RECORD_MEMBER))
+            record = archive.read(RECORD_MEMBER)
     except FileNotFoundError:
         raise InputError(f"{path}: no such network file") from None
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
-    except (KeyError, ValueError):
+    except KeyError:
         raise InputError(
             f"{path}: not a network of decaf's (it has no {RECORD_MEMBER}); "
             "make one with finetune-network"
         ) from None
+    except _UNREADABLE as error:
+        raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
+    try:
+        return json.loads(record)
+    except ValueError as error:
+        raise InputError(f"{path}: its {RECORD_MEMBER} is not JSON; make it anew") from error
 
 
 def check_intact(path):
@@ -69,7 +76,7 @@ def check_intact(path):
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
     if damaged is not None:
         raise InputError(f"{path}: damaged ({damaged} fails its checksum); make it anew")

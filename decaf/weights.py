@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import pickle
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def read_numpy_pickle(path):
     InputError
         The file is not such a pickle, or names anything but NumPy arrays; no code in it is run.
     """
-    with _weights_errors(path), open(path, "rb") as file:
+    with reading_weights(path), open(path, "rb") as file:
         if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
             _skip_npy_header(file)
             return _NumpyUnpickler(file).load().item()
@@ -137,7 +138,7 @@ def read_torch_pickle(path):
     InputError
         The file is not of that format, or names anything but tensors; no code in it is run.
     """
-    with _weights_errors(path), open(path, "rb") as file:
+    with reading_weights(path), open(path, "rb") as file:
         file_size = Path(path).stat().st_size
         magic_number, _, _ = (_TorchUnpickler(file, file_size).load() for _ in range(3))
         if magic_number != _TORCH_MAGIC_NUMBER:
@@ -150,6 +151,30 @@ def read_torch_pickle(path):
             if n_elements != storage.size or file.readinto(storage.data) != storage.nbytes:
                 raise pickle.UnpicklingError("a storage is cut short")
         return dict(state)
+
+
+@contextmanager
+def reading_weights(path):
+    """Turn whatever a malformed weights file raises, when it is read or converted, into one line.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    # Malformed files raise nearly every kind of exception.
+    except Exception as error:
+        raise InputError(
+            f"{path}: not a weights file that can be read ({type(error).__name__}: {error}); "
+            "get it anew"
+        ) from error
 
 
 def assign_weights(network, arrays, path):
@@ -184,24 +209,6 @@ def assign_weights(network, arrays, path):
                 "name a file for this backbone"
             )
         layer.set_weights(arrays[layer.name])
-
-
-class _weights_errors:
-    """Turns whatever a malformed pickle raises into one line."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        if not Path(self.path).is_file():
-            raise InputError(f"{self.path}: no such weights file")
-
-    def __exit__(self, kind, error, traceback):
-        # Malformed pickles raise nearly every kind of exception.
-        if isinstance(error, Exception):
-            raise InputError(
-                f"{self.path}: not a weights file that can be read ({error}); get it anew"
-            ) from error
 
 
 def _skip_npy_header(file):
