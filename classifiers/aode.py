@@ -22,6 +22,7 @@ from classifiers.contingency import (
     row_blocks,
     state_offsets,
 )
+from classifiers.interchange import make_network
 
 SUPERPARENT_NODE = "superparent"
 
@@ -204,55 +205,31 @@ class AODEClassifier(DiscreteBayesClassifier):
             If a feature is named `class` or `superparent`, two have the same name, or no value was
             seen `m` times.
         """
-        from pgmpy.factors.discrete import TabularCPD
-        from pgmpy.models import DiscreteBayesianNetwork
-
         check_is_fitted(self)
         features = self._node_names()
         check_node_names([*features, CLASS_NODE, SUPERPARENT_NODE])
         chosen = np.flatnonzero(self.parent_counts_ >= self.m)
         if not len(chosen):
-            raise ValueError(
-                f"no value was seen in m = {self.m} rows: the classifier is naive Bayes throughout"
-            )
-        parent_feature = np.repeat(self.parents_, self.n_states_[self.parents_])[chosen]
+            raise ValueError(f"no value was seen in m = {self.m} rows: this is naive Bayes")
+        parent = np.repeat(self.parents_, self.n_states_[self.parents_])[chosen]
         parent_code = np.concatenate([np.arange(n) for n in self.n_states_[self.parents_]])[chosen]
-        superparent_states = [
-            f"{features[feature]}={code}" for feature, code in zip(parent_feature, parent_code)
-        ]
-        states = {SUPERPARENT_NODE: superparent_states, CLASS_NODE: self.classes_.tolist()}
-        class_and_parent = np.exp(self.log_parent_tables_[:, chosen])
-        weight = class_and_parent.sum(axis=0)
-
-        network = DiscreteBayesianNetwork(self._edges(), latents={SUPERPARENT_NODE})
-        network.add_cpds(
-            TabularCPD(
-                SUPERPARENT_NODE, len(chosen), weight[:, None] / weight.sum(), state_names=states
-            ),
-            TabularCPD(
-                CLASS_NODE,
-                len(self.classes_),
-                class_and_parent / weight,
-                [SUPERPARENT_NODE],
-                [len(chosen)],
-                states,
-            ),
+        states = {
+            SUPERPARENT_NODE: [f"{features[i]}={code}" for i, code in zip(parent, parent_code)],
+            CLASS_NODE: self.classes_.tolist(),
+            **{name: list(range(n)) for name, n in zip(features, self.n_states_)},
+        }
+        with_class = np.exp(self.log_parent_tables_[:, chosen])
+        weight = with_class.sum(axis=0)
+        tables = {
+            SUPERPARENT_NODE: ([], weight[:, None] / weight.sum()),
+            CLASS_NODE: ([SUPERPARENT_NODE], with_class / weight),
+        }
+        of_features = np.split(
+            np.exp(self.log_child_tables_[:, chosen]), state_offsets(self.n_states_)[1:], axis=2
         )
-        of_children = np.split(
-            self.log_child_tables_[:, chosen], state_offsets(self.n_states_)[1:], axis=2
-        )
-        for feature, (name, n_states) in enumerate(zip(features, self.n_states_)):
-            values = np.exp(of_children[feature])
-            own = parent_feature == feature
-            values[:, own] = np.eye(n_states)[parent_code[own]]
-            network.add_cpds(
-                TabularCPD(
-                    name,
-                    n_states,
-                    values.transpose(2, 1, 0).reshape(n_states, -1),
-                    [SUPERPARENT_NODE, CLASS_NODE],
-                    [len(chosen), len(self.classes_)],
-                    states | {name: list(range(n_states))},
-                )
-            )
-        return network
+        for feature, (name, table) in enumerate(zip(features, of_features)):
+            n_states = self.n_states_[feature]
+            own = parent == feature
+            table[:, own] = np.eye(n_states)[parent_code[own]]
+            tables[name] = [CLASS_NODE, SUPERPARENT_NODE], table.reshape(-1, n_states).T
+        return make_network(self._edges(), tables, states, {SUPERPARENT_NODE})

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 
 from classifiers.contingency import one_hot, row_blocks
 from classifiers.discretize import DISCRETIZERS
+from classifiers.interchange import make_network
 
 CLASS_NODE = "class"
 SMOOTHINGS = ("laplace", "m-estimate", "bdeu")
@@ -293,41 +294,26 @@ class NetworkClassifier(DiscreteBayesClassifier):
         ValueError
             If a feature is named `class`, or two have the same name.
         """
-        from pgmpy.factors.discrete import TabularCPD
-        from pgmpy.models import DiscreteBayesianNetwork
-
         check_is_fitted(self)
         names = [*self._node_names(), CLASS_NODE]
         check_node_names(names)
         codes = [list(range(n_states)) for n_states in self.n_states_]
         states = dict(zip(names, [*codes, self.classes_.tolist()]))
-        network = DiscreteBayesianNetwork()
-        network.add_nodes_from(names[own] for own in self.families_[:, 0])
-        network.add_edges_from(self._edges())
-        tables = np.split(self.log_tables_, _family_offsets(self.families_, self.n_states_)[1:])
-        for (own, *parents), class_is_parent, table in zip(
-            self.families_, self.class_is_parent_, tables
+        log_tables = np.split(self.log_tables_, _family_offsets(self.families_, self.n_states_)[1:])
+        tables = {}
+        for (own, *parents), class_is_parent, log_table in zip(
+            self.families_, self.class_is_parent_, log_tables
         ):
             evidence = [names[parent] for parent in parents if parent != NONE]
-            node = names[own]
             if own == NONE:
-                values = np.exp(table).T
+                table = np.exp(log_table).T
             elif class_is_parent:
                 evidence.append(CLASS_NODE)
-                values = np.exp(table).reshape(len(states[node]), -1)
+                table = np.exp(log_table)
             else:
-                values = np.exp(table[:, 0]).reshape(len(states[node]), -1)
-            network.add_cpds(
-                TabularCPD(
-                    node,
-                    len(states[node]),
-                    values,
-                    evidence,
-                    [len(states[parent]) for parent in evidence],
-                    {name: states[name] for name in [node, *evidence]},
-                )
-            )
-        return network
+                table = np.exp(log_table[:, 0])
+            tables[names[own]] = evidence, table.reshape(len(states[names[own]]), -1)
+        return make_network(self._edges(), tables, states)
 
 
 def count_families(codes, labels, families, n_states, n_classes, weight=None):
