@@ -6,6 +6,7 @@ The record (backbone, width, training settings, digests of the photos …) is re
 import json
 import zipfile
 import zlib
+from contextlib import suppress
 
 from features.errors import InputError
 
@@ -55,10 +56,11 @@ def read_record(path):
         ) from None
     except _UNREADABLE as error:
         raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
-    try:
-        return json.loads(record)
-    except ValueError as error:
-        raise InputError(f"{path}: its {RECORD_MEMBER} is not JSON; make it anew") from error
+    with suppress(ValueError):
+        record = json.loads(record)
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: its {RECORD_MEMBER} is no JSON dictionary; make it anew")
+    return record
 
 
 def check_intact(path):

@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import pytest
+
+import decaf
+
+
+def _run(code, folder):
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+
+
+def test_importing_decaf_imports_nothing_heavy(tmp_path):
+    code = "import sys, decaf; print({'keras', 'numpy', 'sklearn'} & set(sys.modules))"
+    assert _run(code, tmp_path).stdout == "set()\n"
+
+
+def test_listing_the_backbones_does_not_import_keras(tmp_path):
+    code = "import sys, decaf; decaf.list_backbones(); print('keras' in sys.modules)"
+    assert _run(code, tmp_path).stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["features", "classifiers"])
+def test_a_user_s_file_that_hides_a_package_is_named_with_the_remedy(tmp_path, name):
+    hiding = tmp_path / f"{name}.py"
+    hiding.write_text("")
+    error = _run("import decaf", tmp_path).stderr.splitlines()[-1]
+    assert error == (
+        f"ImportError: {hiding} hides decaf's own package {name}; "
+        "rename that file, or run elsewhere"
+    )
+
+
+def test_what_decaf_exposes_is_found(tmp_path):
+    from decaf.backbones import list_backbones
+    from decaf.network import build_network, load_network
+    from decaf.transformer import ConvNetFeatures
+
+    assert decaf.list_backbones is list_backbones
+    assert decaf.build_network is build_network
+    assert decaf.load_network is load_network
+    assert decaf.ConvNetFeatures is ConvNetFeatures
+    assert set(decaf.__all__) <= set(dir(decaf))
+
+
+def test_the_version_is_the_installed_one():
+    assert decaf.__version__ == "0.1.0"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'decaf' has no attribute 'build_nets'"):
+        decaf.build_nets  # noqa: B018
