@@ -280,7 +280,7 @@ def _decode(data, max_pixels, min_side):
             raise PhotoError(f"{image.width} × {image.height} pixels, more than {max_pixels:,}")
         if min_side is not None:
             image.draft(None, (2 * min_side, 2 * min_side))
-        _load(image)
+        image.load()
         # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
         turn = _TURNS.get(_orientation(image))
         flat = _to_rgb(image)
@@ -295,15 +295,6 @@ def _register_heic():
         return False
     register_heif_opener()
     return True
-
-
-def _load(image):
-    try:
-        image.load()
-    except Exception:
-        # Pillow reads a TIFF's EXIF after its pixels; when only that is broken, no tile is left.
-        if image.tile:
-            raise
 
 
 def _orientation(image):

@@ -83,6 +83,7 @@ WHOLE = {
     "webp": as_bytes(PHOTO, "WEBP", lossless=True),
     "tiff": as_bytes(PHOTO, "TIFF"),
     "deflated tiff": as_bytes(PHOTO, "TIFF", compression="tiff_deflate"),
+    "fax tiff": as_bytes(Image.fromarray(PHOTO).convert("1"), "TIFF", compression="group4"),
     "bmp": as_bytes(PHOTO, "BMP"),
     "gif": as_bytes(PHOTO, "GIF"),
 }
