@@ -170,7 +170,7 @@ def _laplacian(rgb):
 def _central_width(histogram, share):
     """Return the width, as a share of all bins, that holds the middle `share` of a histogram."""
     cumulated = np.cumsum(histogram) / np.sum(histogram)
-    low = np.searchsorted(cumulated, (1 - share) / 2, side="right")
+    low = np.searchsorted(cumulated, (1 - share) / 2)
     high = np.searchsorted(cumulated, (1 + share) / 2)
     return (high - low + 1) / len(histogram)
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from features import descriptors
 from features.descriptors import (
@@ -19,6 +20,14 @@ from features.descriptors import (
     SiftDescriptors,
 )
 from features.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Keep k-means' threads from waiting for each other where tests share few cores."""
+    with threadpool_limits(1):
+        yield
+
 
 FEEDS_NUMBERS = dict.fromkeys(
     [
@@ -84,7 +93,7 @@ def paths(tmp_path_factory):
     return np.array(sorted(map(str, folder.iterdir())), dtype=object)
 
 
-QUICK = ["aspect_ratio", "colour_moments", "contrast"]
+QUICK = ["contrast", "aspect_ratio", "colour_moments"]
 
 
 # PhotoDescriptors
@@ -125,11 +134,13 @@ def test_clones_and_pickles_work_alike(paths):
 
 def test_large_photos_are_measured_at_the_working_size(tmp_path, monkeypatch):
     monkeypatch.setitem(ALL_MEASURES, "size", lambda rgb: rgb.shape[:2])
-    for size in ((1000, 400), (30, 20), (60_000, 1)):
+    for size in ((1000, 400), (30, 20), (600_000, 1)):
         Image.new("RGB", size).save(tmp_path / f"{size[0]}.png")
     transformer = PhotoDescriptors(["size"]).fit([tmp_path])
-    sizes = transformer.transform([tmp_path / name for name in ("1000.png", "30.png", "60000.png")])
-    assert sizes.tolist() == [[200, 500], [20, 30], [1, 60_000]]
+    sizes = transformer.transform(
+        [tmp_path / name for name in ("1000.png", "30.png", "600000.png")]
+    )
+    assert sizes.tolist() == [[200, 500], [20, 30], [1, 244_949]]
     assert descriptors.WORKING_PIXELS == 200 * 500
 
 
@@ -197,6 +208,12 @@ def test_the_fisher_vector_of_one_gaussian_is_the_shift_of_the_mean():
     # gradients by weight (0), mean (the shift) and deviation (0, for the spread is as expected)
     np.testing.assert_allclose(np.abs(vectors), [[0, 1, 0]] * 2, atol=2e-3)
     assert vectors[0, 1] == pytest.approx(-vectors[1, 1])
+
+
+def test_fisher_vectors_have_unit_length():
+    local = objects(*np.random.default_rng(0).normal(size=(5, 8, 3)))
+    vectors = FisherVectors(2, n_components=2, random_state=0).fit_transform(local)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1)
 
 
 @pytest.mark.parametrize("encoder", [BagOfVisualWords(3), FisherVectors(3, n_components=1)])

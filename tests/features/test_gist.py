@@ -4,13 +4,13 @@ import pytest
 from features.gist import N_BLOCKS, N_ORIENTATIONS, N_SCALES, SIDE, gist
 
 
-def wave(scale, orientation):
+def wave(scale, orientation, amplitude=100):
     """Return a photo of the wave that a filter is made for."""
     frequency = 0.3 / 1.85**scale
     angle = np.pi * orientation / N_ORIENTATIONS
     y, x = np.mgrid[:SIDE, :SIDE]
     phase = 2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle))
-    return np.repeat(np.uint8(127.5 + 100 * np.cos(phase))[..., None], 3, axis=-1)
+    return np.repeat(np.uint8(127.5 + amplitude * np.cos(phase))[..., None], 3, axis=-1)
 
 
 def responses(rgb):
@@ -21,6 +21,21 @@ def responses(rgb):
 def test_a_wave_excites_its_own_filter_most_in_every_block(scale, orientation):
     strongest = responses(wave(scale, orientation)).reshape(-1, N_BLOCKS, N_BLOCKS).argmax(axis=0)
     assert (strongest == scale * N_ORIENTATIONS + orientation).all()
+
+
+def test_the_filters_fall_off_as_gaussians_of_scale_and_angle():
+    # A faint wave, since the logarithm gives a strong one harmonics.
+    middle = responses(wave(1, 2, amplitude=20))[:, :, 1:3, 1:3].mean(axis=(2, 3))
+    finer, turned = middle[0, 2] / middle[1, 2], middle[1, 3] / middle[1, 2]
+    assert finer == pytest.approx(np.exp(-3.5 * (1 / 1.85 - 1) ** 2), rel=0.05)
+    assert turned == pytest.approx(np.exp(-2 * np.pi * (np.pi / 8) ** 2), rel=0.05)
+
+
+def test_a_dark_half_responds_as_a_bright_one_does():
+    rgb = wave(1, 0)
+    rgb[:, SIDE // 2 :] //= 3
+    rows = responses(rgb)[1, 0]
+    assert rows[:, 3] == pytest.approx(rows[:, 0], rel=0.1)
 
 
 def test_a_uniform_photo_excites_no_filter():

@@ -29,6 +29,11 @@ def test_the_hsv_histogram_of_a_half_red_half_black_photo_has_two_bins():
     assert histogram[0, 2, 2] == 0.5 and histogram[0, 0, 0] == 0.5
 
 
+def test_the_hsv_histogram_of_dark_greyish_blue_fills_the_bin_of_two_thirds():
+    histogram = measures.hsv_histogram(halves((60, 60, 120), (60, 60, 120))).reshape(18, 3, 3)
+    assert histogram[12, 1, 1] == 1
+
+
 def test_the_colour_moments_of_a_quarter_white_photo_are_those_of_a_coin():
     rgb = photo(np.zeros((20, 20)))
     rgb[:10, :10] = WHITE
@@ -66,6 +71,11 @@ def test_the_cooccurrence_of_a_checkerboard_is_contrast_along_the_sides_and_none
     assert entropy == pytest.approx(np.log(2))
     assert homogeneity == pytest.approx((1 + 1 / (1 + 31**2)) / 2)
     assert variance == pytest.approx(15.5**2)
+
+
+def test_a_neighbour_on_the_left_counts_as_one_on_the_right():
+    mean, _ = measures.cooccurrence(photo([[0, 255]])).reshape(2, 6)
+    assert mean[0] == pytest.approx(0.5 / 4), "one of four directions has neighbours at all"
 
 
 def test_the_aspect_ratio_is_width_over_height():
@@ -117,6 +127,13 @@ def test_a_hue_of_few_pixels_does_not_count():
 def test_a_wave_has_three_frequencies():
     wave = 127.5 + 100 * np.cos(2 * np.pi * 8 * np.arange(64) / 64)
     assert measures.sharp_frequencies(photo(np.tile(wave, (64, 1)))) == 3 / 64**2
+
+
+@pytest.mark.parametrize("amplitude, frequencies", [(2, 1), (4, 3)])
+def test_a_faint_wave_does_not_count_as_a_frequency(amplitude, frequencies):
+    # amplitude / 255 × 32² / 2 is 4.0 or 8.0 in the Fourier transform, against the threshold of 5
+    wave = np.round(127 + amplitude * np.cos(2 * np.pi * 8 * np.arange(32) / 32))
+    assert measures.sharp_frequencies(photo(np.tile(wave, (32, 1)))) == frequencies / 32**2
 
 
 def test_contrast_is_the_width_of_the_middle_98_percent():
