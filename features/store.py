@@ -157,8 +157,8 @@ class StoreWriter:
         self._file.attrs["schema_version"] = SCHEMA_VERSION
         for name, value in attributes.items():
             self._file.attrs[name] = _encode_attribute(value)
-        # No compression: the bits of float features are near random, so it saves little and
-        # makes every read many times slower.
+        # No compression: on features of which half are zeros gzip saves 45 %, lzf 35 %, and reading
+        # takes 13 and 11 times as long (measured, 20,000 × 1,000); others hardly shrink.
         chunk_rows = max(1, _CHUNK_BYTES // max(1, n_features * dtype.itemsize))
         self._create("features", (n_features,), dtype, chunk_rows)
         self._create("path", (), _TEXT)
@@ -341,7 +341,7 @@ class FeatureStore:
                 f"{self.path}: has schema version {version}, this program reads up to "
                 f"{SCHEMA_VERSION}; update it"
             )
-        wanted = {"features": "f", "path": "O", "digest": "S", "failed": "V"}
+        wanted = {"path": "O", "features": "f", "digest": "S", "failed": "V"}
         wanted |= {name: dtype.kind for name, dtype in _COLUMN_TYPES.items() if name in self._file}
         for name, kind in wanted.items():
             dataset = self._file.get(name)
@@ -481,7 +481,8 @@ def _encode_attribute(value):
     """A value as HDF5 keeps it: numbers and plain text as they are, anything else as JSON text."""
     if isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, str) and _decode_attribute(value) == value:
+    # HDF5 cannot hold NULs and lone surrogates (of names that are not UTF-8), JSON escapes them.
+    if isinstance(value, str) and value.isprintable() and _decode_attribute(value) == value:
         return value
     return json.dumps(value)
 
