@@ -107,10 +107,11 @@ def _write_samples(folder, n, random):
     groups = _shuffle_rounds(list(quarters), n, random)
     rows = []
     for number, group in enumerate(tqdm(groups, desc="photos", unit="photo", disable=None)):
-        photo, badness = _spoil(_crop(quarters[group], random), random)
+        strengths = _draw_strengths(random)
+        photo = _spoil(_crop(quarters[group], random), strengths, random)
         name = f"{number:04}.jpg"
         (folder / name).write_bytes(photo)
-        rows.append([name, *_draw_votes(badness, random), group])
+        rows.append([name, *_draw_votes(strengths, random), group])
     ratings = folder / "ratings.csv"
     with open(ratings, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -159,12 +160,15 @@ def _crop(quarter, random):
     return crop
 
 
-def _spoil(image, random):
-    """A photo as JPEG bytes with some defects, and how bad they are together, 0–1."""
-    strengths = dict.fromkeys(_DEFECTS, 0.0)
+def _draw_strengths(random):
+    """How strong each defect is: dictionary, 0–1, 0 where a photo does not have it."""
     n_defects = random.choice(len(_DEFECT_COUNTS), p=_DEFECT_COUNTS)
-    for defect in random.choice(_DEFECTS, n_defects, replace=False):
-        strengths[defect] = random.uniform(0.1, 1)
+    chosen = random.choice(_DEFECTS, n_defects, replace=False)
+    return dict.fromkeys(_DEFECTS, 0) | {defect: random.uniform(0.1, 1) for defect in chosen}
+
+
+def _spoil(image, strengths, random):
+    """The photo with its defects, as the bytes of a JPEG file."""
     if strengths["tilt"]:
         image = _tilt(image, random.choice([-1, 1]) * (4 + 14 * strengths["tilt"]))
     if strengths["blur"]:
@@ -180,8 +184,7 @@ def _spoil(image, random):
     file = BytesIO()
     quality = round(30 - 25 * strengths["compression"]) if strengths["compression"] else 92
     image.save(file, "JPEG", quality=quality)
-    badness = 1 - np.prod([1 - strength for strength in strengths.values()])
-    return file.getvalue(), badness
+    return file.getvalue()
 
 
 def _tilt(image, degrees):
@@ -195,8 +198,9 @@ def _tilt(image, degrees):
     return rotated.crop((left, top, left + width, top + height))
 
 
-def _draw_votes(badness, random):
+def _draw_votes(strengths, random):
     """Votes for each step of the scale: list of `_N_STEPS` counts."""
+    badness = 1 - np.prod([1 - strength for strength in strengths.values()])
     mean = _UNSPOILT_MEAN - _SPOILT_LOSS * badness + random.normal(0, _TASTE_SPREAD)
     opinions = random.normal(mean, _VOTE_SPREAD, random.integers(*_N_VOTES))
     steps = np.rint(opinions).clip(1, _N_STEPS).astype(int)
