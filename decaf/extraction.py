@@ -139,14 +139,15 @@ def _is_done(shard: Path, names: Sequence[str]) -> bool:
 def _write_shard(shard, names, rows, to_features, n_features, columns, finetuned):
     """Write the features of a shard's photos that could be read, and why the others could not."""
     (activations,) = rows.activations.values()
+    readable = np.array(rows.positions, int)
     with StoreWriter(shard, n_features, force=True) as writer:
-        if rows.positions:
-            writer.append(
-                to_features(activations),
-                [names[i] for i in rows.positions],
-                rows.digests,
-                finetuned=np.array([digest in finetuned for digest in rows.digests]),
-                **{column: values[rows.positions] for column, values in columns.items()},
-            )
+        # No network takes an empty batch; the columns are the same in every shard.
+        writer.append(
+            to_features(activations) if len(readable) else np.empty((0, n_features)),
+            [names[i] for i in readable],
+            rows.digests,
+            finetuned=np.array([digest in finetuned for digest in rows.digests], bool),
+            **{column: values[readable] for column, values in columns.items()},
+        )
         for position, reason in rows.failed.items():
             writer.fail(names[position], reason)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.errors import InputError
 
@@ -144,7 +144,12 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         from decaf.network import features_model, load_network, split_network
         from decaf.pipeline import choose_precision
 
-        paths = self._check_paths(X)
+        if self.network is None and y is None:
+            raise ValueError(
+                "This ConvNetFeatures estimator requires y to be passed, but the target y is None: "
+                "it finetunes a head; give network= to use a finetuned one"
+            )
+        paths = self._check_paths(X, reset=True)
         if self.network is None:
             self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
             self._head = features_model(self._finetune(paths, y))
@@ -176,38 +181,29 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         from decaf.finetune import predict
 
         check_is_fitted(self)
-        activations = self._activations(self._check_paths(X))
+        activations = self._activations(self._check_paths(X, reset=False))
         return predict(self._head, activations, np.arange(len(activations)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
         tags.target_tags.required = self.network is None
         tags.requires_fit = True
         return tags
 
-    def _check_paths(self, X):
-        X = np.asarray(X, dtype=object)
-        if X.ndim == 2 and X.shape[1] == 1:
-            X = X[:, 0]
-        if X.ndim != 1 or not all(isinstance(path, (str, os.PathLike)) for path in X):
+    def _check_paths(self, X, *, reset):
+        if np.ndim(X) == 1:
+            X = np.asarray(X, dtype=object)[:, None]
+        X = validate_data(self, X, reset=reset, dtype=None)
+        if X.shape[1] != 1 or not all(isinstance(path, (str, os.PathLike)) for path in X[:, 0]):
             raise ValueError(
                 "X must be paths of photo files, of shape (n_photos,) or (n_photos, 1)"
             )
-        if not len(X):
-            raise ValueError("X holds no photos: at least one is required")
-        return [os.fspath(path) for path in X]
+        return [os.fspath(path) for path in X[:, 0]]
 
     def _finetune(self, paths, y):
         from decaf.finetune import TrainingSettings, finetune
 
-        if y is None:
-            raise ValueError(
-                "ConvNetFeatures requires y to be passed, but the target y is None: it finetunes "
-                "a head; give network= to use a finetuned one"
-            )
         encoder = LabelEncoder().fit(column_or_1d(y))
         check_consistent_length(paths, y)
         self.classes_ = encoder.classes_

@@ -1,10 +1,11 @@
-"""Fixtures for every test: no GPU noise, the measuring photographs where they are there."""
+"""Fixtures for every test: a cache of their own, sample photos, the measuring photographs."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+# Before Keras is imported anywhere: its errors only, and the same hardware everywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
@@ -15,4 +16,23 @@ def shared_data():
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs the measuring photographs in ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache of activations that the tests of one process share, apart from the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DECAF_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """A folder of 60 sample photos with their ratings.csv; tests do not change it."""
+    from features.samples import make_samples
+
+    folder = tmp_path_factory.mktemp("samples") / "photos"
+    make_samples(folder, n=60)
     return folder

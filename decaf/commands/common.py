@@ -40,12 +40,13 @@ def run_command(
     except InputError as error:
         return _fail(parser, error)
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA_OF_BACK_END:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA_OF_BACK_END:
             raise
         return _fail(
             parser,
-            f"Keras has no back end, {error.name} is not installed: "
-            f"pip install 'decaf[{_EXTRA_OF_BACK_END[error.name]}]'",
+            f"Keras has no back end, {package} is not installed: "
+            f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
         )
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr)

@@ -17,13 +17,14 @@ from decaf.commands.common import (
 from features.errors import InputError
 
 DESCRIPTION = """\
-Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned network, or the
-averaged activations of a plain backbone. An interrupted run goes on when it is started again.
+Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned
+network, or the averaged activations of a plain backbone. An interrupted run
+goes on when it is started again.
 """
 EXAMPLES = """\
 examples:
-  extract-features photos --network networks/vgg16-250.keras --ratings ratings.csv \\
-      -o features.h5
+  extract-features photos --network networks/vgg16-250.keras \\
+      --ratings ratings.csv -o features.h5
   extract-features album --network networks/vgg16-250.keras -o album.h5
   extract-features photos --backbone resnet50 --ratings ratings.csv -o plain.h5
 """

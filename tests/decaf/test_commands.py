@@ -1,0 +1,183 @@
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from decaf.commands import extract_features, finetune_network
+from decaf.network_file import read_record
+
+SMALL = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
+COMMANDS = ["finetune-network", "extract-features", "fit-classifier"]
+
+
+@pytest.fixture(scope="module")
+def networks(samples, tmp_path_factory):
+    """The networks of one call of finetune-network."""
+    folder = tmp_path_factory.mktemp("networks")
+    status = finetune(samples, folder, "--width", "8", "--width", "4")
+    assert status == 0
+    return folder
+
+
+def finetune(samples, output, *options):
+    ratings = str(samples / "ratings.csv")
+    argv = [str(samples), "--ratings", ratings, *SMALL, "--epochs", "2", "-o", str(output)]
+    return finetune_network.main([*argv, *options])
+
+
+def extract(*argv):
+    return extract_features.main([str(each) for each in argv])
+
+
+def test_there_is_a_network_of_every_width_with_its_record(networks):
+    names = sorted(path.name for path in networks.iterdir())
+    assert names == [f"alexnet-owt-multilevel-blocks2-{width}.keras" for width in (4, 8)]
+    record = read_record(networks / names[1])
+    assert record["width"] == 8
+    assert record["backbone"] == "alexnet-owt"
+    assert record["midpoint"] == 5
+    assert record["training"]["learning_rate"] == 0.001
+    assert len(record["history"]) == 2
+    assert len(record["finetuned_on"]) + record["test"]["photos"] == 60
+
+
+def test_the_table_gives_every_network_with_its_size_and_quality(samples, networks, capsys):
+    assert finetune(samples, networks, "--width", "8") == 0
+    out, err = capsys.readouterr()
+    assert "is kept" in err
+    (row,) = [line for line in out.splitlines() if line.startswith("alexnet-owt")]
+    record = read_record(networks / "alexnet-owt-multilevel-blocks2-8.keras")
+    assert f"{record['parameters']:,}" in row
+    assert f"{record['test']['auc']:.3f}" in row
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_network_with_other_settings_is_not_overwritten(samples, networks, capsys):
+    before = (networks / "alexnet-owt-multilevel-blocks2-8.keras").read_bytes()
+    assert finetune(samples, networks, "--width", "8", "--seed", "1") == 2
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "is there already, with other training" in err
+    assert "--force" in err
+    assert (networks / "alexnet-owt-multilevel-blocks2-8.keras").read_bytes() == before
+
+
+def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
+    samples, networks, tmp_path, capsys
+):
+    network = networks / "alexnet-owt-multilevel-blocks2-8.keras"
+    ratings = samples / "ratings.csv"
+    output = tmp_path / "f.h5"
+    assert extract(samples, "--network", network, "--ratings", ratings, "-o", output) == 0
+    assert "60 photos × 8 features" in capsys.readouterr().out
+    with h5py.File(output) as store:
+        assert store["features"].shape == (60, 8)
+        assert store["votes"].shape == (60, 10)
+        assert store["finetuned"][:].sum() == 60 - read_record(network)["test"]["photos"]
+        assert store.attrs["midpoint"] == 5
+        assert "finetuned_on" not in store.attrs
+
+
+def test_a_plain_backbone_gives_averages_of_all_photos_of_a_folder(samples, tmp_path):
+    output = tmp_path / "plain.h5"
+    (tmp_path / "photos").mkdir()
+    for photo in sorted(samples.glob("*.jpg"))[:3]:
+        (tmp_path / "photos" / photo.name).write_bytes(photo.read_bytes())
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no photo")
+    assert extract(tmp_path / "photos", "--backbone", "alexnet-owt", "-o", output) == 0
+    with h5py.File(output) as store:
+        assert store["features"].shape == (3, 256)
+        assert store["failed"]["path"][0] == b"broken.png"
+        assert not store["finetuned"][:].any()
+        assert np.isfinite(store["features"][:]).all()
+
+
+def test_photos_that_cannot_be_read_are_counted_in_the_summary(samples, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    photo = next(samples.glob("*.jpg"))
+    (tmp_path / "photos" / "good.jpg").write_bytes(photo.read_bytes())
+    for number in range(7):
+        (tmp_path / "photos" / f"bad{number}.jpg").write_bytes(b"")
+    output = tmp_path / "f.h5"
+    assert extract(tmp_path / "photos", "--backbone", "alexnet-owt", "-o", output) == 0
+    out, err = capsys.readouterr()
+    assert "1 photos × 256 features, 7 photos failed" in out
+    assert "7 photos could not be read:" in err
+    assert "'bad0.jpg': " in err
+    assert "and 2 more" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["{photos}", "-o", "f.h5"], "give either --network FILE or --backbone NAME"),
+        (["{photos}", "--network", "no.keras", "-o", "f.h5"], "no.keras: no such network file"),
+        (["nowhere", "--backbone", "vgg16", "-o", "f.h5"], "nowhere: there is no such folder"),
+        (["{photos}", "--backbone", "vg16", "-o", "f.h5"], "did you mean vgg16"),
+        (["{photos}", "--backbone", "vgg16", "-o", "{photos}"], "is there already"),
+    ],
+)
+def test_wrong_input_of_extract_features_gives_one_line(argv, message, samples, capsys):
+    assert extract(*(each.format(photos=samples) for each in argv)) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("extract-features: error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], "epochs 0: it must be 1 or more"),
+        (["--width", "0"], "width 0: it must be 1 or more"),
+        (["--backbone", "vgg-16"], "backbone vgg-16: unknown; did you mean vgg16"),
+        (["--blocks", "9"], "blocks=9; it has 1 to 5 blocks"),
+        (["--group-by", "nobody"], "nobody"),
+        (["--ratings", "nowhere.csv"], "nowhere.csv: cannot be read"),
+    ],
+)
+def test_wrong_input_of_finetune_network_gives_one_line(
+    options, message, samples, tmp_path, capsys
+):
+    assert finetune(samples, tmp_path / "networks", *options) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("finetune-network: error: ")
+    assert message in line
+    assert not (tmp_path / "networks").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_gives_examples_and_imports_nothing_heavy(command):
+    module = command.replace("-", "_")
+    code = (
+        "import sys\n"
+        f"from decaf.commands.{module} import build_parser\n"
+        "help = build_parser().format_help()\n"
+        f"assert 'examples:\\n  {command} ' in help, help\n"
+        "assert max(map(len, help.splitlines())) <= 80\n"
+        "heavy = {'keras', 'tensorflow', 'sklearn', 'matplotlib', 'pandas', 'pgmpy', 'scipy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"COLUMNS": "80"})
+
+
+def test_without_a_back_end_the_error_names_the_extra(samples, tmp_path):
+    # A `tensorflow` that cannot be found, in front of the installed one.
+    code = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        "from decaf.commands.extract_features import main\n"
+        f"sys.exit(main([{str(samples)!r}, '--backbone', 'vgg16', '-o', {str(tmp_path / 'f')!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"KERAS_BACKEND": "tensorflow", "PATH": "", "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        "extract-features: error: Keras has no back end, tensorflow is not installed: "
+        "pip install 'decaf[cpu]'"
+    )
