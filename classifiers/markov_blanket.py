@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_scalar
 
-from classifiers.bayes import NONE, NetworkClassifier, count_families
+from classifiers.bayes import CLASS_NODE, NONE, NetworkClassifier, count_families
 from classifiers.contingency import mutual_information
 
 
@@ -75,6 +75,61 @@ class BayesianNetworkClassifier(NetworkClassifier):
         self.discretizer = discretizer
         self.smoothing = smoothing
         self.alpha = alpha
+
+    @classmethod
+    def from_pgmpy(cls, network):
+        """Take a pgmpy network for a fitted classifier, which predicts many rows at once.
+
+        Parameters
+        ----------
+        network : pgmpy.models.DiscreteBayesianNetwork
+            With all its tables, without probabilities of 0, and a node named `class`.
+
+        Returns
+        -------
+        classifier : BayesianNetworkClassifier
+            `feature_names_in_` are the other nodes, in the network's order. In X, a feature's code
+            is the place of its state in the network's `state_names`.
+
+        Raises
+        ------
+        ValueError
+            If there is no node named `class`, a table is missing or does not fit, or a probability
+            is 0.
+        """
+        if CLASS_NODE not in network:
+            raise ValueError(f"the network has no node named {CLASS_NODE!r}")
+        network.check_model()
+        features = [node for node in network if node != CLASS_NODE]
+        number = {name: i for i, name in enumerate(features)} | {CLASS_NODE: NONE}
+        tables = [network.get_cpds(node) for node in (CLASS_NODE, *features)]
+        n_classes = tables[0].variable_card
+
+        classifier = cls(discretizer=None, max_features=max(1, len(features)))
+        classifier.classes_ = np.array(tables[0].state_names[CLASS_NODE])
+        classifier.discretizer_ = None
+        classifier.feature_names_in_ = np.array(features, dtype=object)
+        classifier.n_features_in_ = len(features)
+        classifier.n_states_ = np.array([table.variable_card for table in tables[1:]])
+        classifier.class_is_parent_ = np.array(
+            [CLASS_NODE in table.variables[1:] for table in tables]
+        )
+        most_parents = max(len(table.variables) - 1 for table in tables)
+        classifier.families_ = np.full((len(tables), 1 + most_parents), NONE)
+        probabilities = []
+        for family, table in zip(classifier.families_, tables):
+            others = [number[name] for name in table.variables[1:] if name != CLASS_NODE]
+            family[: 1 + len(others)] = [number[table.variable], *others]
+            values = table.values[..., None]
+            if CLASS_NODE in table.variables:
+                values = np.moveaxis(table.values, table.variables.index(CLASS_NODE), -1)
+            values = values.reshape(-1, values.shape[-1])
+            probabilities.append(np.broadcast_to(values, (len(values), n_classes)))
+        probabilities = np.vstack(probabilities)
+        if not probabilities.all():
+            raise ValueError("the network holds probabilities of 0: smooth its tables")
+        classifier.log_tables_ = np.log(probabilities)
+        return classifier
 
     def _check_parameters(self):
         super()._check_parameters()
