@@ -28,7 +28,8 @@ def make_classifier(name, seed=0):
 
     Every classifier weighs the classes equally where its estimator can: balanced class weights, or
     equal priors for the naive Bayes of real numbers. k-nearest neighbours cannot: it counts
-    neighbours, and leans to the larger class.
+    neighbours, and leans to the larger class. The Bayesian-network classifiers keep the classes'
+    own shares, so that their probabilities stand for the photos as they are.
 
     Parameters
     ----------
@@ -155,8 +156,9 @@ def _random_forest(seed):
 
 
 def _gradient_boosting(seed):
+    # 31 steps of a feature rank photos as well as 255 do, at a tenth of the time (OASIS, BIQ2021).
     return sklearn.ensemble.HistGradientBoostingClassifier(
-        class_weight="balanced", random_state=seed
+        max_bins=31, class_weight="balanced", random_state=seed
     )
 
 
@@ -214,6 +216,12 @@ DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", 
 
 # What classifiers of the catalogue are made of beyond the types that skops admits by itself.
 TRUSTED_TYPES = (
+    "classifiers.aode.AODEClassifier",
+    "classifiers.augmented.KDBClassifier",
+    "classifiers.augmented.NaiveBayesClassifier",
+    "classifiers.augmented.TANClassifier",
+    "classifiers.discretize.ZeroAwareDiscretizer",
+    "classifiers.markov_blanket.BayesianNetworkClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )

@@ -83,6 +83,7 @@ _DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
 
 _GRID = np.linspace(0, 1, 101)
 _N_BINS = 10
+_LEAST_COVERAGE = 0.05  # the accuracy on fewer photos is noise
 
 
 def _panels(draw, evaluation, feature_sets, names):
@@ -172,7 +173,8 @@ def _draw_coverage(axes, evaluation, lines):
     lines = [(result, style) for result, style in lines if result.probability is not None]
     for result, style in lines:
         coverage, accuracy = accuracy_coverage_curve(evaluation.label, result.probability)
-        axes.plot(coverage, accuracy, **style)
+        shown = coverage >= _LEAST_COVERAGE
+        axes.plot(coverage[shown], accuracy[shown], **style)
     _label(axes, "share of photos judged", "accuracy on them")
     axes.set_ylim(0.45, 1.02)
     return bool(lines)
