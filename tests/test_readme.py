@@ -1,0 +1,44 @@
+"""The README's examples, run one after another as a reader would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from features.samples import make_samples
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = re.findall(
+    r"^```(bash|python)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
+)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with rated photos, as the examples suppose."""
+    folder = tmp_path_factory.mktemp("readme")
+    make_samples(folder / "photos", n=80)
+    return folder
+
+
+def test_the_examples_run_in_their_order(workplace):
+    assert len(EXAMPLES) >= 5
+    commands = Path(sys.executable).parent
+    env = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    for language, example in EXAMPLES:
+        argv = ["bash", "-euo", "pipefail", "-c"] if language == "bash" else [sys.executable, "-c"]
+        done = subprocess.run(
+            [*argv, example], cwd=workplace, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{example}\n{done.stderr}"
+    assert (workplace / "model" / "report.html").stat().st_size > 10_000
+    assert (workplace / "judged" / "results.csv").exists()
+
+
+def test_the_files_that_the_readme_links_to_are_there():
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert links and not missing, missing
