@@ -25,10 +25,16 @@ def test_a_wave_excites_its_own_filter_most_in_every_block(scale, orientation):
 
 def test_the_filters_fall_off_as_gaussians_of_scale_and_angle():
     # A faint wave, since the logarithm gives a strong one harmonics.
-    middle = responses(wave(1, 2, amplitude=20))[:, :, 1:3, 1:3].mean(axis=(2, 3))
-    finer, turned = middle[0, 2] / middle[1, 2], middle[1, 3] / middle[1, 2]
+    middle = responses(wave(3, 2, amplitude=20))[:, :, 1:3, 1:3].mean(axis=(2, 3))
+    finer, turned = middle[2, 2] / middle[3, 2], middle[3, 3] / middle[3, 2]
     assert finer == pytest.approx(np.exp(-3.5 * (1 / 1.85 - 1) ** 2), rel=0.05)
     assert turned == pytest.approx(np.exp(-2 * np.pi * (np.pi / 8) ** 2), rel=0.05)
+
+
+def test_the_filters_go_round_the_circle():
+    middle = responses(wave(1, 0.5))[1, :, 1:3, 1:3].mean(axis=(1, 2))
+    assert middle[7] == pytest.approx(middle[2], rel=0.05)
+    assert middle[0] == pytest.approx(middle[1], rel=0.05)
 
 
 def test_a_dark_half_responds_as_a_bright_one_does():

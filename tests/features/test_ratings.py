@@ -235,6 +235,7 @@ def test_take_keeps_the_columns_together(folder):
             "file,scores\na.jpg,1\n",
             ", line 1, column scores: did you mean 'score'? Rename it",
         ),
+        ("FILE,score\na.jpg,1\n", ", line 1, column FILE: did you mean 'file'? Rename it"),
         (
             "file,Count1,count2\na.jpg,1,2\n",
             ", line 1, column Count1: did you mean 'count1'? Rename it",
@@ -372,6 +373,7 @@ def test_a_split_without_groups_is_stratified(folder, grouped):
     ratings = read_ratings(source)
     rows = test_rows(ratings, 0.25, seed=1)
     assert rows.sum() == 10 and ratings.label[rows].sum() == 3
+    assert (rows != test_rows(ratings, 0.25, seed=2)).any()
 
 
 def test_a_given_split_is_used_as_it_is(folder):
