@@ -132,6 +132,7 @@ def _draw_svg(draw, label):
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<svg [^>]*viewBox="([^"]*)"[^>]*>', _svg_tag(label), svg, count=1)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = svg.replace("xlink:href", "href")
     for drawn, shown in _SCHEME.items():
         svg = svg.replace(drawn, shown)
     return markupsafe.Markup(svg)

@@ -43,7 +43,10 @@ OWN_FILES = ("classifier.skops", "results.csv", "report.html", "network.keras")
 
 def main(argv=None) -> int:
     """Run the command."""
-    return run_command(fit_classifier, build_parser(), argv)
+    parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
+    parser.set_defaults(command_line=shlex.join([parser.prog, *words]))
+    return run_command(fit_classifier, parser, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -175,7 +178,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
         evaluation,
         photos=data.facts | {"margin δ": str(args.delta), "seed": str(args.seed)},
         networks=data.networks,
-        command=shlex.join(["fit-classifier", *sys.argv[1:]]),
+        command=args.command_line,
     )
     _print_table(evaluation)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
