@@ -146,6 +146,17 @@ class Evaluation:
             key=lambda result: result.metrics["auc"],
         )
 
+    def behind_best(self, result):
+        """By how much a result's AUC is lower than the best, resampled in pairs.
+
+        Returns
+        -------
+        difference, low, high : float
+            The difference and its 95 % interval; with `low` at most 0 the two are not told apart.
+        """
+        difference = self.best.metrics["auc"] - result.metrics["auc"]
+        return difference, *_interval(self.best.resampled["auc"] - result.resampled["auc"])
+
 
 def make_folds(
     label,
@@ -327,7 +338,6 @@ def score_table(evaluation):
     """
     import pandas
 
-    best = evaluation.best
     rows = []
     for result in evaluation.results:
         row = {
@@ -339,10 +349,8 @@ def score_table(evaluation):
         for metric in INTERVAL_METRICS:
             row[metric] = result.metrics[metric]
             row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
-        row["behind_best"] = best.metrics["auc"] - result.metrics["auc"]
-        row["behind_best_low"], row["behind_best_high"] = _interval(
-            best.resampled["auc"] - result.resampled["auc"]
-        )
+        behind = evaluation.behind_best(result)
+        row["behind_best"], row["behind_best_low"], row["behind_best_high"] = behind
         for metric in PROBABILITY_METRICS:
             row[metric] = result.metrics.get(metric, np.nan)
         row["fold_auc"] = " ".join(f"{auc:.4f}" for auc in result.fold_auc)

@@ -52,6 +52,11 @@ def write_report(path, evaluation, *, photos, networks, command):
         best=evaluation.best,
         baseline=baseline,
         ranked=[*ranked, baseline],
+        equals=[
+            result
+            for result in ranked
+            if result is not evaluation.best and evaluation.behind_best(result)[1] <= 0
+        ],
         feature_sets=feature_sets,
         classifiers=names,
         result_of={(result.features, result.classifier): result for result in results},
@@ -172,12 +177,14 @@ def _draw_calibration(axes, evaluation, lines):
 
 def _draw_coverage(axes, evaluation, lines):
     lines = [(result, style) for result, style in lines if result.probability is not None]
+    lowest = 0.5
     for result, style in lines:
         coverage, accuracy = accuracy_coverage_curve(evaluation.label, result.probability)
         shown = coverage >= _LEAST_COVERAGE
         axes.plot(coverage[shown], accuracy[shown], **style)
+        lowest = min(lowest, accuracy[shown].min())
     _label(axes, "share of photos judged", "accuracy on them")
-    axes.set_ylim(0.45, 1.02)
+    axes.set_ylim(lowest - 0.05, 1.02)
     return bool(lines)
 
 

@@ -182,6 +182,9 @@ def fit_classifier(args: argparse.Namespace) -> None:
     )
     _print_table(evaluation)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
+    others = [each for each in evaluation.results[1:] if each is not best]
+    n_equals = sum(evaluation.behind_best(each)[1] <= 0 for each in others)
+    print(f"as good within the 95 % interval of the difference: {n_equals} of {len(others)} others")
     print(
         f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
     )
