@@ -170,7 +170,7 @@ def conditional_mutual_information(codes, labels, n_states, counts, weight=None)
                 pairs = count_pairs(class_codes, left, right, n_states, class_weight)
                 terms = np.add.reduceat(_xlogx(pairs), state_offsets(n_states[left]), axis=0)
                 terms = np.add.reduceat(terms, state_offsets(n_states[right]), axis=1)
-                pair_terms[np.ix_(left, right)] += terms
+                pair_terms[left[0] : left[-1] + 1, right[0] : right[-1] + 1] += terms
     # One triangle for both, so that rounding cannot make the two differ.
     pair_terms = np.triu(pair_terms, 1)
     pair_terms += pair_terms.T
