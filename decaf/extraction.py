@@ -21,7 +21,7 @@ def extract_features(
     paths: Sequence[str],
     output: str | os.PathLike,
     model,
-    to_features: Callable[[np.ndarray], np.ndarray],
+    to_features: Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]],
     n_features: int,
     *,
     columns: dict[str, np.ndarray] | None = None,
@@ -46,7 +46,8 @@ def extract_features(
     model : keras.Model
         Gives the activations of one pooling, as `decaf.backbones.build_activations` builds it.
     to_features : callable
-        Activations (n, n_activations), float16, to features (n, n_features).
+        Activations (n, n_activations), float16, to features (n, n_features) and to the columns
+        that the network predicts.
     n_features : int
     columns : dict of str to ndarray, shape (n_photos, ...), optional
         The photos' ratings: ``score``, ``label``, ``votes``, ``split``, ``group``.
@@ -140,14 +141,18 @@ def _write_shard(shard, names, rows, to_features, n_features, columns, finetuned
     """Write the features of a shard's photos that could be read, and why the others could not."""
     (activations,) = rows.activations.values()
     readable = np.array(rows.positions, int)
+    if not len(readable):
+        # No network takes an empty batch, but the columns are the same in every shard.
+        activations = np.zeros((1, activations.shape[1]), activations.dtype)
+    features, predicted = to_features(activations)
     with StoreWriter(shard, n_features, force=True) as writer:
-        # No network takes an empty batch; the columns are the same in every shard.
         writer.append(
-            to_features(activations) if len(readable) else np.empty((0, n_features)),
+            features[: len(readable)],
             [names[i] for i in readable],
             rows.digests,
             finetuned=np.array([digest in finetuned for digest in rows.digests], bool),
             **{column: values[readable] for column, values in columns.items()},
+            **{column: values[: len(readable)] for column, values in predicted.items()},
         )
         for position, reason in rows.failed.items():
             writer.fail(names[position], reason)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from decaf.activations import Activations
 from decaf.network import build_head
+from decaf.votes import emd_loss, mean_and_spread, vote_shares
 from features.errors import InputError
 from features.ratings import sample_rows
 
@@ -66,6 +67,7 @@ def finetune(
     width: int,
     settings: TrainingSettings = TrainingSettings(),
     *,
+    votes: np.ndarray | None = None,
     photos: np.ndarray | None = None,
     group: np.ndarray | None = None,
     progress: str | None = None,
@@ -81,6 +83,9 @@ def finetune(
     width : int
         Units of fc6 and of fc7.
     settings : TrainingSettings
+    votes : ndarray of int, shape (n_photos, n_steps), optional
+        Train on these with NIMA's loss, and not on the labels; those still weigh the classes and
+        divide off the validation photos.
     photos : ndarray of int, optional
         Train on these photos of ``activations`` only.
     group : ndarray, shape (n_photos,), optional
@@ -91,9 +96,11 @@ def finetune(
     Returns
     -------
     head : keras.Model
-        (batch, n_activations) → (batch, n_classes) probabilities.
+        (batch, n_activations) → (batch, n_classes) probabilities, or (batch, n_steps) shares of
+        the votes.
     history : list of dict
-        An epoch each: ``epoch``, ``loss`` and, with a validation split, ``val_loss``, ``val_auc``.
+        An epoch each: ``epoch``, ``loss`` and, with a validation split, ``val_loss``, ``val_auc``
+        (that of the predicted mean where votes are trained on).
 
     Raises
     ------
@@ -102,7 +109,10 @@ def finetune(
     """
     check_settings(settings, width)
     photos = np.arange(len(activations)) if photos is None else np.asarray(photos)
-    n_classes = int(label.max()) + 1
+    if votes is None:
+        target, n_outputs, loss = label, int(label.max()) + 1, "sparse_categorical_crossentropy"
+    else:
+        target, n_outputs, loss = vote_shares(votes), votes.shape[1], emd_loss
     train, validation = photos, photos[:0]
     if settings.validation_fraction:
         held_out = sample_rows(
@@ -113,16 +123,19 @@ def finetune(
         )
         train, validation = photos[~held_out], photos[held_out]
     head = build_head(
-        activations.shape[1], width, n_classes, dropout=settings.dropout, seed=settings.seed
+        activations.shape[1], width, n_outputs, dropout=settings.dropout, seed=settings.seed
     )
-    head.compile(_optimizer(settings), "sparse_categorical_crossentropy", jit_compile=False)
+    head.compile(_optimizer(settings), loss, jit_compile=False)
     weight = compute_sample_weight(settings.class_weight, label[train])
     batches = ActivationBatches(
-        activations, train, label[train], weight, settings.batch_size, settings.seed
+        activations, train, target[train], weight, settings.batch_size, settings.seed
     )
     callbacks = []
     if len(validation):
-        callbacks.append(_Validation(activations, validation, label[validation]))
+        judge = _judge_labels if votes is None else _judge_shares
+        callbacks.append(
+            _Validation(activations, validation, target[validation], label[validation], judge)
+        )
     if settings.patience is not None:
         callbacks.append(
             keras.callbacks.EarlyStopping(
@@ -275,17 +288,27 @@ class ActivationBatches(keras.utils.PyDataset):
 class _Validation(keras.callbacks.Callback):
     """Adds ``val_loss`` and ``val_auc`` (exact, unlike Keras's binned one) to each epoch's logs."""
 
-    def __init__(self, activations: Activations, photos: np.ndarray, label: np.ndarray):
+    def __init__(self, activations, photos, target, label, judge):
         super().__init__()
-        self._activations, self._photos, self._label = activations, photos, label
+        self._activations, self._photos = activations, photos
+        self._target, self._label, self._judge = target, label, judge
 
     def on_epoch_end(self, epoch, logs):
-        probability = predict(self.model, self._activations, self._photos)
-        logs["val_loss"] = log_loss(self._label, probability, labels=range(probability.shape[1]))
-        if probability.shape[1] == 2:
-            logs["val_auc"] = roc_auc_score(self._label, probability[:, 1])
-        else:
-            logs["val_auc"] = roc_auc_score(self._label, probability, multi_class="ovr")
+        output = predict(self.model, self._activations, self._photos)
+        logs["val_loss"], logs["val_auc"] = self._judge(self._target, self._label, output)
+
+
+def _judge_labels(target, label, probability):
+    loss = log_loss(target, probability, labels=range(probability.shape[1]))
+    if probability.shape[1] == 2:
+        return loss, roc_auc_score(label, probability[:, 1])
+    return loss, roc_auc_score(label, probability, multi_class="ovr")
+
+
+def _judge_shares(target, label, shares):
+    return float(np.mean(emd_loss(target, shares))), roc_auc_score(
+        label, mean_and_spread(shares)[0]
+    )
 
 
 class _Progress(keras.callbacks.Callback):

@@ -33,6 +33,8 @@ _COLUMN_TYPES = {
     "split": _TEXT,
     "group": _TEXT,
     "finetuned": np.dtype("bool"),
+    "predicted_mean": np.dtype("float64"),
+    "predicted_spread": np.dtype("float64"),
 }
 _FAILED_TYPE = np.dtype([("path", _TEXT), ("reason", _TEXT)])
 
@@ -112,7 +114,8 @@ class StoreWriter:
         **columns : arrays of n_photos rows
             Any of score (float), label (int), votes (int, one column per step of the scale),
             split (str), group (str), finetuned (bool: the network saw this photo while it was
-            finetuned); None stands for a column that is not there. Every batch has the same ones.
+            finetuned), predicted_mean and predicted_spread (float: what a network that predicts
+            votes gives); None stands for a column that is not there. Every batch has the same ones.
 
         Raises
         ------
@@ -302,6 +305,16 @@ class FeatureStore:
     def finetuned(self):
         """Whether the network was finetuned on the photo: ndarray of bool, (n_photos,), or None."""
         return self._read("finetuned")
+
+    @cached_property
+    def predicted_mean(self):
+        """Means of the votes that the network predicts: ndarray of float, (n_photos,), or None."""
+        return self._read("predicted_mean")
+
+    @cached_property
+    def predicted_spread(self):
+        """Their standard deviations: ndarray of float, shape (n_photos,), or None."""
+        return self._read("predicted_spread")
 
     @cached_property
     def failed(self):

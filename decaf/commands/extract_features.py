@@ -124,18 +124,33 @@ def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, 
 
 def _load(path: Path, precision: str):
     """Convolutions, head and provenance of a finetuned network."""
-    from decaf.network import load_network, split_network
+    from decaf.network import load_network
 
     network, record = load_network(path, precision)
-    model, features = split_network(network, record["pooling"])
     finetuned = frozenset(record.pop("finetuned_on"))
     attributes = record | {"network": path.name}
-    return (
-        model,
-        lambda activations: features.predict_on_batch(activations.astype("float32")),
-        attributes,
-        finetuned,
-    )
+    model, to_features = _part(network, record)
+    return model, to_features, attributes, finetuned
+
+
+def _part(network, record: dict):
+    """Convolutions; and the head, which gives features and, if it has learnt them, votes."""
+    import keras
+
+    from decaf.network import split_network
+    from decaf.votes import mean_and_spread
+
+    model, _ = split_network(network, record["pooling"])
+    fc6, fc7 = network.get_layer("fc6"), network.get_layer("fc7")
+    head = keras.Model(fc6.input, [fc7.output, network.output])
+
+    def to_features(activations):
+        fc7, output = head.predict_on_batch(activations.astype("float32"))
+        if record["outputs"] == ["snapshot", "professional"]:
+            return fc7, {}
+        return fc7, dict(zip(("predicted_mean", "predicted_spread"), mean_and_spread(output)))
+
+    return model, to_features
 
 
 def _build(args: argparse.Namespace, precision: str):
@@ -152,4 +167,4 @@ def _build(args: argparse.Namespace, precision: str):
         "resize": args.resize,
         "width": model.output["average"].shape[1],
     }
-    return model, lambda activations: activations.astype("float32"), attributes, frozenset()
+    return model, lambda activations: (activations.astype("float32"), {}), attributes, frozenset()

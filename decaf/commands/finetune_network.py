@@ -22,6 +22,8 @@ from features.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from features.ratings import Ratings
+
 DESCRIPTION = """\
 Finetune networks on rated photos: the convolutions run once a photo, then a
 head of each width is trained on their activations. Prints how well each one
@@ -34,7 +36,7 @@ examples:
   finetune-network AVA/images --ratings AVA/AVA.txt \\
       --test-list generic_test.jpgl --backbone vgg16 --width 4096 -o networks/
   finetune-network photos --ratings ratings.csv --group-by theme \\
-      --backbone alexnet-owt --pooling multilevel -o networks/
+      --backbone alexnet-owt --pooling multilevel --outputs votes -o networks/
 """
 
 
@@ -80,6 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
         default="flatten",
         help="what fc6 is fed with: the last block's map (the paper), the averages of all blocks, "
         "or those of the last (flatten)",
+    )
+    parser.add_argument(
+        "--outputs",
+        choices=("label", "votes"),
+        default="label",
+        help="what the networks learn to tell: snapshot or professional, or the share of each "
+        "vote (label)",
     )
     training = parser.add_argument_group("training (the defaults are the paper's)")
     training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
@@ -157,6 +166,11 @@ def finetune_network(args: argparse.Namespace) -> None:
         test_list=args.test_list,
         skip_missing=args.skip_missing,
     )
+    if args.outputs == "votes" and ratings.votes is None:
+        raise InputError(
+            f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
+            "--outputs votes out"
+        )
     precision = choose_precision(args.precision)
     model = build_activations(
         args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
@@ -178,7 +192,9 @@ def finetune_network(args: argparse.Namespace) -> None:
         "pooling": args.pooling,
         "resize": args.resize,
         "precision": precision,
-        "outputs": ["snapshot", "professional"],
+        "outputs": ["snapshot", "professional"]
+        if args.outputs == "label"
+        else list(range(1, ratings.votes.shape[1] + 1)),
         "scale": ratings.scale and list(ratings.scale),
         "midpoint": ratings.midpoint,
         "training": asdict(settings) | {"delta": args.delta},
@@ -196,16 +212,17 @@ def finetune_network(args: argparse.Namespace) -> None:
             ratings.label,
             width,
             settings,
+            votes=ratings.votes if args.outputs == "votes" else None,
             photos=train,
             group=ratings.group,
             progress=path.stem,
         )
-        probability = predict(head, activations, test)[:, 1]
+        output = predict(head, activations, test)
         network = attach_head(args.backbone, head, args.pooling, args.blocks, args.weights)
         measured = {
             "parameters": network.count_params(),
             "history": history,
-            "test": _judge(ratings.label[test], probability),
+            "test": _judge(ratings.take(test), output, args.outputs),
             "versions": versions(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,6 +236,8 @@ def _network_name(args: argparse.Namespace) -> str:
         parts.append(args.pooling)
     if args.blocks:
         parts.append(f"blocks{args.blocks}")
+    if args.outputs == "votes":
+        parts.append("votes")
     return "-".join(parts)
 
 
@@ -236,15 +255,22 @@ def _check_same(path: Path, wanted: dict) -> None:
     print(f"{path} is there already and is kept", file=sys.stderr)
 
 
-def _judge(label: np.ndarray, probability: np.ndarray) -> dict:
+def _judge(ratings: Ratings, output: np.ndarray, outputs: str) -> dict:
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-    predicted = probability > 0.5
+    from decaf.votes import judge_votes, mean_and_spread
+
+    if outputs == "label":
+        score, threshold, judged = output[:, 1], 0.5, {}
+    else:
+        score, _ = mean_and_spread(output)
+        threshold, judged = ratings.midpoint, judge_votes(ratings.votes, output)
     return {
-        "photos": len(label),
-        "accuracy": accuracy_score(label, predicted),
-        "balanced_accuracy": balanced_accuracy_score(label, predicted),
-        "auc": roc_auc_score(label, probability),
+        "photos": len(ratings),
+        "accuracy": accuracy_score(ratings.label, score > threshold),
+        "balanced_accuracy": balanced_accuracy_score(ratings.label, score > threshold),
+        "auc": roc_auc_score(ratings.label, score),
+        **judged,
     }
 
 
@@ -262,3 +288,16 @@ def _print_table(paths: list[Path]) -> None:
             f"  {test['accuracy']:5.3f}  {test['balanced_accuracy']:5.3f}  {test['auc']:5.3f}"
         )
     print("acc. accuracy; bal. balanced accuracy")
+    if "emd" in records[0]["test"]:
+        _print_vote_table(paths, [record["test"] for record in records], length)
+
+
+def _print_vote_table(paths: list[Path], tests: list[dict], length: int) -> None:
+    print(f"\n{'':{length}}            mean of votes   their spread")
+    print(f"{'network':{length}}     EMD     SRCC    LCC    SRCC    LCC")
+    for path, test in zip(paths, tests):
+        print(
+            f"{path.stem:{length}}  {test['emd']:6.4f}   {test['srcc_mean']:6.3f} "
+            f"{test['lcc_mean']:6.3f}  {test['srcc_spread']:6.3f} {test['lcc_spread']:6.3f}"
+        )
+    print("EMD earth mover's distance; SRCC, LCC Spearman's and Pearson's correlation")

@@ -1,3 +1,4 @@
+import csv
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from decaf.commands import extract_features, finetune_network
+from decaf.network import load_network
 from decaf.network_file import read_record
+from features.photos import read_photo, resize_photo
 
 SMALL = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
 COMMANDS = ["finetune-network", "extract-features", "fit-classifier"]
@@ -78,6 +81,62 @@ def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
         assert store["finetuned"][:].sum() == 60 - read_record(network)["test"]["photos"]
         assert store.attrs["midpoint"] == 5
         assert "finetuned_on" not in store.attrs
+
+
+@pytest.fixture(scope="module")
+def votes_network(samples, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("networks")
+    assert finetune(samples, folder, "--width", "8", "--outputs", "votes") == 0
+    return folder / "alexnet-owt-multilevel-blocks2-votes-8.keras"
+
+
+def test_a_network_of_votes_says_its_steps_and_how_well_it_predicts_them(
+    samples, votes_network, capsys
+):
+    record = read_record(votes_network)
+    assert record["outputs"] == list(range(1, 11))
+    assert finetune(samples, votes_network.parent, "--width", "8", "--outputs", "votes") == 0
+    out = capsys.readouterr().out
+    binary, votes = (line for line in out.splitlines() if line.startswith("alexnet-owt"))
+    measures = record["test"]
+    assert [f"{measures[key]:.3f}" for key in ("accuracy", "balanced_accuracy", "auc")] == (
+        binary.split()[3:]
+    )
+    keys = ("srcc_mean", "lcc_mean", "srcc_spread", "lcc_spread")
+    assert votes.split()[1:] == [
+        f"{measures['emd']:.4f}",
+        *(f"{measures[key]:.3f}" for key in keys),
+    ]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_features_of_a_network_of_votes_come_with_the_predicted_mean_and_spread(
+    samples, votes_network, tmp_path
+):
+    output = tmp_path / "f.h5"
+    assert extract(samples, "--network", votes_network, "-o", output) == 0
+    network, _ = load_network(votes_network)
+    photo = sorted(samples.glob("*.jpg"))[7]
+    with h5py.File(output) as store:
+        row = [os.fsdecode(path) for path in store["path"][:]].index(photo.name)
+        mean, spread = store["predicted_mean"][row], store["predicted_spread"][row]
+        assert store["features"].shape == (60, 8)
+    rgb = resize_photo(read_photo(photo)[0], 224)
+    (shares,) = network.predict_on_batch(rgb[None])
+    steps = np.arange(1, 11)
+    assert mean == pytest.approx(shares @ steps, rel=1e-2)
+    assert spread == pytest.approx(np.sqrt(shares @ (steps - shares @ steps) ** 2), rel=1e-2)
+
+
+def test_votes_cannot_be_learnt_from_labels(samples, tmp_path, capsys):
+    with (samples / "ratings.csv").open() as rated, (tmp_path / "labels.csv").open("w") as labels:
+        labels.write("file,label\n")
+        for number, row in enumerate(csv.DictReader(rated)):
+            labels.write(f"{row['file']},{number % 2}\n")
+    ratings = ["--ratings", str(tmp_path / "labels.csv"), "--outputs", "votes"]
+    assert finetune(samples, tmp_path / "networks", *ratings) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "labels.csv: there are no votes to learn; add columns count1 … countK" in line
 
 
 def test_a_plain_backbone_gives_averages_of_all_photos_of_a_folder(samples, tmp_path):

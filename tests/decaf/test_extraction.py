@@ -36,8 +36,12 @@ def extract(photos, output, model, **options):
     names = [str(getattr(photo, "name", photo)) for photo in photos]
     options = {"attributes": ATTRIBUTES, "progress": False, "cache": output.parent} | options
     return extract_features(
-        names, [str(photo) for photo in photos], output, model, np.float32, 192, **options
+        names, [str(photo) for photo in photos], output, model, as_they_are, 192, **options
     )
+
+
+def as_they_are(activations):
+    return np.float32(activations), {"predicted_mean": activations[:, 0] + 1.0}
 
 
 def datasets(path):
@@ -81,6 +85,8 @@ def test_a_shard_without_a_readable_photo_does_not_end_the_run(model, photos, tm
         broken[-1].write_bytes(b"no photo")
     n_rows, failed = extract([*broken, *photos[:3]], tmp_path / "f.h5", model)
     assert (n_rows, len(failed)) == (3, 5)
+    with FeatureStore(tmp_path / "f.h5") as store:
+        np.testing.assert_allclose(store.predicted_mean, store.features[:, 0] + 1, rtol=1e-3)
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(

@@ -86,6 +86,53 @@ def test_two_epochs_equal_those_of_pytorch(make_activations, two_classes):
         np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture
+def votes(two_classes):
+    """Votes on a scale of five steps that go up with the label, for `two_classes`."""
+    random = np.random.default_rng(1)
+    chance = np.where(two_classes[1], 0.7, 0.3)[:, None]
+    return (random.binomial(4, np.repeat(chance, 20, 1))[:, :, None] == np.arange(5)).sum(axis=1)
+
+
+def test_two_epochs_on_votes_equal_those_of_pytorch(make_activations, two_classes, votes):
+    values, label = two_classes
+    settings = TrainingSettings(
+        learning_rate=0.1, momentum=0.9, epochs=2, batch_size=150, dropout=0, validation_fraction=0
+    )
+    head, history = finetune(make_activations(values), label, 8, settings, votes=votes)
+
+    start = [torch.tensor(w, requires_grad=True) for w in weights(build_head(20, 8, 5, seed=0))]
+    optimizer = torch.optim.SGD(start, lr=0.1, momentum=0.9)
+    weight = torch.tensor((150 / (2 * np.bincount(label)))[label], dtype=torch.float32)
+    x = torch.tensor(values.astype(np.float16).astype(np.float32))
+    shares = torch.tensor(votes / 20, dtype=torch.float32)
+    for epoch in history:
+        hidden = torch.relu(x @ start[0] + start[1])
+        logits = torch.relu(hidden @ start[2] + start[3]) @ start[4] + start[5]
+        difference = torch.cumsum(shares, 1) - torch.cumsum(torch.softmax(logits, 1), 1)
+        loss = (weight * difference.square().mean(1).sqrt()).mean()
+        assert epoch["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for ours, theirs in zip(weights(head), start):
+        np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_votes_are_learnt_and_validated_by_their_distance_and_mean(
+    make_activations, two_classes, votes
+):
+    values, label = two_classes
+    settings = TrainingSettings(optimizer="adam", learning_rate=0.01, epochs=20, batch_size=16)
+    head, history = finetune(make_activations(values), label, 8, settings, votes=votes)
+    assert head.output_shape == (None, 5)
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert history[-1]["val_auc"] > 0.85
+    shares = predict(head, make_activations(values), np.arange(150))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    assert np.corrcoef(shares @ np.arange(5), votes @ np.arange(5))[0, 1] > 0.7
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     make_activations, two_classes
 ):

@@ -1,0 +1,100 @@
+"""Networks that predict how people vote, and how well they do.
+
+Talebi and Milanfar, "NIMA: neural image assessment", IEEE Transactions on Image Processing 2018: a
+softmax over the rating scale, trained with the earth mover's distance, so that a vote one step off
+costs less than one three steps off.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+# The root of 0 has no finite gradient; far below any distance between votes.
+TINY = 1e-12
+
+
+def earth_movers_distance(shares, predicted, r):
+    """How far predicted shares lie from the given ones (NIMA, equation 1).
+
+    Parameters
+    ----------
+    shares, predicted : array or tensor, shape (n_photos, n_steps)
+        Shares of the steps of the scale, of sum 1.
+    r : int
+        2 for training, 1 for judging, as NIMA does.
+
+    Returns
+    -------
+    tensor, shape (n_photos,)
+        From 0 to below 1: the r-norm of the difference between the cumulative shares, each step
+        weighing ``1 / n_steps``.
+    """
+    difference = ops.cumsum(ops.subtract(shares, predicted), axis=-1)
+    mean = ops.mean(ops.abs(difference) ** r, axis=-1)
+    return ops.maximum(mean, TINY) ** (1 / r)
+
+
+def emd_loss(shares, predicted):
+    """NIMA's loss: the earth mover's distance with r = 2."""
+    return earth_movers_distance(shares, predicted, 2)
+
+
+def vote_shares(votes):
+    """Turn counts into shares.
+
+    Parameters
+    ----------
+    votes : ndarray of int, shape (n_photos, n_steps)
+
+    Returns
+    -------
+    ndarray of float32, shape (n_photos, n_steps)
+    """
+    return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def mean_and_spread(shares):
+    """Mean and standard deviation of the votes 1, 2, … n_steps.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (n_photos, n_steps)
+
+    Returns
+    -------
+    mean, spread : ndarray of float64, shape (n_photos,)
+        In steps of the scale.
+    """
+    shares = shares.astype(np.float64)
+    steps = np.arange(1, shares.shape[1] + 1)
+    mean = shares @ steps
+    return mean, np.sqrt((shares * (steps - mean[:, None]) ** 2).sum(axis=1))
+
+
+def judge_votes(votes, predicted):
+    """NIMA's measures of predicted votes (its tables 1 to 3).
+
+    Parameters
+    ----------
+    votes : ndarray of int, shape (n_photos, n_steps)
+    predicted : ndarray of float, shape (n_photos, n_steps)
+        Predicted shares.
+
+    Returns
+    -------
+    dict of str to float
+        ``emd``, the mean earth mover's distance with r = 1; ``srcc_mean`` and ``lcc_mean``,
+        Spearman's and Pearson's correlation of the predicted with the true mean; ``srcc_spread``
+        and ``lcc_spread``, those of the standard deviation.
+    """
+    from scipy.stats import pearsonr, spearmanr
+
+    shares = vote_shares(votes)
+    judged = {"emd": float(ops.mean(earth_movers_distance(shares, predicted, 1)))}
+    for name, true, guess in zip(
+        ("mean", "spread"), mean_and_spread(shares), mean_and_spread(predicted)
+    ):
+        judged[f"srcc_{name}"] = float(spearmanr(true, guess).statistic)
+        judged[f"lcc_{name}"] = float(pearsonr(true, guess).statistic)
+    return judged
