@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from functools import lru_cache
 
@@ -10,9 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from features.errors import InputError
+from features.photos import check_paths
 
 
 class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -149,7 +149,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 "This ConvNetFeatures estimator requires y to be passed, but the target y is None: "
                 "it finetunes a head; give network= to use a finetuned one"
             )
-        paths = self._check_paths(X, reset=True)
+        paths = check_paths(self, X, reset=True)
         if self.network is None:
             self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
             self._head = features_model(self._finetune(paths, y))
@@ -181,7 +181,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         from decaf.finetune import predict
 
         check_is_fitted(self)
-        activations = self._activations(self._check_paths(X, reset=False))
+        activations = self._activations(check_paths(self, X, reset=False))
         return predict(self._head, activations, np.arange(len(activations)))
 
     def __sklearn_tags__(self):
@@ -190,16 +190,6 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.target_tags.required = self.network is None
         tags.requires_fit = True
         return tags
-
-    def _check_paths(self, X, *, reset):
-        if np.ndim(X) == 1:
-            X = np.asarray(X, dtype=object)[:, None]
-        X = validate_data(self, X, reset=reset, dtype=None)
-        if X.shape[1] != 1 or not all(isinstance(path, (str, os.PathLike)) for path in X[:, 0]):
-            raise ValueError(
-                "X must be paths of photo files, of shape (n_photos,) or (n_photos, 1)"
-            )
-        return [os.fspath(path) for path in X[:, 0]]
 
     def _finetune(self, paths, y):
         from decaf.finetune import TrainingSettings, finetune

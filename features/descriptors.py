@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from features.errors import InputError
 from features.gist import gist
 from features.measures import MEASURES
-from features.photos import PhotoError, read_photo
+from features.photos import PhotoError, check_paths, read_photo
 
 # Larger photos are reduced to this, so that a texture's scale and the time taken are alike for all.
 # It is somewhat more than GIST's 256 × 256.
@@ -70,9 +70,11 @@ class PhotoDescriptors(TransformerMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If a measure is unknown, or `X` holds no paths.
+            If a measure is unknown.
+        ValueError
+            If `X` holds no paths.
         """
-        _photo_paths(X)
+        check_paths(self, X, reset=True)
         self.measures_ = list(ALL_MEASURES if self.measures is None else self.measures)
         for name in self.measures_:
             if name not in ALL_MEASURES:
@@ -97,7 +99,7 @@ class PhotoDescriptors(TransformerMixin, BaseEstimator):
             If a photo cannot be read; the message names it and the reason.
         """
         check_is_fitted(self)
-        paths = _photo_paths(X)
+        paths = check_paths(self, X, reset=False)
         rows = Parallel(self.n_jobs)(delayed(_measure)(path, self.measures_) for path in paths)
         return np.array(rows)
 
@@ -131,7 +133,7 @@ class SiftDescriptors(TransformerMixin, BaseEstimator):
 
     def fit(self, X, y=None):
         """Do nothing but check that `X` holds paths."""
-        _photo_paths(X)
+        check_paths(self, X, reset=True)
         self.fitted_ = True
         return self
 
@@ -154,7 +156,7 @@ class SiftDescriptors(TransformerMixin, BaseEstimator):
             If a photo cannot be read; the message names it and the reason.
         """
         check_is_fitted(self)
-        paths = _photo_paths(X)
+        paths = check_paths(self, X, reset=False)
         described = np.empty(len(paths), dtype=object)
         described[:] = Parallel(self.n_jobs)(delayed(_sift)(path) for path in paths)
         return described
@@ -301,18 +303,6 @@ _SIFT_SIDE = 12
 def _takes_paths(tags):
     tags.input_tags.string = True
     return tags
-
-
-def _photo_paths(X):
-    """Return the paths (n_photos,) of a vector or a single column."""
-    paths = np.asarray(X, dtype=object)
-    if paths.ndim == 2 and paths.shape[1] == 1:
-        paths = paths[:, 0]
-    if paths.ndim != 1 or not all(isinstance(path, str | os.PathLike) for path in paths):
-        raise InputError("X must be an array of photo paths, shape (n_photos,) or (n_photos, 1)")
-    if len(paths) == 0:
-        raise InputError("X holds no photo paths (0 samples); at least one is needed")
-    return paths
 
 
 def _read(path):

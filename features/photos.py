@@ -166,6 +166,35 @@ def file_digest(path):
     return photo_digest(_read_bytes(path))
 
 
+def check_paths(estimator, X, *, reset):
+    """Check the paths that a scikit-learn transformer of photos is given.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like of str or path, shape (n_photos,) or (n_photos, 1)
+    reset : bool
+        Whether `X` is what the estimator is fitted on.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        When `X` is no such thing, or holds no photo.
+    """
+    from sklearn.utils.validation import validate_data
+
+    if np.ndim(X) == 1:
+        X = np.asarray(X, dtype=object)[:, None]
+    X = validate_data(estimator, X, reset=reset, dtype=None)
+    if X.shape[1] != 1 or not all(isinstance(path, str | os.PathLike) for path in X[:, 0]):
+        raise ValueError("X must be paths of photo files, of shape (n_photos,) or (n_photos, 1)")
+    return [os.fspath(path) for path in X[:, 0]]
+
+
 def resize_photo(rgb, size, mode="squash"):
     """Resize a photo to a square, antialiased.
 
