@@ -156,7 +156,7 @@ def _random_forest(seed):
 
 
 def _gradient_boosting(seed):
-    # 31 steps of a feature rank photos as well as 255 do, at a tenth of the time (OASIS, BIQ2021).
+    # 31 steps of a feature in place of 255: the same AUC on OASIS in a seventh of the time.
     return sklearn.ensemble.HistGradientBoostingClassifier(
         max_bins=31, class_weight="balanced", random_state=seed
     )
