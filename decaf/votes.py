@@ -54,22 +54,24 @@ def vote_shares(votes):
     return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def mean_and_spread(shares):
+def mean_and_spread(votes):
     """Mean and standard deviation of the votes 1, 2, … n_steps.
 
     Parameters
     ----------
-    shares : ndarray, shape (n_photos, n_steps)
+    votes : ndarray, shape (n_photos, n_steps)
+        Counts, or shares. Of counts the mean is exact, so that equal means stay equal.
 
     Returns
     -------
     mean, spread : ndarray of float64, shape (n_photos,)
         In steps of the scale.
     """
-    shares = shares.astype(np.float64)
-    steps = np.arange(1, shares.shape[1] + 1)
-    mean = shares @ steps
-    return mean, np.sqrt((shares * (steps - mean[:, None]) ** 2).sum(axis=1))
+    votes = votes.astype(np.float64)
+    steps = np.arange(1, votes.shape[1] + 1)
+    total = votes.sum(axis=1)
+    mean = votes @ steps / total
+    return mean, np.sqrt((votes * (steps - mean[:, None]) ** 2).sum(axis=1) / total)
 
 
 def judge_votes(votes, predicted):
@@ -90,10 +92,10 @@ def judge_votes(votes, predicted):
     """
     from scipy.stats import pearsonr, spearmanr
 
-    shares = vote_shares(votes)
-    judged = {"emd": float(ops.mean(earth_movers_distance(shares, predicted, 1)))}
+    distance = earth_movers_distance(vote_shares(votes), predicted, 1)
+    judged = {"emd": float(ops.mean(distance))}
     for name, true, guess in zip(
-        ("mean", "spread"), mean_and_spread(shares), mean_and_spread(predicted)
+        ("mean", "spread"), mean_and_spread(votes), mean_and_spread(predicted)
     ):
         judged[f"srcc_{name}"] = float(spearmanr(true, guess).statistic)
         judged[f"lcc_{name}"] = float(pearsonr(true, guess).statistic)

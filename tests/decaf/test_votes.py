@@ -52,7 +52,8 @@ def test_right_votes_cost_nothing_and_their_gradient_is_finite():
 
 def test_mean_and_spread_are_those_of_the_single_votes():
     votes = random_votes(4, 10)
-    mean, spread = mean_and_spread(vote_shares(votes))
+    mean, spread = mean_and_spread(votes)
+    np.testing.assert_allclose(mean_and_spread(vote_shares(votes)), (mean, spread), rtol=1e-6)
     for row, counts in enumerate(votes):
         single = np.repeat(np.arange(1, 11), counts)
         assert mean[row] == pytest.approx(single.mean(), rel=1e-6)
