@@ -90,8 +90,33 @@ def test_probabilities_are_those_of_exact_inference(
     )
 
 
-def aode_formula(X, y, rows, m, alpha, n_parents):
-    """Webb, Boughton, Wang (2005), word for word, with Laplace smoothing."""
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("classifier", NETWORKS)
+def test_tables_are_those_that_pgmpy_estimates(classifier, smoothing):
+    from pgmpy.models import DiscreteBayesianNetwork
+    from pgmpy.parameter_estimator import DiscreteBayesianEstimator
+
+    X, y = random_codes(0, 50, [3, 2, 4, 3], 3)
+    ours = classifier(discretizer=None, smoothing=smoothing).fit(X, y).to_pgmpy()
+    if smoothing == "m-estimate":
+        counts = {cpd.variable: np.ones_like(cpd.get_values()) for cpd in ours.get_cpds()}
+        counts = {node: ones / len(ones) for node, ones in counts.items()}
+        prior = {"prior_type": "dirichlet", "pseudo_counts": counts}
+    else:
+        prior_type = {"laplace": "K2", "bdeu": "BDeu"}[smoothing]
+        prior = {"prior_type": prior_type, "equivalent_sample_size": 1}
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(4)]).assign(**{"class": y})
+    theirs = DiscreteBayesianNetwork(ours.edges)
+    theirs.add_nodes_from(ours.nodes)
+    theirs.fit(frame[list(ours.nodes)], estimator=DiscreteBayesianEstimator(**prior))
+    for cpd in theirs.get_cpds():
+        mine = ours.get_cpds(cpd.variable)
+        axes = [mine.variables.index(node) for node in cpd.variables]
+        np.testing.assert_allclose(mine.values.transpose(axes), cpd.values)
+
+
+def aode_formula(X, y, rows, m, n_parents, added):
+    """Webb, Boughton, Wang (2005), word for word; `added(n_own, n_configurations)` smoothes."""
     n_states = X.max(axis=0) + 1
     classes = np.unique(y)
     information = [mutual_info_score(column, y) for column in X.T]
@@ -104,10 +129,13 @@ def aode_formula(X, y, rows, m, alpha, n_parents):
                 if with_parent.sum() < m:
                     continue
                 both = with_parent & (y == label)
-                term = (both.sum() + alpha) / (len(y) + alpha * len(classes) * n_states[i])
+                n_cells = len(classes) * n_states[i]
+                alpha = added(n_cells, 1)
+                term = (both.sum() + alpha) / (len(y) + alpha * n_cells)
                 for j in range(len(row)):
                     if j != i:
                         together = (both & (X[:, j] == row[j])).sum()
+                        alpha = added(n_states[j], n_cells)
                         term *= (together + alpha) / (both.sum() + alpha * n_states[j])
                 joint[r, c] += term
     return joint / joint.sum(axis=1, keepdims=True)
@@ -119,13 +147,19 @@ def aode_formula(X, y, rows, m, alpha, n_parents):
     n_states=st.lists(st.integers(2, 4), min_size=2, max_size=5),
     m=st.sampled_from([0, 1, 5]),
     n_parents=st.sampled_from([None, 1, 2]),
+    smoothing=st.sampled_from(SMOOTHINGS),
 )
-def test_aode_is_its_formula(seed, n_states, m, n_parents):
+def test_aode_is_its_formula(seed, n_states, m, n_parents, smoothing):
     X, y = random_codes(seed, 60, n_states, 3)
     fitted = AODEClassifier(
-        m=m, n_parents=n_parents, discretizer=None, smoothing="laplace", alpha=0.5
+        m=m, n_parents=n_parents, discretizer=None, smoothing=smoothing, alpha=0.5
     ).fit(X, y)
-    expected = aode_formula(X, y, X[:4], m, 0.5, n_parents)
+    added = {
+        "laplace": lambda n_own, n_configurations: 0.5,
+        "m-estimate": lambda n_own, n_configurations: 0.5 / n_own,
+        "bdeu": lambda n_own, n_configurations: 0.5 / (n_own * n_configurations),
+    }[smoothing]
+    expected = aode_formula(X, y, X[:4], m, n_parents, added)
     np.testing.assert_allclose(fitted.predict_proba(X[:4]), expected, rtol=1e-9)
 
 
