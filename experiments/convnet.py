@@ -1,0 +1,168 @@
+"""The paper's figure 7: classifiers on features of convolutional networks.
+
+On the global averages of a plain backbone's last block, and on fc7 of heads finetuned anew in each
+fold; with the Bayesian-network classifiers, which the paper does not have.
+"""
+
+import argparse
+from dataclasses import asdict
+
+from decaf.commands.common import import_keras, run_command
+from experiments import pages
+from experiments.data import (
+    add_data_options,
+    add_out_options,
+    add_training_options,
+    compute_activations,
+    divide,
+    read_data,
+    take_readable,
+    training_facts,
+    training_settings,
+)
+
+# The paper's two; alexnet-owt has weights that a package ships.
+BACKBONES = ("alexnet-owt", "resnet50")
+CLASSIFIERS = (
+    "logistic-regression",
+    "linear-svm",
+    "gaussian-naive-bayes",
+    "naive-bayes",
+    "tan",
+    "kdb",
+    "aode",
+    "bayesian-network",
+)
+TEXT = """\
+The paper's figure 7: classifiers on plain features of convolutional networks (*average*, the global
+averages of the last block{others}), beside fc7 of heads that were finetuned on the training photos
+of each fold. The paper's classifiers are logistic-regression, linear-svm and gaussian-naive-bayes.
+AUC with 95 % bootstrap intervals; the best of a table is chosen by these very figures. The last
+table is what finetuning adds: AUC on fc7 less AUC on the same backbone's averages, in pairs."""
+
+
+def main(argv=None):
+    """Run the experiment.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    parser = argparse.ArgumentParser("python -m experiments convnet", description=__doc__)
+    add_data_options(parser)
+    parser.add_argument(
+        "--backbone", action="append", metavar="NAME", help=f"({' '.join(BACKBONES)})"
+    )
+    parser.add_argument("--blocks", type=int, metavar="N", help="cut the backbones after N (all)")
+    parser.add_argument(
+        "--multilevel", action="store_true", help="judge the averages of all blocks, too"
+    )
+    parser.add_argument("--width", type=int, default=250, metavar="UNITS", help="of fc7 (250)")
+    parser.add_argument("--classifier", action="append", metavar="NAME")
+    parser.add_argument("--jobs", type=int, default=-1, metavar="N", help="at once (all cores)")
+    add_training_options(parser)
+    add_out_options(parser)
+    pages.remember_command(parser, "convnet", argv)
+    return run_command(convnet, parser, argv)
+
+
+def convnet(args):
+    """Judge the classifiers on every feature set, write the results.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
+    folder = pages.results_folder(args)
+    import_keras()
+    import numpy as np
+    from tqdm import tqdm
+
+    from classifiers.evaluation import FeatureSet
+    from experiments.heads import FinetunedHead
+    from experiments.judging import add_differences, compute_once, judge
+
+    settings = training_settings(args)
+    backbones = list(dict.fromkeys(args.backbone or BACKBONES))
+    classifiers = list(args.classifier or CLASSIFIERS)
+    plain = ("average", "multilevel") if args.multilevel else ("average",)
+    rated = read_data(args)
+    activations = {
+        backbone: compute_activations(
+            rated, backbone, (*plain, "flatten"), args, blocks=args.blocks
+        )
+        for backbone in backbones
+    }
+    ratings, digests, unreadable = take_readable(
+        rated, [of_pooling["flatten"] for of_pooling in activations.values()]
+    )
+    photos = divide(ratings, digests, unreadable, args)
+    positions = np.arange(len(photos.ratings))[:, None]
+    feature_sets = []
+    for backbone in backbones:
+        for pooling in plain:
+            X = activations[backbone][pooling].read(positions[:, 0]).astype(np.float32)
+            feature_sets.append(FeatureSet(f"{backbone} {pooling}", X))
+        head = FinetunedHead(activations[backbone]["flatten"], args.width, settings)
+        feature_sets.append(FeatureSet(f"{backbone} fc7", positions, head))
+    n_folds = len(photos.folds.folds)
+    rows = []
+    with tqdm(
+        total=len(feature_sets) * len(classifiers) * n_folds, desc="judging", unit="fit"
+    ) as bar:
+        for number, feature_set in enumerate(feature_sets):
+            finetuned = feature_set.transformer is not None
+            training = asdict(settings) | {"width": args.width} if finetuned else None
+            rows += compute_once(
+                folder / "cells" / f"{feature_set.name.replace(' ', '-')}.json",
+                {
+                    "photos": photos.identity,
+                    "blocks": args.blocks,
+                    "classifiers": classifiers,
+                    "training": training,
+                },
+                lambda feature_set=feature_set: judge(
+                    photos,
+                    feature_set,
+                    classifiers,
+                    jobs=args.jobs,
+                    seed=args.seed,
+                    progress=bar.update,
+                ),
+                force=args.force,
+            )
+            bar.n = (number + 1) * len(classifiers) * n_folds
+            bar.refresh()
+    row_of = {(row["features"], row["classifier"]): row for row in rows}
+    for backbone in backbones:
+        for classifier in classifiers:
+            average = row_of[f"{backbone} average", classifier]
+            add_differences(row_of[f"{backbone} fc7", classifier], average, "average")
+    gains = [
+        [
+            classifier,
+            *(
+                pages.figure_text(row_of[f"{backbone} fc7", classifier], "auc_minus_average")
+                for backbone in backbones
+            ),
+        ]
+        for classifier in classifiers
+    ]
+    others = "; *multilevel*, those of all blocks" if args.multilevel else ""
+    pages.write_page(
+        folder,
+        title="Figure 7: features of convolutional networks",
+        text=TEXT.format(others=others),
+        command=args.command,
+        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings),
+        tables=pages.comparison_tables(rows, args.data.name)
+        | {"AUC on fc7 less AUC on averages": (["classifier", *backbones], gains)},
+        rows=rows,
+        figure=pages.draw_comparison(rows),
+    )
+    print(folder / pages.PAGE)

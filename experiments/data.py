@@ -1,0 +1,323 @@
+"""What the experiments share: rated photos, their division, activations, training settings."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from decaf.commands.common import add_machine_options, add_rating_options, report_failed
+from features.errors import InputError
+
+# Where the AVA archive keeps the list of its 20,000 test photos.
+AVA_TEST_LISTS = ("generic_test.jpgl", "aesthetics_image_lists/generic_test.jpgl")
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Rated photos that could be read, divided into training and test photos.
+
+    Attributes
+    ----------
+    ratings : features.ratings.Ratings
+    folds : classifiers.evaluation.Folds
+    facts : dict of str to str
+        What they are and how they were divided, for the page.
+    identity : str
+        Changes with the photos, their labels and scores, and their division.
+    """
+
+    ratings: object
+    folds: object
+    facts: dict
+    identity: str
+
+
+def add_data_options(parser):
+    """Options that name the photos, and say how they are divided.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="AVA's folder (AVA.txt, <id>.jpg there or in images/, generic_test.jpgl), or a folder "
+        "of photos with ratings.csv",
+    )
+    add_rating_options(parser, required=False)
+    division = parser.add_argument_group("division")
+    division.add_argument(
+        "--test-list", type=Path, metavar="FILE", help="of the test photos (AVA's generic_test)"
+    )
+    division.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="share of the test photos where neither ratings nor list divide them (0.25)",
+    )
+    division.add_argument(
+        "--folds", type=int, metavar="N", help="judge all photos in so many folds instead"
+    )
+    division.add_argument("--seed", type=int, default=0)
+    add_machine_options(parser)
+
+
+def add_out_options(parser):
+    """Options that name the folder of the results.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="of the results (experiments/results/EXPERIMENT/DATA)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace results of other settings in the folder"
+    )
+
+
+def add_training_options(parser):
+    """Options of `decaf.finetune.TrainingSettings`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    training = parser.add_argument_group("finetuning (the defaults are the paper's)")
+    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
+    training.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
+    training.add_argument("--momentum", type=float, default=0.0)
+    training.add_argument("--weight-decay", type=float, default=0.0)
+    training.add_argument("--batch-size", type=int, default=128, metavar="PHOTOS")
+    training.add_argument("--epochs", type=int, default=10)
+    training.add_argument("--dropout", type=float, default=0.5)
+
+
+def training_settings(args: argparse.Namespace):
+    """The settings that `add_training_options` asks for; all training photos are trained on.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+
+    Returns
+    -------
+    decaf.finetune.TrainingSettings
+    """
+    from decaf.finetune import TrainingSettings, check_settings
+
+    settings = TrainingSettings(
+        optimizer=args.optimizer,
+        learning_rate=args.learning_rate,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        dropout=args.dropout,
+        validation_fraction=0.0,
+        seed=args.seed,
+    )
+    check_settings(settings, width=1)
+    return settings
+
+
+def training_facts(settings):
+    """What a page says of the finetuning.
+
+    Parameters
+    ----------
+    settings : decaf.finetune.TrainingSettings
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {"finetuning": ", ".join(f"{k} {v}" for k, v in asdict(settings).items())}
+
+
+def read_data(args: argparse.Namespace):
+    """Read the ratings that `add_data_options` asks for.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+
+    Returns
+    -------
+    features.ratings.Ratings
+
+    Raises
+    ------
+    InputError
+        If there are no ratings, or as `features.ratings.read_ratings` does.
+    """
+    from features.ratings import read_ratings
+
+    source = _ratings_source(args)
+    test_list = args.test_list
+    if test_list is None and source.name == "AVA.txt":
+        test_list = _first_file(args.data, AVA_TEST_LISTS)
+    return read_ratings(
+        source,
+        args.data,
+        scale=args.scale,
+        midpoint=args.midpoint,
+        group_by=args.group_by,
+        test_list=test_list,
+        skip_missing=args.skip_missing,
+    )
+
+
+def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
+    """Divide photos into training and test photos.
+
+    Parameters
+    ----------
+    ratings : features.ratings.Ratings
+        Of the photos that could be read.
+    digests : sequence of str
+        Identities of the photos; copies of training photos are not judged.
+    unreadable : list of (str, str)
+        Names of the photos that could not be read, and why.
+    args : argparse.Namespace
+
+    Returns
+    -------
+    Photos
+    """
+    from classifiers.evaluation import make_folds
+    from features.ratings import test_rows
+
+    report_failed(unreadable)
+    split = None
+    if args.folds is None:
+        rows = test_rows(ratings, args.test_fraction, args.seed)
+        split = np.where(rows, "test", "train")
+    folds = make_folds(
+        ratings.label,
+        group=ratings.group,
+        split=split,
+        digest=digests,
+        n_folds=args.folds,
+        seed=args.seed,
+    )
+    tests = [len(fold.test) for fold in folds.folds]
+    kept_together = "" if ratings.group is None else ", groups kept together"
+    if split is None:
+        division = folds.design
+    elif ratings.split is None:
+        division = f"one stratified split{kept_together}"
+    else:
+        division = "the split that the ratings or the test list give"
+    source = _ratings_source(args)
+    n_found = len(ratings) + len(unreadable)
+    n_missing = 0 if source.is_dir() else _count_rated(source) - n_found
+    facts = {
+        "photos": f"{len(ratings):,} of {args.data.name}, {ratings.label.mean():.1%} professional",
+        "division": f"{division}; {sum(tests):,} photos judged",
+        "not used": f"{n_missing:,} missing, {len(unreadable):,} that could not be read; not "
+        f"judged: {sum(folds.excluded.values()):,} copies or members of trained-on groups",
+        "seed": str(args.seed),
+    }
+    if ratings.group is not None:
+        facts["groups"] = f"{len(np.unique(ratings.group)):,}"
+    return Photos(ratings, folds, facts, _identity(ratings, digests, folds))
+
+
+def compute_activations(ratings, backbone, poolings, args: argparse.Namespace, **build):
+    """Activations of photos, computed once a photo and then cached.
+
+    Parameters
+    ----------
+    ratings : features.ratings.Ratings
+    backbone : str
+    poolings : sequence of str
+    args : argparse.Namespace
+        With ``precision`` and ``cache``.
+    **build
+        ``blocks`` and ``weights`` of `decaf.backbones.build_activations`.
+
+    Returns
+    -------
+    dict of str to decaf.activations.Activations
+        By pooling.
+    """
+    from decaf.activations import cached_activations
+    from decaf.backbones import build_activations
+    from decaf.pipeline import choose_precision
+
+    model = build_activations(backbone, poolings, dtype=choose_precision(args.precision), **build)
+    return cached_activations(list(ratings.paths), model, cache=args.cache)
+
+
+def take_readable(ratings, activations):
+    """The photos whose activations there are, in the activations' order.
+
+    Parameters
+    ----------
+    ratings : features.ratings.Ratings
+        Those that the activations were asked for.
+    activations : sequence of decaf.activations.Activations
+        Of several backbones, of the same photos.
+
+    Returns
+    -------
+    ratings : features.ratings.Ratings
+    digests : ndarray of str
+    unreadable : list of (str, str)
+        Names and reasons.
+
+    Raises
+    ------
+    InputError
+        If a photo could be read for one backbone and not for another.
+    """
+    first, *others = activations
+    if any(not np.array_equal(first.digests, other.digests) for other in others):
+        raise InputError("photos changed while they were read: run the same command again")
+    unreadable = [(ratings.names[i], reason) for i, reason in first.failed]
+    return ratings.take(first.positions), first.digests, unreadable
+
+
+def _ratings_source(args):
+    source = args.ratings or _first_file(args.data, ("AVA.txt", "ratings.csv"))
+    if source is None:
+        raise InputError(
+            f"{args.data}: holds neither AVA.txt nor ratings.csv; name the ratings with --ratings"
+        )
+    return source
+
+
+def _count_rated(source):
+    """How many photos a ratings file rates, missing ones too."""
+    if source.suffix.lower() != ".csv":
+        return sum(bool(line.strip()) for line in source.read_text("utf-8-sig").split("\n"))
+    with open(source, newline="", encoding="utf-8-sig") as file:
+        return sum(map(bool, csv.reader(file))) - 1
+
+
+def _first_file(folder, names):
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _identity(ratings, digests, folds):
+    """A digest of everything about the photos on which figures depend."""
+    score = None if ratings.score is None else ratings.score.tolist()
+    group = None if ratings.group is None else list(ratings.group)
+    divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds.folds]
+    about = [list(digests), ratings.label.tolist(), score, group, divided]
+    return hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,226 @@
+"""The paper's figures 4 and 5: accuracy and AUC as the margin δ around the midpoint grows.
+
+Training photos nearer to the midpoint than δ are left out; test photos all stay. On generic
+descriptors (figure 4) and on fc7 of heads finetuned on what is left (figure 5).
+"""
+
+import argparse
+from dataclasses import asdict
+
+from decaf.commands.common import import_keras, run_command
+from experiments import pages
+from experiments.data import (
+    add_data_options,
+    add_out_options,
+    add_training_options,
+    compute_activations,
+    divide,
+    read_data,
+    take_readable,
+    training_facts,
+    training_settings,
+)
+from features.errors import InputError
+
+# In units of AVA's scale; the paper goes from 0 to 2.
+DELTAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+CLASSIFIERS = ("logistic-regression", "gaussian-naive-bayes")
+TEXT = """\
+The paper's figures 4 and 5: training photos whose mean score is nearer than δ to the midpoint are
+left out, test photos all stay. δ is in units of AVA's scale from 1 to 10; {scale} Brackets hold
+95 % bootstrap intervals; differences are to δ = 0, resampled in pairs."""
+
+
+def main(argv=None):
+    """Run the experiment.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    parser = argparse.ArgumentParser("python -m experiments delta", description=__doc__)
+    add_data_options(parser)
+    parser.add_argument(
+        "--delta",
+        action="append",
+        type=float,
+        metavar="δ",
+        help="in units of AVA's scale; 0 is always there (0.5 1 1.5 2)",
+    )
+    parser.add_argument("--backbone", default="alexnet-owt", metavar="NAME", help="(alexnet-owt)")
+    parser.add_argument("--blocks", type=int, metavar="N", help="cut the backbone after N (all)")
+    parser.add_argument("--width", type=int, default=250, metavar="UNITS", help="of fc7 (250)")
+    parser.add_argument(
+        "--classifier", action="append", metavar="NAME", help=f"({' '.join(CLASSIFIERS)})"
+    )
+    parser.add_argument("--jobs", type=int, default=-1, metavar="N", help="at once (all cores)")
+    add_training_options(parser)
+    add_out_options(parser)
+    pages.remember_command(parser, "delta", argv)
+    return run_command(delta, parser, argv)
+
+
+def delta(args):
+    """Judge the classifiers at every δ, write the results.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
+    folder = pages.results_folder(args)
+    import_keras()
+    import numpy as np
+    from tqdm import tqdm
+
+    from classifiers.evaluation import FeatureSet
+    from experiments.described import describe
+    from experiments.heads import FinetunedHead
+    from experiments.judging import add_differences, compute_once, judge
+    from features.ratings import AVA_SCALE, outside_margin
+
+    settings = training_settings(args)
+    deltas = sorted({0.0, *(args.delta or DELTAS)})
+    if deltas[0] < 0:
+        raise InputError(f"--delta {deltas[0]:g}: must not be negative")
+    classifiers = list(args.classifier or CLASSIFIERS)
+    described, _, undescribed, measured = describe(
+        read_data(args), cache=args.cache, jobs=args.jobs
+    )
+    if described.score is None:
+        raise InputError(f"{args.data}: the ratings are labels; δ needs scores or votes")
+    activations = compute_activations(
+        described, args.backbone, ("flatten",), args, blocks=args.blocks
+    )["flatten"]
+    ratings, digests, unreadable = take_readable(described, [activations])
+    photos = divide(ratings, digests, undescribed + unreadable, args)
+    X = np.hstack(list(measured.values()))[activations.positions]
+    head = FinetunedHead(activations, args.width, settings)
+    feature_sets = [
+        FeatureSet("descriptors", X),
+        FeatureSet(f"{args.backbone} fc7", np.arange(len(ratings))[:, None], head),
+    ]
+    unit = (ratings.scale[1] - ratings.scale[0]) / (AVA_SCALE[1] - AVA_SCALE[0])
+    n_folds = len(photos.folds.folds)
+    rows, refused = [], {}
+    with tqdm(
+        total=len(feature_sets) * len(deltas) * n_folds * len(classifiers),
+        desc="judging",
+        unit="fit",
+    ) as bar:
+        for number, (feature_set, of_ava) in enumerate(
+            (each, of_ava) for each in feature_sets for of_ava in deltas
+        ):
+            finetuned = feature_set.transformer is not None
+            name = f"{feature_set.name.replace(' ', '-')}-{of_ava:g}"
+            outcome = compute_once(
+                folder / "cells" / f"{name}.json",
+                {
+                    "photos": photos.identity,
+                    "classifiers": classifiers,
+                    "delta": of_ava * unit,
+                    "blocks": args.blocks,
+                    "training": asdict(settings) | {"width": args.width} if finetuned else None,
+                },
+                lambda feature_set=feature_set, of_ava=of_ava: _judge_or_refuse(
+                    lambda: judge(
+                        photos,
+                        feature_set,
+                        classifiers,
+                        train_on=outside_margin(ratings.score, ratings.midpoint, of_ava * unit),
+                        jobs=args.jobs,
+                        seed=args.seed,
+                        progress=bar.update,
+                    )
+                ),
+                force=args.force,
+            )
+            rows += [
+                {"delta": of_ava, "delta_in_scale": of_ava * unit} | r for r in outcome["rows"]
+            ]
+            if outcome["refused"]:
+                refused[f"δ = {of_ava:g} on {feature_set.name}"] = outcome["refused"]
+            bar.n = (number + 1) * n_folds * len(classifiers)
+            bar.refresh()
+    without = {(r["features"], r["classifier"]): r for r in rows if r["delta"] == 0}
+    for row in rows:
+        add_differences(row, without[row["features"], row["classifier"]], "without")
+    low, high = ratings.scale
+    pages.write_page(
+        folder,
+        title="Figures 4 and 5: the margin δ",
+        text=TEXT.format(scale=f"here, from {low:g} to {high:g}, it is multiplied by {unit:.3g}."),
+        command=args.command,
+        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings) | refused,
+        tables={
+            f"{features} of {args.data.name}": _table(rows, features)
+            for features in dict.fromkeys(row["features"] for row in rows)
+        },
+        rows=rows,
+        figure=_draw(rows),
+    )
+    print(folder / pages.PAGE)
+
+
+def _judge_or_refuse(judge):
+    """A wide margin may leave training photos of one class only."""
+    try:
+        return {"rows": judge(), "refused": None}
+    except InputError as error:
+        return {"rows": [], "refused": str(error)}
+
+
+def _table(rows, features):
+    header = ["classifier", "δ", "training photos", "accuracy", "AUC", "AUC less that at δ = 0"]
+    lines = [
+        [
+            row["classifier"],
+            f"{row['delta']:g}",
+            f"{row['n_train']:,.0f}",
+            pages.figure_text(row, "accuracy"),
+            pages.figure_text(row, "auc"),
+            pages.figure_text(row, "auc_minus_without") if row["delta"] else "",
+        ]
+        for row in sorted(rows, key=lambda row: row["classifier"])
+        if row["features"] == features
+    ]
+    return header, lines
+
+
+def _draw(rows):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    lines = dict.fromkeys((row["features"], row["classifier"]) for row in rows)
+    for number, (features, classifier) in enumerate(lines):
+        line = [r for r in rows if (r["features"], r["classifier"]) == (features, classifier)]
+        x = [row["delta"] for row in line]
+        for axes, metric in zip(panels, ("accuracy", "auc")):
+            axes.plot(x, [row[metric] for row in line], "o-", ms=3, color=f"C{number}")
+            axes.fill_between(
+                x,
+                [row[f"{metric}_low"] for row in line],
+                [row[f"{metric}_high"] for row in line],
+                color=f"C{number}",
+                alpha=0.1,
+                lw=0,
+            )
+        panels[2].plot(
+            x,
+            [row["n_train"] for row in line],
+            "o-",
+            ms=3,
+            color=f"C{number}",
+            label=f"{classifier} on {features}",
+        )
+    for axes, label in zip(panels, ("accuracy", "AUC", "training photos")):
+        axes.set(xlabel="δ, in units of AVA's scale", ylabel=label)
+        axes.grid(alpha=0.3)
+    panels[2].set_ylim(bottom=0)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    return figure

@@ -1,0 +1,145 @@
+"""Generic descriptors of photos, computed once and cached."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from decaf.activations import default_cache, digest_files
+from features import descriptors, gist, measures
+from features.descriptors import PhotoDescriptors, SiftDescriptors
+from features.errors import InputError
+from features.photos import file_digest
+
+FAMILIES = {
+    "colour": ("hsv_histogram", "colour_moments", "colourfulness"),
+    "texture": ("local_binary_patterns", "cooccurrence"),
+    "composition": (
+        "aspect_ratio",
+        "rule_of_thirds",
+        "central_detail",
+        "edge_box_area",
+        "hue_count",
+        "sharp_frequencies",
+        "contrast",
+    ),
+    "gist": ("gist",),
+}
+# Half a minute's work for SIFT: little to lose by an interruption.
+SHARD_PHOTOS = 64
+
+
+def describe(ratings, *, cache=None, jobs=None):
+    """Measure photos, by all measures of `FAMILIES`.
+
+    Parameters
+    ----------
+    ratings : features.ratings.Ratings
+    cache : path-like, optional
+        As of `decaf.activations.cached_activations`.
+    jobs : int, optional
+        Photos measured at once.
+
+    Returns
+    -------
+    ratings : features.ratings.Ratings
+        Of the photos that could be read.
+    digests : ndarray of str, shape (n_photos,)
+    unreadable : list of (str, str)
+        Names and reasons.
+    measured : dict of str to ndarray, shape (n_photos, n_numbers)
+        By family.
+    """
+    describer = PhotoDescriptors([name for family in FAMILIES.values() for name in family], jobs)
+    sizes = [
+        len(PhotoDescriptors(family).fit(ratings.paths[:1]).get_feature_names_out())
+        for family in FAMILIES.values()
+    ]
+    digests, failed = digest_files(list(ratings.paths), progress=True)
+    values = np.empty((len(ratings), sum(sizes)))
+    rows = np.array([row for row in range(len(ratings)) if row not in failed], int)
+    for some, kept in _shards(
+        ratings, digests, rows, "measures", lambda paths: _measure(describer, paths), cache
+    ):
+        failed |= {row: str(reason) for row, reason in zip(some, kept["reasons"]) if reason}
+        values[some[kept["reasons"] == ""]] = kept["values"]
+    left = np.array([row for row in rows if row not in failed], int)
+    return (
+        ratings.take(left),
+        np.array(digests)[left],
+        [(ratings.names[row], failed[row]) for row in sorted(failed)],
+        dict(zip(FAMILIES, np.split(values[left], np.cumsum(sizes)[:-1], axis=1))),
+    )
+
+
+def describe_keypoints(ratings, digests, *, cache=None, jobs=None):
+    """SIFT descriptors of photos that can be read.
+
+    Parameters
+    ----------
+    ratings : features.ratings.Ratings
+    digests : sequence of str
+    cache, jobs
+        As in `describe`.
+
+    Returns
+    -------
+    ndarray of objects, shape (n_photos,)
+        As `features.descriptors.SiftDescriptors` gives them.
+    """
+    describer = SiftDescriptors(n_jobs=jobs)
+
+    def measure(paths):
+        found = describer.fit(paths).transform(paths)
+        return {"local": np.concatenate(list(found)), "counts": np.array(list(map(len, found)))}
+
+    keypoints = np.empty(len(ratings), dtype=object)
+    everything = np.arange(len(ratings))
+    for rows, kept in _shards(ratings, digests, everything, "keypoints", measure, cache):
+        of_photos = np.split(kept["local"], np.cumsum(kept["counts"])[:-1])
+        for row, local in zip(rows, of_photos):
+            keypoints[row] = local
+    return keypoints
+
+
+def _measure(describer, paths):
+    """Measures of the photos that can be read, and of every photo why it could not, else ""."""
+    describer.fit(paths)
+    reasons = [""] * len(paths)
+    try:
+        return {"values": describer.transform(paths), "reasons": np.array(reasons)}
+    except InputError:  # it does not say which others: try each
+        values = []
+    for number, path in enumerate(paths):
+        try:
+            values.append(describer.transform([path])[0])
+        except InputError as error:
+            reasons[number] = str(error).removeprefix(f"{path}: ")
+    return {"values": np.array(values), "reasons": np.array(reasons)}
+
+
+def _shards(ratings, digests, rows, kind, measure, cache):
+    """Yield rows and what was measured of them, from the cache where it is there."""
+    code = "".join(file_digest(module.__file__) for module in (descriptors, gist, measures))
+    folder = Path(cache or default_cache()) / kind
+    for start in tqdm(range(0, len(rows), SHARD_PHOTOS), desc=kind, unit="shard"):
+        some = rows[start : start + SHARD_PHOTOS]
+        key = code + "".join(digests[row] for row in some)
+        path = folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
+        if not path.exists():
+            _write(path, measure(ratings.paths[some]))
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                yield some, dict(kept)
+        except (ValueError, OSError, zipfile.BadZipFile):
+            raise InputError(f"{path}: damaged; remove it") from None
+
+
+def _write(path, arrays):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial.npz")
+    np.savez(partial, **arrays)
+    os.replace(partial, path)

@@ -1,0 +1,39 @@
+"""A folder in AVA's shape, and the quickest settings of a backbone."""
+
+import csv
+import shutil
+
+import pytest
+
+# Two blocks and the averages of a plain network are enough to run everything.
+QUICK = ("--blocks", "2", "--epochs", "2", "--momentum", "0.9", "--learning-rate", "0.01")
+
+
+@pytest.fixture(scope="session")
+def ava(samples, tmp_path_factory):
+    """The sample photos as AVA has them, with one photo missing and one truncated."""
+    folder = tmp_path_factory.mktemp("ava") / "AVA"
+    (folder / "images").mkdir(parents=True)
+    with open(samples / "ratings.csv", newline="", encoding="utf-8") as file:
+        rated = list(csv.DictReader(file))
+    groups = sorted({row["group"] for row in rated})
+    lines, test = [], []
+    for number, row in enumerate(rated, 1):
+        image = 95_000 + number
+        counts = " ".join(row[f"count{grade}"] for grade in range(1, 11))
+        lines.append(f"{number} {image} {counts} 1 22 {groups.index(row['group']) + 1}\n")
+        shutil.copy(samples / row["file"], folder / "images" / f"{image}.jpg")
+        if number % 3 == 0:
+            test.append(f"{image}\n")
+    first = folder / "images" / "95001.jpg"
+    first.write_bytes(first.read_bytes()[:500])
+    lines.append(f"{len(lines) + 1} 1234 0 0 0 0 0 9 9 9 9 9 0 0 1396\n")
+    (folder / "AVA.txt").write_text("".join(lines))
+    (folder / "generic_test.jpgl").write_text("".join(test))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Options that make finetuning quick."""
+    return list(QUICK)
