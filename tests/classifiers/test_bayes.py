@@ -1,6 +1,6 @@
 """Bayesian-network classifiers against pgmpy's exact inference, scikit-learn and their formulas."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import networkx as nx
 import numpy as np
@@ -179,6 +179,24 @@ def test_a_value_seen_too_seldom_is_no_parent_in_the_network_either():
     enough = [(row == X).sum(axis=0).max() >= 20 for row in X]
     rows = X[enough][:6]
     np.testing.assert_allclose(aode.predict_proba(rows), pgmpy_proba(aode, rows), atol=1e-9)
+
+
+def test_a_value_seen_just_often_enough_is_a_parent():
+    X = np.array([[0, 0], [0, 1], [0, 0], [1, 1], [1, 0]])
+    y = np.array([0, 0, 1, 1, 0])
+    exactly = AODEClassifier(m=2, discretizer=None).fit(X, y)
+    all_values = AODEClassifier(m=0, discretizer=None).fit(X, y)
+    np.testing.assert_array_equal(exactly.predict_proba(X), all_values.predict_proba(X))
+    above = AODEClassifier(m=2.5, discretizer=None).fit(X, y)
+    assert not np.allclose(above.predict_proba(X[3:]), all_values.predict_proba(X[3:]))
+
+
+@pytest.mark.parametrize("classifier", ALL)
+def test_the_joint_probabilities_of_all_codes_and_classes_sum_to_one(classifier):
+    X, y = random_codes(0, 50, [3, 2, 4], 3)
+    everything = np.array(list(product(range(3), range(2), range(4))))
+    joint = classifier(discretizer=None).fit(X, y).predict_joint_log_proba(everything)
+    assert np.exp(joint).sum() == pytest.approx(1)
 
 
 def test_naive_bayes_agrees_with_scikit_learn():
