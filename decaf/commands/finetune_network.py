@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,10 @@ from decaf.commands.common import (
     add_machine_options,
     add_rating_options,
     import_keras,
-    report_failed,
     run_command,
     versions,
 )
+from decaf.commands.rated_photos import network_name, read_rated_photos
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,12 +133,9 @@ def finetune_network(args: argparse.Namespace) -> None:
     import_keras()
     import numpy as np
 
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
-    from decaf.finetune import TrainingSettings, check_settings, finetune, predict
+    from decaf.finetune import TrainingSettings, finetune, predict
     from decaf.network import attach_head, save_network
-    from decaf.pipeline import choose_precision
-    from features.ratings import outside_margin, read_ratings, test_rows
+    from features.ratings import outside_margin, test_rows
 
     widths = list(dict.fromkeys(args.width or [250]))
     settings = TrainingSettings(
@@ -155,55 +151,23 @@ def finetune_network(args: argparse.Namespace) -> None:
         patience=args.patience,
         seed=args.seed,
     )
-    for width in widths:
-        check_settings(settings, width)
-    ratings = read_ratings(
-        args.ratings,
-        args.photos,
-        scale=args.scale,
-        midpoint=args.midpoint,
-        group_by=args.group_by,
-        test_list=args.test_list,
-        skip_missing=args.skip_missing,
+    rated = read_rated_photos(
+        args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
     )
-    if args.outputs == "votes" and ratings.votes is None:
-        raise InputError(
-            f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
-            "--outputs votes out"
-        )
-    precision = choose_precision(args.precision)
-    model = build_activations(
-        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
-    )
-    activations = cached_activations(
-        list(ratings.paths), model, resize=args.resize, cache=args.cache
-    )[args.pooling]
-    report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
-    ratings = ratings.take(activations.positions)
+    ratings, activations = rated.ratings, rated.activations
     test = test_rows(ratings, args.test_fraction, args.seed)
     train = ~test
     if args.delta:
         train &= outside_margin(ratings.score, ratings.midpoint, args.delta)
     # A copy of a training photo under another name is no test photo.
     test &= ~np.isin(activations.digests, activations.digests[train])
-    record = {
-        "backbone": args.backbone,
-        "blocks": args.blocks,
-        "pooling": args.pooling,
-        "resize": args.resize,
-        "precision": precision,
-        "outputs": ["snapshot", "professional"]
-        if args.outputs == "label"
-        else list(range(1, ratings.votes.shape[1] + 1)),
-        "scale": ratings.scale and list(ratings.scale),
-        "midpoint": ratings.midpoint,
-        "training": asdict(settings) | {"delta": args.delta},
-        "finetuned_on": sorted(set(activations.digests[train].tolist())),
-    }
+    finetuned_on = {"finetuned_on": sorted(set(activations.digests[train].tolist()))}
     train, test = np.flatnonzero(train), np.flatnonzero(test)
-    paths = [args.output / f"{_network_name(args)}-{width}.keras" for width in widths]
-    for path, width in zip(paths, widths):
-        wanted = record | {"width": width}
+    paths = []
+    for width in widths:
+        wanted = rated.record | finetuned_on | {"width": width}
+        path = args.output / f"{network_name(wanted)}.keras"
+        paths.append(path)
         if path.exists() and not args.force:
             _check_same(path, wanted)
             continue
@@ -228,17 +192,6 @@ def finetune_network(args: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_network(network, path, wanted | measured, force=args.force)
     _print_table(paths)
-
-
-def _network_name(args: argparse.Namespace) -> str:
-    parts = [args.backbone]
-    if args.pooling != "flatten":
-        parts.append(args.pooling)
-    if args.blocks:
-        parts.append(f"blocks{args.blocks}")
-    if args.outputs == "votes":
-        parts.append("votes")
-    return "-".join(parts)
 
 
 def _check_same(path: Path, wanted: dict) -> None:

@@ -12,31 +12,38 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
-    report_failed,
+    import_keras,
     run_command,
     versions,
 )
+from decaf.commands.rated_photos import network_name, read_rated_photos
 from features.errors import InputError
 
+DESCRIPTION = """\
+Compare classifiers on features by accuracy, balanced accuracy and AUC, with
+intervals; keep the best.
+"""
 EXAMPLES = """\
-With feature files, the photos that their network was finetuned on train the classifiers, and the
-others judge them; features of a plain backbone are cross-validated. With photos, head and
-classifier are fitted anew in each fold, on cached activations.
+With feature files, the photos that their network was finetuned on train the
+classifiers, and the others judge them; features of a plain backbone are
+cross-validated. With photos, head and classifier are fitted anew in each fold,
+on cached activations.
 
-The folder gets classifier.skops (the classifier with the best AUC; fitted on the training photos
-if there is one split, on all photos if there are folds), results.csv and report.html; with photos
-also network.keras, whose features the classifier takes.
+The folder gets classifier.skops (the classifier with the best AUC; fitted on
+the training photos if there is one split, on all photos if there are folds),
+results.csv and report.html; with photos also network.keras, whose features the
+classifier takes.
 
 examples:
   fit-classifier features.h5 -o model/
-  fit-classifier vgg16-4096.h5 vgg16-250.h5 --classifier tan --classifier rbf-svm -o model/
-  fit-classifier photos --ratings ratings.csv --backbone vgg16 --width 250 --width 500 \\
-      --group-by theme --folds 5 -o model/
+  fit-classifier vgg16-4096.h5 vgg16-250.h5 --classifier tan -o model/
+  fit-classifier photos --ratings ratings.csv --group-by theme --folds 5 \\
+      --backbone vgg16 --width 250 --width 500 -o model/
 
 classifiers:
-  logistic-regression, linear-svm, rbf-svm, k-nearest-neighbours, gaussian-naive-bayes,
-  random-forest, gradient-boosting, naive-bayes, tan, aode; and by name only: kdb,
-  bayesian-network
+  logistic-regression, linear-svm, rbf-svm, k-nearest-neighbours,
+  gaussian-naive-bayes, random-forest, gradient-boosting, naive-bayes, tan,
+  aode; and by name only: kdb, bayesian-network
 """
 OWN_FILES = ("classifier.skops", "results.csv", "report.html", "network.keras")
 
@@ -53,8 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
         "fit-classifier",
-        description="Compare classifiers on features by accuracy, balanced accuracy and AUC, with "
-        "intervals; keep the best.",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -324,27 +330,14 @@ def _keep_common_photos(tables, paths):
 
 def _read_photos(args):
     """Read rated photos, and compute their activations once."""
-    from dataclasses import asdict
-
+    import_keras()
     import numpy as np
     from sklearn.base import clone
 
     from classifiers.evaluation import FeatureSet
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
-    from decaf.finetune import TrainingSettings, check_settings
-    from decaf.pipeline import choose_precision
+    from decaf.finetune import TrainingSettings
     from decaf.transformer import ConvNetFeatures
-    from features.ratings import read_ratings
 
-    ratings = read_ratings(
-        args.ratings,
-        args.source[0],
-        scale=args.scale,
-        midpoint=args.midpoint,
-        group_by=args.group_by,
-        skip_missing=args.skip_missing,
-    )
     settings = TrainingSettings(
         learning_rate=args.learning_rate,
         momentum=args.momentum,
@@ -353,35 +346,16 @@ def _read_photos(args):
         seed=args.seed,
     )
     widths = list(dict.fromkeys(args.width or [250]))
-    for width in widths:
-        check_settings(settings, width)
-    precision = choose_precision(args.precision)
-    model = build_activations(
-        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
-    )
-    activations = cached_activations(
-        list(ratings.paths), model, resize=args.resize, cache=args.cache
-    )[args.pooling]
-    report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
-    ratings = ratings.take(activations.positions)
-    record = {
-        "backbone": args.backbone,
-        "blocks": args.blocks,
-        "pooling": args.pooling,
-        "resize": args.resize,
-        "precision": precision,
-        "outputs": ["snapshot", "professional"],
-        "scale": ratings.scale and list(ratings.scale),
-        "midpoint": ratings.midpoint,
-        "training": asdict(settings) | {"delta": args.delta},
-    }
+    rated = read_rated_photos(args, args.source[0], settings, widths)
+    ratings = rated.ratings
+    records = [rated.record | {"width": width} for width in widths]
     transformer = ConvNetFeatures(
         args.backbone,
         pooling=args.pooling,
         blocks=args.blocks,
         weights=args.weights,
         resize=args.resize,
-        precision=precision,
+        precision=args.precision,
         learning_rate=args.learning_rate,
         momentum=args.momentum,
         epochs=args.epochs,
@@ -392,12 +366,12 @@ def _read_photos(args):
     return _Data(
         feature_sets=[
             FeatureSet(
-                f"{args.backbone}-{width}", paths, clone(transformer).set_params(width=width)
+                network_name(record), paths, clone(transformer).set_params(width=record["width"])
             )
-            for width in widths
+            for record in records
         ],
         label=ratings.label,
-        digest=activations.digests,
+        digest=rated.activations.digests,
         score=ratings.score,
         midpoint=ratings.midpoint,
         group=ratings.group,
@@ -406,10 +380,10 @@ def _read_photos(args):
             "photos": f"{len(ratings):,} of {args.source[0]}, "
             f"{ratings.label.mean():.0%} professional",
             "ratings": str(args.ratings),
-            "could not be read": f"{len(activations.failed):,}",
+            "could not be read": f"{len(rated.activations.failed):,}",
         },
-        networks={f"{args.backbone}-{width}": record | {"width": width} for width in widths},
-        activations=activations,
+        networks={network_name(record): record for record in records},
+        activations=rated.activations,
     )
 
 
@@ -468,4 +442,5 @@ def _print_table(evaluation):
 
 
 def _shorten(text, length):
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    """Keep the end of a name, where networks have their width."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"
