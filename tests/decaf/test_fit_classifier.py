@@ -123,7 +123,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     assert main([*arguments, "--classifier", "logistic-regression", "--jobs", "1"]) == 0
     out = capsys.readouterr().out
     assert "best AUC: logistic-regression on alexnet-owt-multilevel-blocks2-8" in out
-    assert "…level-blocks2-8  " in out
+    assert "…level-blocks2-8 " in out
     record = read_record(output / "network.keras")
     assert (record["backbone"], record["width"], record["pooling"]) == (
         "alexnet-owt",

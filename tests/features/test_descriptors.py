@@ -124,7 +124,7 @@ def test_an_unknown_measure_is_refused_with_the_nearest_names():
 @pytest.mark.parametrize("X", [[], [1.0], [["a.jpg", "b.jpg"]], "a.jpg"])
 def test_what_is_no_array_of_paths_is_refused(X):
     for transformer in (PhotoDescriptors(), SiftDescriptors()):
-        with pytest.raises(ValueError, match="paths of photo files|0 sample|Expected 2D array"):
+        with pytest.raises(ValueError, match=r"paths of photo files|0 sample|Expected 2D array"):
             transformer.fit(X)
 
 
