@@ -90,13 +90,12 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If X holds NaN or infinity; with `discretizer=None` also if a code is larger than all
-            that `fit` saw.
+            If X holds NaN or infinity, or a code is larger than all that `fit` saw (which cannot
+            be with the discretisers of this package).
         """
         check_is_fitted(self)
         codes = self._codes(validate_data(self, X, reset=False))
-        if self.discretizer_ is None:
-            self._refuse_unseen(codes)
+        self._refuse_unseen(codes)
         return self._joint_log_probability(codes)
 
     def predict_log_proba(self, X):
@@ -198,17 +197,16 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             raise ValueError(f"alpha is {self.alpha}; it must be positive and finite")
 
     def _codes(self, X):
-        if self.discretizer_ is not None:
-            return np.asarray(self.discretizer_.transform(X)).astype(np.int16, copy=False)
-        no_code = np.argwhere((X < 0) | (X > _HIGHEST_CODE) | (np.floor(X) != X))
+        codes = X if self.discretizer_ is None else np.asarray(self.discretizer_.transform(X))
+        no_code = np.argwhere((codes < 0) | (codes > _HIGHEST_CODE) | (np.floor(codes) != codes))
         if len(no_code):
             row, feature = no_code[0]
             raise ValueError(
-                f"row {row} of feature {self._node_names()[feature]} is {X[row, feature]}: with "
-                f"discretizer=None, X must hold codes, whole numbers from 0 to {_HIGHEST_CODE}; "
-                "otherwise give a discretizer"
+                f"row {row} of feature {self._node_names()[feature]} is {codes[row, feature]}, but "
+                f"codes are whole numbers from 0 to {_HIGHEST_CODE}: X must hold them with "
+                "discretizer=None, and another discretizer must give them"
             )
-        return X.astype(np.int16)
+        return codes.astype(np.int16, copy=False)
 
     def _refuse_unseen(self, codes):
         unseen = np.argwhere(codes >= self.n_states_)

@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import CategoricalNB
-from sklearn.preprocessing import KBinsDiscretizer
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from classifiers import (
@@ -342,8 +342,10 @@ def test_codes_must_be_codes_that_were_seen(classifier):
     ):
         fitted.predict([[0, 0], [3, 0]])
     for wrong in (-1, 0.5, 1e9):
-        with pytest.raises(ValueError, match=r"row 0 of feature x1 .* must hold codes"):
+        with pytest.raises(ValueError, match=r"row 0 of feature x1 .* whole numbers"):
             classifier(discretizer=None).fit([[0, wrong], [1, 1]], [0, 1])
+    with pytest.raises(ValueError, match=r"another discretizer must give them"):
+        classifier(discretizer=StandardScaler()).fit(X, y)
 
 
 @pytest.mark.parametrize(
