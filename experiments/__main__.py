@@ -5,6 +5,30 @@ import sys
 
 # Name: module with `main(argv)`, and what it shows.
 EXPERIMENTS = {
+    "table1": (
+        "experiments.table1",
+        "parameters and file size of every network, beside the paper's table I",
+    ),
+    "table2": (
+        "experiments.table2",
+        "how well networks of four widths tell the classes: the paper's table II",
+    ),
+    "delta": (
+        "experiments.delta",
+        "accuracy and AUC as the margin δ grows: the paper's figures 4 and 5",
+    ),
+    "baseline": (
+        "experiments.baseline",
+        "five classifiers on generic image descriptors: the paper's figure 6",
+    ),
+    "convnet": (
+        "experiments.convnet",
+        "classifiers on plain ConvNet features and on fc7: the paper's figure 7",
+    ),
+    "report": (
+        "experiments.report",
+        "one HTML page of all results",
+    ),
     "bench-bayes": (
         "experiments.bench_bayes",
         "speed and accuracy of the Bayesian-network classifiers beside pgmpy and pyAgrum",

@@ -63,10 +63,8 @@ def baseline(args):
     """
     folder = pages.results_folder(args)
     import_keras()
-    from tqdm import tqdm
-
     from experiments.described import describe, describe_keypoints
-    from experiments.judging import compute_once, judge
+    from experiments.judging import Cell, judge_cells
 
     classifiers = list(args.classifier or CLASSIFIERS)
     families = list(dict.fromkeys(args.family or FAMILIES))
@@ -77,34 +75,13 @@ def baseline(args):
     if set(families) - set(MEASURED):
         keypoints = describe_keypoints(ratings, digests, cache=args.cache, jobs=args.jobs)
     photos = divide(ratings, digests, unreadable, args)
-    rows = []
-    feature_sets = [_feature_set(family, measured, keypoints, args) for family in families]
-    n_steps = [
-        len(photos.folds.folds) * (len(classifiers) + (each.transformer is not None))
-        for each in feature_sets
+    settings = {"words": args.words, "gaussians": args.gaussians}
+    cells = [
+        Cell(family, _feature_set(family, measured, keypoints, args), classifiers, settings)
+        for family in families
     ]
-    with tqdm(total=sum(n_steps), desc="judging", unit="fit") as bar:
-        for number, feature_set in enumerate(feature_sets):
-            rows += compute_once(
-                folder / "cells" / f"{feature_set.name.replace(' ', '-')}.json",
-                {
-                    "photos": photos.identity,
-                    "classifiers": classifiers,
-                    "words": args.words,
-                    "gaussians": args.gaussians,
-                },
-                lambda feature_set=feature_set: judge(
-                    photos,
-                    feature_set,
-                    classifiers,
-                    jobs=args.jobs,
-                    seed=args.seed,
-                    progress=bar.update,
-                ),
-                force=args.force,
-            )
-            bar.n = sum(n_steps[: number + 1])
-            bar.refresh()
+    judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
+    rows = [row for of_family in judged for row in of_family]
     pages.write_page(
         folder,
         title="Figure 6: generic image descriptors",

@@ -81,11 +81,10 @@ def convnet(args):
     folder = pages.results_folder(args)
     import_keras()
     import numpy as np
-    from tqdm import tqdm
 
     from classifiers.evaluation import FeatureSet
     from experiments.heads import FinetunedHead
-    from experiments.judging import add_differences, compute_once, judge
+    from experiments.judging import Cell, add_differences, judge_cells
 
     settings = training_settings(args)
     backbones = list(dict.fromkeys(args.backbone or BACKBONES))
@@ -103,41 +102,19 @@ def convnet(args):
     )
     photos = divide(ratings, digests, unreadable, args)
     positions = np.arange(len(photos.ratings))[:, None]
-    feature_sets = []
+    training = {"training": asdict(settings) | {"width": args.width}}
+    cells = []
     for backbone in backbones:
         for pooling in plain:
+            name = f"{backbone} {pooling}"
             X = activations[backbone][pooling].read(positions[:, 0]).astype(np.float32)
-            feature_sets.append(FeatureSet(f"{backbone} {pooling}", X))
+            cells.append(Cell(name, FeatureSet(name, X), classifiers, {"blocks": args.blocks}))
+        name = f"{backbone} fc7"
         head = FinetunedHead(activations[backbone]["flatten"], args.width, settings)
-        feature_sets.append(FeatureSet(f"{backbone} fc7", positions, head))
-    n_folds = len(photos.folds.folds)
-    rows = []
-    with tqdm(
-        total=len(feature_sets) * len(classifiers) * n_folds, desc="judging", unit="fit"
-    ) as bar:
-        for number, feature_set in enumerate(feature_sets):
-            finetuned = feature_set.transformer is not None
-            training = asdict(settings) | {"width": args.width} if finetuned else None
-            rows += compute_once(
-                folder / "cells" / f"{feature_set.name.replace(' ', '-')}.json",
-                {
-                    "photos": photos.identity,
-                    "blocks": args.blocks,
-                    "classifiers": classifiers,
-                    "training": training,
-                },
-                lambda feature_set=feature_set: judge(
-                    photos,
-                    feature_set,
-                    classifiers,
-                    jobs=args.jobs,
-                    seed=args.seed,
-                    progress=bar.update,
-                ),
-                force=args.force,
-            )
-            bar.n = (number + 1) * len(classifiers) * n_folds
-            bar.refresh()
+        feature_set = FeatureSet(name, positions, head)
+        cells.append(Cell(name, feature_set, classifiers, {"blocks": args.blocks} | training))
+    judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
+    rows = [row for of_features in judged for row in of_features]
     row_of = {(row["features"], row["classifier"]): row for row in rows}
     for backbone in backbones:
         for classifier in classifiers:

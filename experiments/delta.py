@@ -75,12 +75,11 @@ def delta(args):
     folder = pages.results_folder(args)
     import_keras()
     import numpy as np
-    from tqdm import tqdm
 
     from classifiers.evaluation import FeatureSet
     from experiments.described import describe
     from experiments.heads import FinetunedHead
-    from experiments.judging import add_differences, compute_once, judge
+    from experiments.judging import Cell, add_differences, judge_cells
     from features.ratings import AVA_SCALE, outside_margin
 
     settings = training_settings(args)
@@ -100,62 +99,47 @@ def delta(args):
     photos = divide(ratings, digests, undescribed + unreadable, args)
     X = np.hstack(list(measured.values()))[activations.positions]
     head = FinetunedHead(activations, args.width, settings)
+    training = {"blocks": args.blocks, "training": asdict(settings) | {"width": args.width}}
     feature_sets = [
-        FeatureSet("descriptors", X),
-        FeatureSet(f"{args.backbone} fc7", np.arange(len(ratings))[:, None], head),
+        (FeatureSet("descriptors", X), {}),
+        (FeatureSet(f"{args.backbone} fc7", np.arange(len(ratings))[:, None], head), training),
     ]
     unit = (ratings.scale[1] - ratings.scale[0]) / (AVA_SCALE[1] - AVA_SCALE[0])
-    n_folds = len(photos.folds.folds)
-    rows, refused = [], {}
-    with tqdm(
-        total=len(feature_sets) * len(deltas) * n_folds * len(classifiers),
-        desc="judging",
-        unit="fit",
-    ) as bar:
-        for number, (feature_set, of_ava) in enumerate(
-            (each, of_ava) for each in feature_sets for of_ava in deltas
-        ):
-            finetuned = feature_set.transformer is not None
-            name = f"{feature_set.name.replace(' ', '-')}-{of_ava:g}"
-            outcome = compute_once(
-                folder / "cells" / f"{name}.json",
-                {
-                    "photos": photos.identity,
-                    "classifiers": classifiers,
-                    "delta": of_ava * unit,
-                    "blocks": args.blocks,
-                    "training": asdict(settings) | {"width": args.width} if finetuned else None,
-                },
-                lambda feature_set=feature_set, of_ava=of_ava: _judge_or_refuse(
-                    lambda: judge(
-                        photos,
-                        feature_set,
-                        classifiers,
-                        train_on=outside_margin(ratings.score, ratings.midpoint, of_ava * unit),
-                        jobs=args.jobs,
-                        seed=args.seed,
-                        progress=bar.update,
-                    )
-                ),
-                force=args.force,
-            )
-            rows += [
-                {"delta": of_ava, "delta_in_scale": of_ava * unit} | r for r in outcome["rows"]
-            ]
-            if outcome["refused"]:
-                refused[f"δ = {of_ava:g} on {feature_set.name}"] = outcome["refused"]
-            bar.n = (number + 1) * n_folds * len(classifiers)
-            bar.refresh()
+    outside = {d: outside_margin(ratings.score, ratings.midpoint, d * unit) for d in deltas}
+    wide = [d for d in deltas if not _leaves_both_classes(photos, outside[d])]
+    deltas = [d for d in deltas if d not in wide]
+    cells = [
+        Cell(
+            f"{feature_set.name} {d:g}",
+            feature_set,
+            classifiers,
+            {"delta": d * unit} | of_features,
+            outside[d],
+        )
+        for feature_set, of_features in feature_sets
+        for d in deltas
+    ]
+    judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
+    rows = [
+        {"delta": d, "delta_in_scale": d * unit} | row
+        for d, of_cell in zip(deltas * len(feature_sets), judged)
+        for row in of_cell
+    ]
     without = {(r["features"], r["classifier"]): r for r in rows if r["delta"] == 0}
     for row in rows:
         add_differences(row, without[row["features"], row["classifier"]], "without")
     low, high = ratings.scale
+    facts = photos.facts | {"width of fc7": str(args.width)} | training_facts(settings)
+    if wide:
+        facts["not judged"] = (
+            f"δ of {', '.join(f'{d:g}' for d in wide)}: leaves training photos of one class only"
+        )
     pages.write_page(
         folder,
         title="Figures 4 and 5: the margin δ",
         text=TEXT.format(scale=f"here, from {low:g} to {high:g}, it is multiplied by {unit:.3g}."),
         command=args.command,
-        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings) | refused,
+        facts=facts,
         tables={
             f"{features} of {args.data.name}": _table(rows, features)
             for features in dict.fromkeys(row["features"] for row in rows)
@@ -166,12 +150,11 @@ def delta(args):
     print(folder / pages.PAGE)
 
 
-def _judge_or_refuse(judge):
-    """A wide margin may leave training photos of one class only."""
-    try:
-        return {"rows": judge(), "refused": None}
-    except InputError as error:
-        return {"rows": [], "refused": str(error)}
+def _leaves_both_classes(photos, train_on):
+    """Whether a margin leaves training photos of both classes in every fold."""
+    label = photos.ratings.label
+    left = (label[fold.train][train_on[fold.train]] for fold in photos.folds.folds)
+    return all(0 < of_fold.sum() < len(of_fold) for of_fold in left)
 
 
 def _table(rows, features):

@@ -2,11 +2,20 @@
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from classifiers.evaluation import CONFIDENCE, INTERVAL_METRICS, MAJORITY, evaluate, score_table
+from classifiers.evaluation import (
+    CONFIDENCE,
+    INTERVAL_METRICS,
+    MAJORITY,
+    FeatureSet,
+    evaluate,
+    score_table,
+)
 from features.errors import InputError
 
 
@@ -57,33 +66,100 @@ def compute_once(path, settings, compute, *, force=False):
     return outcome
 
 
-def judge(photos, feature_set, classifiers, *, train_on=None, jobs=1, seed=0, progress):
-    """Judge classifiers on a feature set.
+@dataclass(frozen=True)
+class Cell:
+    """Classifiers on one feature set: what is judged at a time, and kept in a file.
+
+    Attributes
+    ----------
+    name : str
+        The file's.
+    feature_set : classifiers.evaluation.FeatureSet
+    classifiers : list of str, or dict of str to estimator
+    settings : dict
+        JSON values; all on which the figures depend beside photos and classifiers' names.
+    train_on : ndarray of bool, shape (n_photos,), optional
+        As in `classifiers.evaluation.evaluate`.
+    """
+
+    name: str
+    feature_set: FeatureSet
+    classifiers: list | dict
+    settings: dict
+    train_on: np.ndarray | None = None
+
+
+def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
+    """Judge classifiers on feature sets, with a progress bar; go on where it was interrupted.
 
     Parameters
     ----------
+    cells : list of Cell
     photos : experiments.data.Photos
-    feature_set : classifiers.evaluation.FeatureSet
-    classifiers : list of str, or dict of str to estimator
-    train_on : ndarray of bool, shape (n_photos,), optional
-        As in `classifiers.evaluation.evaluate`.
+    folder : pathlib.Path
+        Finished cells are kept in its folder ``cells``.
     jobs, seed : int
-    progress : callable
+    force : bool
+        As in `compute_once`.
 
     Returns
     -------
-    list of dict
-        A row a classifier: what `classifiers.evaluation.score_table` says; ``n_train``, training
-        photos on the folds' average; and under ``resampled`` the figures of each bootstrap
-        resample, which are paired with those of every other row of the same photos.
+    list of (list of dict)
+        Of each cell a row a classifier: what `classifiers.evaluation.score_table` says;
+        ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
+        each bootstrap resample, which are paired with those of all other rows.
     """
+    n_folds = len(photos.folds.folds)
+    n_fits = [
+        n_folds * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
+        for cell in cells
+    ]
+    rows = []
+    with tqdm(desc="judging", total=sum(n_fits), unit="fit") as bar:
+        for number, cell in enumerate(cells):
+            rows.append(
+                compute_once(
+                    folder / "cells" / f"{cell.name.replace(' ', '-')}.json",
+                    {"photos": photos.identity, "classifiers": list(cell.classifiers)}
+                    | cell.settings,
+                    lambda cell=cell: _judge(cell, photos, jobs, seed, bar.update),
+                    force=force,
+                )
+            )
+            bar.n = sum(n_fits[: number + 1])
+            bar.refresh()
+    return rows
+
+
+def add_differences(row, other, name):
+    """Add to a row how much better it is than another, resampled in pairs.
+
+    Parameters
+    ----------
+    row, other : dict
+        As `judge_cells` gives them.
+    name : str
+        What the other is; the columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high``
+        (95 % bootstrap interval).
+    """
+    tail = (1 - CONFIDENCE) / 2
+    for metric in INTERVAL_METRICS:
+        column = f"{metric}_minus_{name}"
+        differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
+        row[column] = row[metric] - other[metric]
+        row[f"{column}_low"], row[f"{column}_high"] = (
+            float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
+        )
+
+
+def _judge(cell, photos, jobs, seed, progress):
     evaluation = evaluate(
-        [feature_set],
+        [cell.feature_set],
         photos.ratings.label,
         photos.folds,
-        classifiers,
+        cell.classifiers,
         group=photos.ratings.group,
-        train_on=train_on,
+        train_on=cell.train_on,
         n_jobs=jobs,
         seed=seed,
         progress=progress,
@@ -97,24 +173,3 @@ def judge(photos, feature_set, classifiers, *, train_on=None, jobs=1, seed=0, pr
             n_train = float(np.mean(evaluation.n_train))
             rows.append(row | {"n_train": n_train, "resampled": resampled})
     return rows
-
-
-def add_differences(row, other, name):
-    """Add to a row how much better it is than another, resampled in pairs.
-
-    Parameters
-    ----------
-    row, other : dict
-        Rows of `judge`.
-    name : str
-        What the other is; the columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high``
-        (95 % bootstrap interval).
-    """
-    tail = (1 - CONFIDENCE) / 2
-    for metric in INTERVAL_METRICS:
-        column = f"{metric}_minus_{name}"
-        differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
-        row[column] = row[metric] - other[metric]
-        row[f"{column}_low"], row[f"{column}_high"] = (
-            float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
-        )

@@ -141,7 +141,7 @@ def comparison_tables(rows, data):
     Parameters
     ----------
     rows : list of dict
-        As `experiments.judging.judge` gives them.
+        As `experiments.judging.judge_cells` gives them.
     data : str
         The name of the photos.
 
@@ -179,7 +179,7 @@ def draw_comparison(rows):
     Parameters
     ----------
     rows : list of dict
-        As `experiments.judging.judge` gives them.
+        As `experiments.judging.judge_cells` gives them.
 
     Returns
     -------

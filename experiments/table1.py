@@ -5,6 +5,8 @@ all blocks, and in float16 and int8, which the paper did not have. No photos and
 """
 
 import argparse
+import itertools
+import math
 import tempfile
 from pathlib import Path
 
@@ -24,7 +26,7 @@ PAPER_MILLIONS = {
     ("vgg16", 500): 28,
     ("vgg16", 250): 21,
 }
-# It tells the file size of the largest; its MB are 2**20 bytes.
+# It tells the file size of the largest; 513 can only be in units of 2**20 bytes.
 PAPER_MIB = {("vgg16", 4096): 513}
 POOLINGS = ("flatten", "multilevel")
 TEXT = """\
@@ -140,11 +142,11 @@ def count_networks(backbone, pooling, widths):
 
     activations = build_activations(backbone, (pooling,), weights=None)
     n_activations = activations.output[pooling].shape[1]
-    convolutions = [tuple(weight.shape) for weight in activations.weights]
+    convolutions = [each for layer in activations.layers for each in _layer_weights(layer)]
     rows = []
     for width in widths:
-        shapes = convolutions + _head_shapes(n_activations, width)
-        parameters = sum(map(_count, shapes))
+        weights = [*convolutions, *_head_weights(n_activations, width)]
+        parameters = sum(count for count, _ in weights)
         row = {
             "backbone": backbone,
             "pooling": pooling,
@@ -153,7 +155,7 @@ def count_networks(backbone, pooling, widths):
             "parameters": parameters,
             "float32_bytes": 4 * parameters,
             "float16_bytes": 2 * parameters,
-            "int8_bytes": sum(map(_int8_bytes, shapes)),
+            "int8_bytes": sum(count_int8_bytes(*each) for each in weights),
         }
         key = backbone, width
         if pooling == "flatten" and key in PAPER_MILLIONS:
@@ -164,30 +166,41 @@ def count_networks(backbone, pooling, widths):
     return rows
 
 
-def _head_shapes(n_activations, width, outputs=2):
-    """Shapes of the weights of `decaf.network.build_head`."""
-    return [
-        (n_activations, width),
-        (width,),
-        (width, width),
-        (width,),
-        (width, outputs),
-        (outputs,),
-    ]
+def count_int8_bytes(count, n_channels):
+    """Bytes of a layer's weight, quantised if it is a kernel.
+
+    Parameters
+    ----------
+    count : int
+        Numbers in it.
+    n_channels : int
+        Channels that a kernel gives, each with a float32 scale; 0 for what is no kernel.
+
+    Returns
+    -------
+    int
+    """
+    return count + 4 * n_channels if n_channels else 4 * count
 
 
-def _count(shape):
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+def _layer_weights(layer):
+    """Count of numbers, and of channels where it is a kernel, of each weight of a layer."""
+    import keras
+
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    for weight in layer.weights:
+        *_, n_inputs, n_channels = (0, 0, *weight.shape)
+        if depthwise:
+            n_channels *= n_inputs  # so many a channel of its input
+        yield math.prod(weight.shape), n_channels if len(weight.shape) > 1 else 0
 
 
-def _int8_bytes(shape):
-    """A kernel: a byte a number and a float32 scale an output channel; else float32."""
-    if len(shape) < 2:
-        return 4 * _count(shape)
-    return _count(shape) + 4 * shape[-1]
+def _head_weights(n_activations, width, outputs=2):
+    """The same of the layers of `decaf.network.build_head`."""
+    sizes = (n_activations, width, width, outputs)
+    for n_inputs, n_units in itertools.pairwise(sizes):
+        yield n_inputs * n_units, n_units
+        yield n_units, 0
 
 
 def _save(backbone, width, pooling):

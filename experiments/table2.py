@@ -87,11 +87,10 @@ def table2(args):
     folder = pages.results_folder(args)
     import_keras()
     import numpy as np
-    from tqdm import tqdm
 
     from classifiers.evaluation import FeatureSet
     from experiments.heads import FinetunedHead
-    from experiments.judging import add_differences, compute_once, judge
+    from experiments.judging import Cell, add_differences, judge_cells
 
     settings = training_settings(args)
     backbones = args.backbone or ["alexnet" if args.alexnet_weights else "alexnet-owt", "vgg16"]
@@ -110,28 +109,21 @@ def table2(args):
     }
     photos = divide(*take_readable(rated, list(activations.values())), args)
     positions = np.arange(len(photos.ratings))[:, None]
-    n_folds = len(photos.folds.folds)
-    rows = []
-    with tqdm(total=len(backbones) * len(widths) * n_folds, unit="head") as bar:
-        for backbone in backbones:
-            for width in widths:
-                head = FinetunedHead(activations[backbone], width, settings)
-                what = {"backbone": backbone, "blocks": args.blocks, "width": width}
-                (row,) = compute_once(
-                    folder / "cells" / f"{backbone}-{width}.json",
-                    what | {"photos": photos.identity, "training": asdict(settings)},
-                    lambda head=head, name=f"{backbone}-{width}": judge(
-                        photos,
-                        FeatureSet(name, positions),
-                        {"softmax": head},
-                        seed=args.seed,
-                        progress=bar.update,
-                    ),
-                    force=args.force,
-                )
-                rows.append(what | row | _paper(backbone, width))
-                bar.n = len(rows) * n_folds
-                bar.refresh()
+    networks = [(backbone, width) for backbone in backbones for width in widths]
+    cells = [
+        Cell(
+            f"{backbone}-{width}",
+            FeatureSet(f"{backbone} {width}", positions),
+            {"softmax": FinetunedHead(activations[backbone], width, settings)},
+            {"blocks": args.blocks, "training": asdict(settings)},
+        )
+        for backbone, width in networks
+    ]
+    judged = judge_cells(cells, photos, folder, seed=args.seed, force=args.force)
+    rows = [
+        {"backbone": backbone, "width": width} | row | _paper(backbone, width)
+        for (backbone, width), (row,) in zip(networks, judged)
+    ]
     for row in rows:
         widest = next(each for each in rows if each["backbone"] == row["backbone"])
         add_differences(row, widest, str(widths[0]))

@@ -101,7 +101,7 @@ def test_delta_takes_photos_from_training_only(ava, quick, tmp_path):
     score = votes[:, 2:12] @ np.arange(1, 11) / votes[:, 2:12].sum(axis=1)
     left = (np.abs(score - 5) >= 0.3) & ~test
     assert list(table["n_train"]) == [39, left.sum()] * 2
-    assert "δ = 4 on descriptors: the margin leaves training photos of one class only" in page
+    assert "not judged: δ of 4: leaves training photos of one class only" in page
 
 
 def test_delta_is_scaled_to_other_scales(ava, tmp_path):
@@ -184,6 +184,6 @@ def test_cells_hold_everything_that_resuming_needs(table2_results):
     out, *_ = table2_results
     with open(out / "cells" / "alexnet-owt-3.json", encoding="utf-8") as file:
         cell = json.load(file)
-    assert {"photos", "training", "width", "blocks", "backbone"} == set(cell["settings"])
+    assert {"photos", "classifiers", "training", "blocks"} == set(cell["settings"])
     assert len(cell["outcome"][0]["resampled"]["auc"]) == 1000
     assert not [name for name in os.listdir(out / "cells") if name.endswith(".partial")]
