@@ -18,15 +18,16 @@ from features.errors import InputError
 
 DESCRIPTION = """\
 Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned
-network, or the averaged activations of a plain backbone. An interrupted run
-goes on when it is started again.
+network, or the pooled activations of a plain backbone. An interrupted run goes
+on when it is started again.
 """
 EXAMPLES = """\
 examples:
   extract-features photos --network networks/vgg16-250.keras \\
       --ratings ratings.csv -o features.h5
   extract-features album --network networks/vgg16-250.keras -o album.h5
-  extract-features photos --backbone resnet50 --ratings ratings.csv -o plain.h5
+  extract-features photos --backbone vgg16 --pooling multilevel \\
+      --ratings ratings.csv -o plain.h5
 """
 
 
@@ -53,6 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--network", type=Path, metavar="FILE", help="a network of finetune-network"
     )
     add_backbone_options(parser, required=False)
+    parser.add_argument(
+        "--pooling",
+        choices=("average", "multilevel", "flatten"),
+        default="average",
+        help="of a plain backbone: the averages of the last block, or of all blocks, or the last "
+        "block's whole map (average)",
+    )
     add_rating_options(parser, required=False)
     add_machine_options(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
@@ -154,17 +162,17 @@ def _part(network, record: dict):
 
 
 def _build(args: argparse.Namespace, precision: str):
-    """Averaged activations of a plain backbone."""
+    """The activations of a plain backbone are the features."""
     from decaf.backbones import build_activations
 
     model = build_activations(
-        args.backbone, ("average",), args.blocks, args.weights, dtype=precision
+        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
     )
     attributes = {
         "backbone": args.backbone,
         "blocks": args.blocks,
-        "pooling": "average",
+        "pooling": args.pooling,
         "resize": args.resize,
-        "width": model.output["average"].shape[1],
+        "width": model.output[args.pooling].shape[1],
     }
     return model, lambda activations: (activations.astype("float32"), {}), attributes, frozenset()

@@ -153,6 +153,16 @@ def test_a_plain_backbone_gives_averages_of_all_photos_of_a_folder(samples, tmp_
         assert np.isfinite(store["features"][:]).all()
 
 
+def test_a_plain_backbone_gives_the_averages_of_all_its_blocks_when_asked(samples, tmp_path):
+    output = tmp_path / "plain.h5"
+    ratings = samples / "ratings.csv"
+    options = ["--pooling", "multilevel", "--blocks", "2", "--backbone", "alexnet-owt"]
+    assert extract(samples, "--ratings", ratings, *options, "-o", output) == 0
+    with h5py.File(output) as store:
+        assert store["features"].shape == (60, 64 + 192)
+        assert store.attrs["pooling"] == "multilevel"
+
+
 def test_photos_that_cannot_be_read_are_counted_in_the_summary(samples, tmp_path, capsys):
     (tmp_path / "photos").mkdir()
     photo = next(samples.glob("*.jpg"))
