@@ -15,6 +15,7 @@ from experiments.data import (
     add_training_options,
     compute_activations,
     divide,
+    network_settings,
     read_data,
     take_readable,
     training_facts,
@@ -102,17 +103,18 @@ def convnet(args):
     )
     photos = divide(ratings, digests, unreadable, args)
     positions = np.arange(len(photos.ratings))[:, None]
-    training = {"training": asdict(settings) | {"width": args.width}}
+    plain_settings = network_settings(args)
+    training = plain_settings | {"training": asdict(settings) | {"width": args.width}}
     cells = []
     for backbone in backbones:
         for pooling in plain:
             name = f"{backbone} {pooling}"
             X = activations[backbone][pooling].read(positions[:, 0]).astype(np.float32)
-            cells.append(Cell(name, FeatureSet(name, X), classifiers, {"blocks": args.blocks}))
+            cells.append(Cell(name, FeatureSet(name, X), classifiers, plain_settings))
         name = f"{backbone} fc7"
         head = FinetunedHead(activations[backbone]["flatten"], args.width, settings)
         feature_set = FeatureSet(name, positions, head)
-        cells.append(Cell(name, feature_set, classifiers, {"blocks": args.blocks} | training))
+        cells.append(Cell(name, feature_set, classifiers, training))
     judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
     rows = [row for of_features in judged for row in of_features]
     row_of = {(row["features"], row["classifier"]): row for row in rows}

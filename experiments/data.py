@@ -135,6 +135,24 @@ def training_settings(args: argparse.Namespace):
     return settings
 
 
+def network_settings(args: argparse.Namespace):
+    """What of a plain network changes the figures.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With ``blocks`` and ``precision``.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    from decaf.pipeline import choose_precision
+
+    return {"blocks": args.blocks, "precision": choose_precision(args.precision)}
+
+
 def training_facts(settings):
     """What a page says of the finetuning.
 

@@ -15,6 +15,7 @@ from experiments.data import (
     add_training_options,
     compute_activations,
     divide,
+    network_settings,
     read_data,
     take_readable,
     training_facts,
@@ -99,7 +100,7 @@ def delta(args):
     photos = divide(ratings, digests, undescribed + unreadable, args)
     X = np.hstack(list(measured.values()))[activations.positions]
     head = FinetunedHead(activations, args.width, settings)
-    training = {"blocks": args.blocks, "training": asdict(settings) | {"width": args.width}}
+    training = network_settings(args) | {"training": asdict(settings) | {"width": args.width}}
     feature_sets = [
         (FeatureSet("descriptors", X), {}),
         (FeatureSet(f"{args.backbone} fc7", np.arange(len(ratings))[:, None], head), training),

@@ -77,7 +77,7 @@ class Cell:
     feature_set : classifiers.evaluation.FeatureSet
     classifiers : list of str, or dict of str to estimator
     settings : dict
-        JSON values; all on which the figures depend beside photos and classifiers' names.
+        JSON values; all on which the figures depend beside photos, classifiers' names and seed.
     train_on : ndarray of bool, shape (n_photos,), optional
         As in `classifiers.evaluation.evaluate`.
     """
@@ -120,8 +120,12 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
             rows.append(
                 compute_once(
                     folder / "cells" / f"{cell.name.replace(' ', '-')}.json",
-                    {"photos": photos.identity, "classifiers": list(cell.classifiers)}
-                    | cell.settings,
+                    cell.settings
+                    | {
+                        "photos": photos.identity,
+                        "classifiers": list(cell.classifiers),
+                        "seed": seed,
+                    },
                     lambda cell=cell: _judge(cell, photos, jobs, seed, bar.update),
                     force=force,
                 )

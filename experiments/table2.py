@@ -14,6 +14,7 @@ from experiments.data import (
     add_training_options,
     compute_activations,
     divide,
+    network_settings,
     read_data,
     take_readable,
     training_facts,
@@ -95,6 +96,9 @@ def table2(args):
     settings = training_settings(args)
     backbones = args.backbone or ["alexnet" if args.alexnet_weights else "alexnet-owt", "vgg16"]
     widths = sorted(args.width or WIDTHS, reverse=True)
+    weights = dict.fromkeys(backbones, "pretrained")
+    if args.alexnet_weights:
+        weights["alexnet"] = args.alexnet_weights
     rated = read_data(args)
     activations = {
         backbone: compute_activations(
@@ -103,7 +107,7 @@ def table2(args):
             ("flatten",),
             args,
             blocks=args.blocks,
-            weights=args.alexnet_weights if backbone == "alexnet" else "pretrained",
+            weights=weights[backbone],
         )["flatten"]
         for backbone in backbones
     }
@@ -115,7 +119,7 @@ def table2(args):
             f"{backbone}-{width}",
             FeatureSet(f"{backbone} {width}", positions),
             {"softmax": FinetunedHead(activations[backbone], width, settings)},
-            {"blocks": args.blocks, "training": asdict(settings)},
+            network_settings(args) | {"weights": weights[backbone], "training": asdict(settings)},
         )
         for backbone, width in networks
     ]

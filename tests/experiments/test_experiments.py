@@ -61,6 +61,8 @@ def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava)
     head, _ = finetune(activations, label, 3, settings, photos=np.flatnonzero(~test))
     probability = predict(head, activations, np.flatnonzero(test))[:, 1]
     assert table["auc"][1] == pytest.approx(roc_auc_score(label[test], probability), abs=1e-4)
+    accuracy = ((probability > 0.5) == label[test]).mean()
+    assert table["accuracy"][1] == pytest.approx(accuracy, abs=1e-4)
 
 
 def test_finished_networks_are_not_finetuned_again(table2_results, ava, monkeypatch):
@@ -79,7 +81,7 @@ def test_finished_networks_of_other_settings_are_refused(table2_results, ava, tm
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "alexnet-owt-6.json: is of other settings (training)" in error
     assert table2.main([*command, "--seed", "1", "--folds", "3"]) == 2
-    assert "(photos, training)" in capsys.readouterr().err
+    assert "(training, photos, seed)" in capsys.readouterr().err
 
 
 def test_results_begin_with_the_remarks_that_are_there(table2_results, ava):
@@ -173,6 +175,12 @@ def test_a_damaged_cell_is_named(table2_results, ava, tmp_path, capsys):
     assert "alexnet-owt-6.json: damaged; remove it" in capsys.readouterr().err
 
 
+def test_the_papers_alexnet_is_not_judged_with_random_weights(ava, tmp_path, capsys):
+    command = ["--data", str(ava), "--out", str(tmp_path), "--skip-missing"]
+    assert table2.main([*command, "--backbone", "alexnet"]) == 2
+    assert "alexnet: no package ships its weights" in capsys.readouterr().err
+
+
 def test_a_folder_without_ratings_is_refused_in_one_line(tmp_path, capsys):
     for experiment in (table2, delta, baseline, convnet):
         assert experiment.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
@@ -184,6 +192,8 @@ def test_cells_hold_everything_that_resuming_needs(table2_results):
     out, *_ = table2_results
     with open(out / "cells" / "alexnet-owt-3.json", encoding="utf-8") as file:
         cell = json.load(file)
-    assert {"photos", "classifiers", "training", "blocks"} == set(cell["settings"])
+    assert set(cell["settings"]) == {
+        *("photos", "classifiers", "seed", "training", "weights", "blocks", "precision")
+    }
     assert len(cell["outcome"][0]["resampled"]["auc"]) == 1000
     assert not [name for name in os.listdir(out / "cells") if name.endswith(".partial")]
