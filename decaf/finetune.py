@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
@@ -32,6 +33,9 @@ class TrainingSettings:
 
     Attributes
     ----------
+    standardize : bool
+        Bring every activation to mean 0 and deviation 1 over the training photos. What that takes
+        becomes part of fc6, so that the head still takes activations as they are.
     optimizer : {"sgd", "adam", "adamw"}
     learning_rate, momentum, weight_decay : float
         Momentum is SGD's; weight decay is decoupled, as Keras does it.
@@ -48,6 +52,7 @@ class TrainingSettings:
         Of the initial weights, the dropout, the order of the photos and the validation photos.
     """
 
+    standardize: bool = False
     optimizer: str = "sgd"
     learning_rate: float = 0.001
     momentum: float = 0.0
@@ -125,7 +130,12 @@ def finetune(
     head = build_head(
         activations.shape[1], width, n_outputs, dropout=settings.dropout, seed=settings.seed
     )
-    head.compile(_optimizer(settings), loss, jit_compile=False)
+    trained = head
+    if settings.standardize:
+        scaler = _fit_scaler(activations, train)
+        scale = keras.layers.Normalization(mean=scaler.mean_, variance=scaler.scale_**2)
+        trained = keras.Sequential([keras.Input(activations.shape[1:]), scale, head])
+    trained.compile(_optimizer(settings), loss, jit_compile=False)
     weight = compute_sample_weight(settings.class_weight, label[train])
     batches = ActivationBatches(
         activations, train, target[train], weight, settings.batch_size, settings.seed
@@ -144,13 +154,15 @@ def finetune(
         )
     if progress:
         callbacks.append(_Progress(progress, settings.epochs))
-    fitted = head.fit(
+    fitted = trained.fit(
         batches, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
     )
     history = [
         {"epoch": epoch + 1} | {name: float(values[i]) for name, values in fitted.history.items()}
         for i, epoch in enumerate(fitted.epoch)
     ]
+    if settings.standardize:
+        _fold_into_fc6(scaler, head)
     return head, history
 
 
@@ -283,6 +295,23 @@ class ActivationBatches(keras.utils.PyDataset):
         for first in range(0, len(self._order), self._pool_rows):
             self._random.shuffle(self._order[first : first + self._pool_rows])
         self._pool_first = None
+
+
+def _fit_scaler(activations: Activations, photos: np.ndarray) -> StandardScaler:
+    scaler = StandardScaler()
+    place = np.argsort(activations.storage_order)
+    photos = photos[np.argsort(place[photos])]
+    for block in np.array_split(photos, -(-len(photos) // BLOCK_ROWS)):
+        scaler.partial_fit(activations.read(block).astype(np.float32))
+    return scaler
+
+
+def _fold_into_fc6(scaler: StandardScaler, head: keras.Model) -> None:
+    """Let fc6 take activations as they are, and give what it gave for standardised ones."""
+    fc6 = head.get_layer("fc6")
+    kernel, bias = (weights.astype(np.float64) for weights in fc6.get_weights())
+    kernel /= scaler.scale_[:, None]
+    fc6.set_weights([kernel, bias - scaler.mean_ @ kernel])
 
 
 class _Validation(keras.callbacks.Callback):

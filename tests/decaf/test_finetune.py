@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from decaf.activations import Activations
 from decaf.finetune import ActivationBatches, TrainingSettings, check_settings, finetune, predict
@@ -84,6 +87,43 @@ def test_two_epochs_equal_those_of_pytorch(make_activations, two_classes):
         optimizer.step()
     for ours, theirs in zip(weights(head), start):
         np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_standardised_activations_are_those_of_scikit_learn_and_leave_no_layer_behind(
+    make_activations, two_classes, monkeypatch
+):
+    monkeypatch.setattr("decaf.finetune.BLOCK_ROWS", 8)
+    values, label = two_classes
+    values = (values * np.geomspace(1e-2, 10, 20) + np.linspace(-3, 3, 20)).astype(np.float16)
+    values[:, 7] = 0
+    train = np.arange(0, 150, 2)
+    settings = TrainingSettings(learning_rate=0.1, epochs=5, dropout=0, validation_fraction=0)
+    head, history = finetune(
+        make_activations(values), label, 8, replace(settings, standardize=True), photos=train
+    )
+    scaler = StandardScaler().fit(values[train].astype(float))
+    scaled = scaler.transform(values.astype(float))
+    assert head.layers[1].name == "fc6"
+    fc6, bias, *others = weights(head)
+
+    start = [torch.tensor(w, requires_grad=True) for w in weights(build_head(20, 8, seed=0))]
+    optimizer = torch.optim.SGD(start, lr=0.1)
+    class_weight = torch.tensor(75 / (2 * np.bincount(label[train])), dtype=torch.float32)
+    x, y = torch.tensor(scaled[train], dtype=torch.float32), torch.tensor(label[train])
+    for _ in history:
+        hidden = torch.relu(x @ start[0] + start[1])
+        logits = torch.relu(hidden @ start[2] + start[3]) @ start[4] + start[5]
+        optimizer.zero_grad()
+        # Keras divides by the photos, PyTorch by their weights; balanced, these add up to the same.
+        torch.nn.functional.cross_entropy(logits, y, class_weight).backward()
+        optimizer.step()
+    for ours, theirs in zip(others, start[2:]):
+        np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        values.astype(float) @ fc6 + bias,
+        scaled @ start[0].detach().numpy() + start[1].detach().numpy(),
+        atol=1e-3,
+    )
 
 
 @pytest.fixture
