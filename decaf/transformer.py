@@ -43,7 +43,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         How photos are brought to the backbone's input size.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
-    optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout, class_weight
+    standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout, class_weight
         As in `decaf.finetune.TrainingSettings`; the defaults are the paper's.
     validation_fraction, patience
         Likewise; here all photos are trained on by default.
@@ -86,6 +86,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         weights="pretrained",
         resize="squash",
         precision="auto",
+        standardize=False,
         optimizer="sgd",
         learning_rate=0.001,
         momentum=0.0,
@@ -108,6 +109,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.weights = weights
         self.resize = resize
         self.precision = precision
+        self.standardize = standardize
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.momentum = momentum
