@@ -43,7 +43,8 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         How photos are brought to the backbone's input size.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
-    standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout, class_weight
+    standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout,
+    class_weight
         As in `decaf.finetune.TrainingSettings`; the defaults are the paper's.
     validation_fraction, patience
         Likewise; here all photos are trained on by default.
