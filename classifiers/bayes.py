@@ -198,9 +198,9 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     def _codes(self, X):
         codes = X if self.discretizer_ is None else np.asarray(self.discretizer_.transform(X))
-        no_code = np.argwhere((codes < 0) | (codes > _HIGHEST_CODE) | (np.floor(codes) != codes))
-        if len(no_code):
-            row, feature = no_code[0]
+        no_code = (codes < 0) | (codes > _HIGHEST_CODE) | (np.floor(codes) != codes)
+        if no_code.any():
+            row, feature = np.argwhere(no_code)[0]
             raise ValueError(
                 f"row {row} of feature {self._node_names()[feature]} is {codes[row, feature]}, but "
                 f"codes are whole numbers from 0 to {_HIGHEST_CODE}: X must hold them with "
@@ -209,9 +209,9 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         return codes.astype(np.int16, copy=False)
 
     def _refuse_unseen(self, codes):
-        unseen = np.argwhere(codes >= self.n_states_)
-        if len(unseen):
-            row, feature = unseen[0]
+        unseen = codes >= self.n_states_
+        if unseen.any():
+            row, feature = np.argwhere(unseen)[0]
             raise ValueError(
                 f"row {row} of feature {self._node_names()[feature]} has the code "
                 f"{codes[row, feature]}, but fit saw none above {self.n_states_[feature] - 1}: "

@@ -126,18 +126,19 @@ def _bench(args):
     warnings.simplefilter("ignore")  # The peers warn of their own insides.
     load = os.getloadavg()[0]
 
-    speed = pd.DataFrame(_speed(args, peers))
-    tables = {
-        "speed": speed,
-        "ratios": pd.DataFrame(_ratios(speed, args.features)),
-        "memory": pd.DataFrame([_aode_memory(args.rows, args.features)]),
-        "accuracy": pd.DataFrame(_accuracy(args.sets, "pyagrum" in peers)),
-        "growth": pd.DataFrame(_growth(args)),
-    }
     args.folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
+    tables = {}
+    steps = {
+        "speed": lambda: _speed(args, peers),
+        "ratios": lambda: _ratios(tables["speed"], args.features),
+        "memory": lambda: _aode_memory(args.rows, args.features),
+        "accuracy": lambda: _accuracy(args.sets, "pyagrum" in peers),
+        "growth": lambda: _growth(args),
+    }
+    for name, step in steps.items():
+        tables[name] = table = pd.DataFrame(step())
         table.to_csv(args.folder / f"{name}.csv", index=False, float_format="%.4g")
-        print(f"\n{name}\n{table.to_string(index=False, float_format='{:.4g}'.format)}")
+        print(f"\n{name}\n{table.to_string(index=False, float_format='{:.4g}'.format)}", flush=True)
     _draw_growth(tables["growth"], args.folder / "growth.svg")
     readme = _readme(args, peers, load, tables)
     (args.folder / "README.md").write_text(readme, encoding="utf-8")
@@ -262,7 +263,7 @@ def _aode_memory(n_rows, n_features):
     _say("memory of AODE")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         megabytes = pool.apply(_peak_megabytes, (n_rows, n_features))
-    return {
+    yield {
         "classifier": "AODE",
         "rows": n_rows,
         "features": n_features,
