@@ -204,7 +204,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             **{
                 field.name: getattr(self, field.name)
                 for field in fields(TrainingSettings)
-                if field.name != "seed"
+                if field.name not in ("softness", "seed")  # labels come without scores
             },
             seed=check_random_state(self.random_state).randint(2**31),
         )

@@ -21,6 +21,7 @@ from features.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from decaf.finetune import TrainingSettings
     from features.ratings import Ratings
 
 DESCRIPTION = """\
@@ -89,21 +90,31 @@ def build_parser() -> argparse.ArgumentParser:
         help="what the networks learn to tell: snapshot or professional, or the share of each "
         "vote (label)",
     )
-    training = parser.add_argument_group("training (the defaults are the paper's)")
-    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
-    training.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
-    training.add_argument("--momentum", type=float, default=0.0)
-    training.add_argument("--weight-decay", type=float, default=0.0)
-    training.add_argument("--batch-size", type=int, default=128, metavar="PHOTOS")
-    training.add_argument("--epochs", type=int, default=10)
-    training.add_argument("--dropout", type=float, default=0.5)
+    training = parser.add_argument_group("training (what is not given is the recipe's)")
     training.add_argument(
-        "--class-weight", choices=("balanced", "none"), default="balanced", help="(balanced)"
+        "--recipe",
+        choices=("paper", "decaf"),
+        default="paper",
+        help="paper: SGD on the activations as they are; decaf: AdamW on standardised ones, and "
+        "labels as soft as the scores are near to the midpoint (paper)",
+    )
+    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"))
+    training.add_argument("--learning-rate", type=float, metavar="RATE")
+    training.add_argument("--momentum", type=float)
+    training.add_argument("--weight-decay", type=float)
+    training.add_argument("--batch-size", type=int, metavar="PHOTOS")
+    training.add_argument("--epochs", type=int)
+    training.add_argument("--dropout", type=float)
+    training.add_argument("--class-weight", choices=("balanced", "none"))
+    training.add_argument(
+        "--softness",
+        type=float,
+        metavar="SHARE",
+        help="share of the scale within which a label is unsure; 0 takes labels as they are",
     )
     training.add_argument(
         "--validation-fraction",
         type=float,
-        default=0.1,
         metavar="SHARE",
         help="share of the training photos whose loss and AUC are shown every epoch (0.1)",
     )
@@ -133,24 +144,12 @@ def finetune_network(args: argparse.Namespace) -> None:
     import_keras()
     import numpy as np
 
-    from decaf.finetune import TrainingSettings, finetune, predict
+    from decaf.finetune import finetune, predict
     from decaf.network import attach_head, save_network
     from features.ratings import outside_margin, test_rows
 
     widths = list(dict.fromkeys(args.width or [250]))
-    settings = TrainingSettings(
-        optimizer=args.optimizer,
-        learning_rate=args.learning_rate,
-        momentum=args.momentum,
-        weight_decay=args.weight_decay,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        dropout=args.dropout,
-        class_weight=None if args.class_weight == "none" else args.class_weight,
-        validation_fraction=args.validation_fraction,
-        patience=args.patience,
-        seed=args.seed,
-    )
+    settings = _settings(args)
     rated = read_rated_photos(
         args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
     )
@@ -177,6 +176,7 @@ def finetune_network(args: argparse.Namespace) -> None:
             width,
             settings,
             votes=ratings.votes if args.outputs == "votes" else None,
+            distance=_distance(ratings),
             photos=train,
             group=ratings.group,
             progress=path.stem,
@@ -192,6 +192,27 @@ def finetune_network(args: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_network(network, path, wanted | measured, force=args.force)
     _print_table(paths)
+
+
+def _settings(args: argparse.Namespace) -> TrainingSettings:
+    """The recipe's, but for what the options say."""
+    from dataclasses import fields, replace
+
+    from decaf.finetune import RECIPES, TrainingSettings
+
+    given = {field.name: getattr(args, field.name, None) for field in fields(TrainingSettings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.class_weight == "none":
+        given["class_weight"] = None
+    return replace(RECIPES[args.recipe], **given)
+
+
+def _distance(ratings: Ratings) -> np.ndarray | None:
+    """How far scores lie above the midpoint, as a share of the scale."""
+    if ratings.score is None:
+        return None
+    low, high = ratings.scale
+    return (ratings.score - ratings.midpoint) / (high - low)
 
 
 def _check_same(path: Path, wanted: dict) -> None:

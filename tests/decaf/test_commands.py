@@ -2,12 +2,14 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import h5py
 import numpy as np
 import pytest
 
 from decaf.commands import extract_features, finetune_network
+from decaf.finetune import RECIPES
 from decaf.network import load_network
 from decaf.network_file import read_record
 from features.photos import read_photo, resize_photo
@@ -81,6 +83,31 @@ def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
         assert store["finetuned"][:].sum() == 60 - read_record(network)["test"]["photos"]
         assert store.attrs["midpoint"] == 5
         assert "finetuned_on" not in store.attrs
+
+
+def test_a_recipe_sets_what_no_option_does(samples, tmp_path):
+    options = ["--recipe", "decaf", "--dropout", "0", "--class-weight", "none", "--width", "4"]
+    assert finetune(samples, tmp_path, *options) == 0
+    (path,) = tmp_path.iterdir()
+    assert read_record(path)["training"] == asdict(RECIPES["decaf"]) | {
+        "dropout": 0,
+        "class_weight": None,
+        "epochs": 2,
+        "delta": 0,
+    }
+
+
+def test_labels_are_softened_by_the_scores(samples, tmp_path):
+    losses = {}
+    for softness in ("0.001", "10"):
+        folder = tmp_path / softness
+        options = ["--recipe", "decaf", "--weight-decay", "0", "--learning-rate", "0.01"]
+        options += ["--epochs", "40", "--width", "4", "--softness", softness]
+        assert finetune(samples, folder, *options) == 0
+        losses[softness] = read_record(next(folder.iterdir()))["history"][-1]["val_loss"]
+    # With labels that all are 0.5, the best loss is that of a coin.
+    assert losses["10"] == pytest.approx(np.log(2), abs=0.02)
+    assert abs(losses["0.001"] - np.log(2)) > 0.02
 
 
 @pytest.fixture(scope="module")

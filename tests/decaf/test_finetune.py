@@ -7,7 +7,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from decaf.activations import Activations
-from decaf.finetune import ActivationBatches, TrainingSettings, check_settings, finetune, predict
+from decaf.finetune import (
+    ActivationBatches,
+    TrainingSettings,
+    check_settings,
+    finetune,
+    predict,
+)
 from decaf.network import build_head
 from features.errors import InputError
 from features.store import StoreWriter
@@ -124,6 +130,49 @@ def test_standardised_activations_are_those_of_scikit_learn_and_leave_no_layer_b
         scaled @ start[0].detach().numpy() + start[1].detach().numpy(),
         atol=1e-3,
     )
+
+
+def test_labels_softened_by_the_distance_are_trained_on_as_pytorch_does(
+    make_activations, two_classes
+):
+    values, label = two_classes
+    distance = np.random.default_rng(3).uniform(-0.5, 0.5, 150)
+    settings = TrainingSettings(
+        learning_rate=0.1, epochs=2, batch_size=150, dropout=0, validation_fraction=0, softness=0.1
+    )
+    head, history = finetune(make_activations(values), label, 8, settings, distance=distance)
+
+    start = [torch.tensor(w, requires_grad=True) for w in weights(build_head(20, 8, seed=0))]
+    optimizer = torch.optim.SGD(start, lr=0.1)
+    weight = torch.tensor((150 / (2 * np.bincount(label)))[label], dtype=torch.float32)
+    x = torch.tensor(values.astype(np.float16).astype(np.float32))
+    sure = torch.sigmoid(torch.tensor(distance) / 0.1).float()
+    target = torch.stack([1 - sure, sure], dim=1)
+    for epoch in history:
+        hidden = torch.relu(x @ start[0] + start[1])
+        logits = torch.relu(hidden @ start[2] + start[3]) @ start[4] + start[5]
+        cross_entropy = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+        loss = (weight * cross_entropy).mean()
+        assert epoch["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for ours, theirs in zip(weights(head), start):
+        np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_soft_labels_are_validated_by_their_own_loss_and_the_labels_auc(
+    make_activations, two_classes
+):
+    values, label = two_classes
+    settings = TrainingSettings(
+        optimizer="adam", learning_rate=0.01, epochs=20, batch_size=16, softness=0.1
+    )
+    distance = np.where(label, 0.1, -0.1)
+    _, history = finetune(make_activations(values), label, 8, settings, distance=distance)
+    sure = 1 / (1 + np.exp(-1))
+    assert history[-1]["val_loss"] > -(sure * np.log(sure) + (1 - sure) * np.log(1 - sure))
+    assert history[-1]["val_auc"] > 0.85
 
 
 @pytest.fixture
@@ -296,6 +345,7 @@ def test_progress_names_the_network_and_gives_a_line_an_epoch(
         ("epochs", 0, "epochs 0: it must be 1 or more"),
         ("dropout", 1.0, "dropout 1.0: it must be from 0 to below 1"),
         ("class_weight", "all", "class weight 'all': it must be balanced or None"),
+        ("softness", -1.0, "softness -1.0: it must be 0 or more"),
         ("validation_fraction", 1.0, "validation fraction 1.0: it must be from 0 to below 1"),
         ("patience", 0, "patience 0: it must be 1 or more, with a validation fraction above 0"),
     ],
