@@ -59,7 +59,6 @@ def compute_once(path, settings, compute, *, force=False):
                 "with --out, or add --force"
             )
     outcome = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(json.dumps({"settings": settings, "outcome": outcome}), encoding="utf-8")
     os.replace(partial, path)
@@ -109,6 +108,9 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
         ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
         each bootstrap resample, which are paired with those of all other rows.
     """
+    kept = folder / "cells"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / ".gitignore").write_text("*\n")  # the page and the table are the results
     n_folds = len(photos.folds.folds)
     n_fits = [
         n_folds * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
@@ -119,7 +121,7 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
         for number, cell in enumerate(cells):
             rows.append(
                 compute_once(
-                    folder / "cells" / f"{cell.name.replace(' ', '-')}.json",
+                    kept / f"{cell.name.replace(' ', '-')}.json",
                     cell.settings
                     | {
                         "photos": photos.identity,
