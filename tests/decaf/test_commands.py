@@ -101,13 +101,13 @@ def test_labels_are_softened_by_the_scores(samples, tmp_path):
     losses = {}
     for softness in ("0.001", "10"):
         folder = tmp_path / softness
-        options = ["--recipe", "decaf", "--weight-decay", "0", "--learning-rate", "0.01"]
-        options += ["--epochs", "40", "--width", "4", "--softness", softness]
-        assert finetune(samples, folder, *options) == 0
-        losses[softness] = read_record(next(folder.iterdir()))["history"][-1]["val_loss"]
-    # With labels that all are 0.5, the best loss is that of a coin.
+        options = ["--learning-rate", "0.01", "--optimizer", "adam", "--dropout", "0"]
+        options += ["--class-weight", "none", "--epochs", "20", "--softness", softness]
+        assert finetune(samples, folder, "--width", "4", *options) == 0
+        losses[softness] = read_record(next(folder.iterdir()))["history"][-1]["loss"]
+    # Labels that are all nearly 0.5 leave no less than the entropy of a coin.
     assert losses["10"] == pytest.approx(np.log(2), abs=0.02)
-    assert abs(losses["0.001"] - np.log(2)) > 0.02
+    assert losses["0.001"] < 0.6
 
 
 @pytest.fixture(scope="module")
