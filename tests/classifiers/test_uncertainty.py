@@ -63,3 +63,5 @@ def test_reject_masks_the_rows_below_the_threshold():
     np.testing.assert_array_equal(labels.mask, confidence < 0.8)
     np.testing.assert_array_equal(labels.compressed(), classifier.predict(X)[confidence >= 0.8])
     assert not predict_with_reject(classifier, X, 0.5).mask.any()
+    # Who reaches the threshold is answered.
+    assert not predict_with_reject(classifier, X, confidence[3]).mask[3]
