@@ -1,7 +1,5 @@
 """The way from our probability tables to pgmpy's networks."""
 
-import warnings
-
 
 def make_network(edges, tables, states, latents=()):
     """Build a pgmpy network.
@@ -26,11 +24,8 @@ def make_network(edges, tables, states, latents=()):
     ValueError
         If pgmpy finds the network faulty.
     """
-    with warnings.catch_warnings():
-        # pgmpy warns of its own modules.
-        warnings.simplefilter("ignore", FutureWarning)
-        from pgmpy.factors.discrete import TabularCPD
-        from pgmpy.models import DiscreteBayesianNetwork
+    from pgmpy.factors.discrete import TabularCPD
+    from pgmpy.models import DiscreteBayesianNetwork
 
     network = DiscreteBayesianNetwork(edges, latents=set(latents))
     network.add_nodes_from(tables)

@@ -76,7 +76,7 @@ def test_pgmpy_says_nothing(classifier):
         "import numpy, classifiers; X = numpy.arange(40).reshape(20, 2) % 3; "
         f"classifiers.{classifier}(discretizer=None).fit(X, X[:, 0] > 1).to_pgmpy()"
     )
-    # A process of its own: pgmpy warns when it is first imported.
+    # A process of its own, since modules warn when they are first imported.
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
 
