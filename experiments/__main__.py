@@ -25,6 +25,14 @@ EXPERIMENTS = {
         "experiments.convnet",
         "classifiers on plain ConvNet features and on fc7: the paper's figure 7",
     ),
+    "votes": (
+        "experiments.votes",
+        "networks that predict how people vote (NIMA): the paper's future work",
+    ),
+    "recipe": (
+        "experiments.recipe",
+        "which recipe gives the best reduced heads for their size",
+    ),
     "report": (
         "experiments.report",
         "one HTML page of all results",
