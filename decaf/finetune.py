@@ -72,7 +72,8 @@ class TrainingSettings:
     seed: int = 0
 
 
-# By name. The second is what did best of all that experiments/recipe.py compares.
+# By name. The second comes from an exploration on the measuring photographs (the remarks on
+# experiments/results/recipe); experiments/recipe.py judges both.
 RECIPES = {
     "paper": TrainingSettings(),
     "decaf": TrainingSettings(
