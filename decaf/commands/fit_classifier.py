@@ -172,12 +172,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
     best = evaluation.best
     rows = training_rows(data.label, folds, train_on)
     args.output.mkdir(parents=True, exist_ok=True)
-    if args.ratings:
-        X = _finetune_network(args, data, best.features, rows)
-    else:
-        (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
-    classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
-    save_classifier(classifier, args.output / "classifier.skops")
+    # The results first: fitting the best one anew may take minutes, and be interrupted.
     score_table(evaluation).to_csv(args.output / "results.csv", index=False)
     write_report(
         args.output / "report.html",
@@ -187,6 +182,12 @@ def fit_classifier(args: argparse.Namespace) -> None:
         command=args.command_line,
     )
     _print_table(evaluation)
+    if args.ratings:
+        X = _finetune_network(args, data, best.features, rows)
+    else:
+        (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
+    classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
+    save_classifier(classifier, args.output / "classifier.skops")
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
     others = [each for each in evaluation.results[1:] if each is not best]
     n_equals = sum(evaluation.behind_best(each)[1] <= 0 for each in others)
