@@ -136,7 +136,9 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     X = network.transform(photos)
     assert X.shape == (3, 8)
     assert set(load_classifier(output / "classifier.skops").predict(X)) <= {0, 1}
-    assert "alexnet-owt-multilevel-blocks2-8" in (output / "report.html").read_text(encoding="utf-8")
+    assert "alexnet-owt-multilevel-blocks2-8" in (output / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(
