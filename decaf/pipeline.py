@@ -11,12 +11,12 @@ from itertools import islice
 
 import numpy as np
 
+from decaf.backbones import PRECISIONS
 from features.errors import InputError
 from features.photos import PhotoError, read_photo, resize_photo
 
 # Two batches are decoded ahead: one waits for the forward pass while the other is being filled.
 BATCHES_AHEAD = 2
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,9 @@ def choose_precision(precision: str) -> str:
     InputError
         If there is no such precision.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    choices = ("auto", *PRECISIONS)
+    if precision not in choices:
+        raise InputError(f"precision {precision!r}: choose one of {', '.join(choices)}")
     if precision != "auto":
         return precision
     return "bfloat16" if _has_gpu() or _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"

@@ -188,7 +188,14 @@ def outside_margin(score, midpoint, delta):
     -------
     ndarray of bool, shape (n_photos,)
         Where ``|score - midpoint| >= delta``.
+
+    Raises
+    ------
+    InputError
+        If there is no score or no midpoint, as with ratings that are labels only.
     """
+    if score is None or midpoint is None:
+        raise InputError("--delta needs ratings with scores and a midpoint (--midpoint SCORE)")
     return np.abs(np.asarray(score) - midpoint) >= delta
 
 

@@ -391,8 +391,6 @@ def _read_photos(args):
 def _outside_margin(data, delta):
     if not delta:
         return None
-    if data.score is None or data.midpoint is None:
-        raise InputError("--delta needs ratings with scores and a midpoint (--midpoint SCORE)")
     from features.ratings import outside_margin
 
     return outside_margin(data.score, data.midpoint, delta)

@@ -243,6 +243,18 @@ def test_wrong_input_of_finetune_network_gives_one_line(
     assert not (tmp_path / "networks").exists()
 
 
+def test_a_margin_needs_scores_not_labels_only(tmp_path, samples, capsys):
+    photos = sorted(samples.glob("*.jpg"))[:20]
+    for number, photo in enumerate(photos):
+        folder = tmp_path / "photos" / ("good" if number % 2 else "bad")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / photo.name).write_bytes(photo.read_bytes())
+    folder = str(tmp_path / "photos")
+    argv = [folder, "--ratings", folder, *SMALL, "--delta", "1", "-o", str(tmp_path / "networks")]
+    assert finetune_network.main(argv) == 2
+    assert "--delta needs ratings with scores" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_gives_examples_and_imports_nothing_heavy(command):
     module = command.replace("-", "_")
