@@ -1,17 +1,21 @@
 """Find photo files and decode them to what a viewer would show, whatever state they are in."""
 
+import contextlib
 import csv
+import ctypes
 import functools
 import hashlib
 import io
+import logging
 import os
 import re
 import stat
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from features.errors import InputError
 
@@ -20,6 +24,16 @@ MAX_PIXELS = 178_956_970
 
 # A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
 MAX_BYTES = 8 * MAX_PIXELS
+
+# A photo of MAX_PIXELS takes 2 GB while it is decoded; of photos beyond 25 megapixels (0.3 GB) only
+# one is decoded at a time, or a thread for each core would fill the memory.
+_LARGE_PIXELS = 25_000_000
+_ONE_LARGE_PHOTO = threading.Lock()
+
+# Every scan of a progressive JPEG is a pass over all its pixels, but may be a few bytes long.
+# libjpeg writes 10; some hundred keep a decoder busy for minutes.
+_MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
 
 RESIZE_MODES = ("squash", "crop", "pad")
 
@@ -45,6 +59,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Modes whose colours a profile may describe, and what they are converted to.
+_PROFILED_MODES = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile("PIL"), 0)
 
@@ -108,7 +125,9 @@ def photo_root(source):
 
 
 def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
-    """Decode a photo to RGB as a viewer shows it: upright, first frame, alpha over white.
+    """Decode a photo to sRGB as a viewer shows it: upright, first frame, alpha over white.
+
+    Colours are converted where the file embeds a profile that can be read.
 
     Parameters
     ----------
@@ -137,9 +156,7 @@ def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
         When the file cannot be read or decoded, whatever the reason.
     """
     data = _read_bytes(path)
-    if _PILLOW_WARNINGS not in warnings.filters:
-        # Not `catch_warnings`: photos are decoded in threads, where it would leak.
-        warnings.filterwarnings("ignore", module="PIL")
+    _silence_decoders()
     try:
         rgb = _decode(data, max_pixels, min_side)
     except PhotoError:
@@ -297,23 +314,43 @@ def _read_bytes(path):
     return data
 
 
+def _silence_decoders():
+    """Keep off stderr what is told of damaged photos: those that fail have their reason."""
+    # Not `catch_warnings`: photos are decoded in threads, where it would leak.
+    if _PILLOW_WARNINGS not in warnings.filters:
+        warnings.filterwarnings("ignore", module="PIL")
+    _silence_libraries()
+
+
+@functools.cache
+def _silence_libraries():
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # Pillow cannot be told to silence libtiff, so libtiff is; not where it has no name of its own.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
+
 def _decode(data, max_pixels, min_side):
-    formats = _FORMATS
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        if not _register_heic():
-            raise PhotoError("HEIC needs one more package: pip install pillow-heif")
-        formats = ("HEIF",)
-    with Image.open(io.BytesIO(data), formats=formats) as image:
+    is_heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+    if is_heic and not _register_heic():
+        raise PhotoError("HEIC needs one more package: pip install pillow-heif")
+    with Image.open(io.BytesIO(data), formats=("HEIF",) if is_heic else _FORMATS) as image:
         pixels = image.width * image.height
         if pixels > max_pixels:
             raise PhotoError(f"{image.width} × {image.height} pixels, more than {max_pixels:,}")
-        if min_side is not None:
+        # pillow-heif would give the embedded thumbnail, which may show anything.
+        if min_side is not None and not is_heic:
             image.draft(None, (2 * min_side, 2 * min_side))
-        image.load()
-        # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
-        turn = _TURNS.get(_orientation(image))
-        flat = _to_rgb(image)
-    return np.asarray(flat if turn is None else flat.transpose(turn))
+        # In a JPEG's pixel data 0xFF is followed by 0 or by a marker.
+        if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_SCANS:
+            raise PhotoError(f"a JPEG of more than {_MAX_SCANS} scans")
+        large = image.width * image.height > _LARGE_PIXELS
+        with _ONE_LARGE_PHOTO if large else contextlib.nullcontext():
+            image.load()
+            # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
+            turn = _TURNS.get(_orientation(image))
+            flat = _to_rgb(_to_srgb(image))
+            return np.asarray(flat if turn is None else flat.transpose(turn))
 
 
 @functools.cache
@@ -334,6 +371,30 @@ def _orientation(image):
         return None
 
 
+def _to_srgb(image):
+    """The image with the colours that its embedded profile means, if it has one."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in _PROFILED_MODES:
+        return image
+    try:
+        transform = _profile_transform(profile, image.mode)
+        return image if transform is None else transform.apply(image)
+    # A broken profile, or one of another kind of colours, is as good as none.
+    except Exception:
+        return image
+
+
+# A camera writes the same profile into all its photos, and preparing one takes 10 ms.
+@functools.lru_cache(maxsize=8)
+def _profile_transform(profile, mode):
+    """The transform from a profile's colours to sRGB; None where they are sRGB."""
+    described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if "sRGB" in ImageCms.getProfileDescription(described):
+        return None
+    srgb = ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(described, srgb, mode, _PROFILED_MODES[mode])
+
+
 def _to_rgb(image):
     # Pillow's own conversion of levels beyond 8 bits would clip them.
     if image.mode.startswith("I") or image.mode == "F":
@@ -345,7 +406,7 @@ def _to_rgb(image):
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
         return opaque.convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _white_level(levels, mode):
@@ -365,4 +426,6 @@ def _reason(error):
     if isinstance(error, MemoryError):
         return "too large for the memory that is free"
     text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    if text.startswith("decoder error"):  # Pillow's number of it says nothing to anybody.
+        return "its pixel data are damaged"
     return " ".join(text.split())[:120]

@@ -13,12 +13,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from features.errors import InputError
 
 LABELS = {"1": 1, "professional": 1, "good": 1, "0": 0, "snapshot": 0, "bad": 0}
 AVA_SCALE = (1.0, 10.0)
 AVA_MIDPOINT = 5.0  # the paper's, and Murray et al.'s; the middle of 1 to 10 would be 5.5
+STARS = "xmp"
+STAR_SCALE = (1.0, 5.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,10 @@ class Ratings:
     split : ndarray of str objects ("train" or "test"), shape (n_photos,), or None
     group : ndarray of str objects, shape (n_photos,), or None
         Photos of one group belong on one side of a split.
+    unrated : int
+        How many more photos there are that nobody has given stars.
+    failed : tuple of (str, str)
+        Names of the photos whose stars cannot be read, and why.
     """
 
     names: np.ndarray
@@ -55,9 +62,19 @@ class Ratings:
     midpoint: float | None = None
     split: np.ndarray | None = None
     group: np.ndarray | None = None
+    unrated: int = 0
+    failed: tuple[tuple[str, str], ...] = ()
 
     def __len__(self):
         return len(self.names)
+
+    @property
+    def distance(self):
+        """How far scores lie above the midpoint, as a share of the scale; None without scores."""
+        if self.score is None:
+            return None
+        low, high = self.scale
+        return (self.score - self.midpoint) / (high - low)
 
     def take(self, rows):
         """Return the ratings of some photos.
@@ -91,19 +108,23 @@ def read_ratings(
 
     Parameters
     ----------
-    source : path
+    source : path or "xmp"
         A CSV with a column `file` and `count1` … `countK`, `score` or `label` (0/1,
         snapshot/professional or bad/good), and perhaps `split` (train/test) and `group`; or any
         other file in AVA.txt's format (index, image id, counts of the grades 1 to 10, two tags,
         challenge; the photo is `<image id>.jpg`); or a folder with class folders (`good` and `bad`,
         or `professional` and `snapshot`). Votes go before a score; a label goes before what the
-        midpoint would say.
+        midpoint would say. "xmp" takes the stars, 1 to 5, that people gave the photos in their
+        sidecars or in themselves (`features.xmp`): photos without stars are left out, and rejected
+        ones count as 1.
     photos : path, optional
         The photo folder; by default the folder of `source`. A photo is looked up there, in the
         folder `images` there, in the folder of `source`, and by its bare name in the photo folder.
+        Stars have no source of their own: for them give the folder, or a list of photos as in
+        `features.photos.find_photos`.
     scale : tuple of two floats, optional
         The lowest and the highest possible score; by default 0 and 1, and scores outside are
-        refused. Votes count1 … countK have 1 to K.
+        refused. Votes count1 … countK have 1 to K, stars 1 to 5.
     midpoint : float, optional
         A score above it is "professional". By default 5 on the scale 1 to 10 (the paper), else the
         middle.
@@ -126,9 +147,16 @@ def read_ratings(
     InputError
         One line: the file, the line, the column and the remedy.
     """
-    source = Path(source)
-    table = _read_table(source)
-    photo_folder = Path(photos) if photos is not None else _folder(source)
+    unrated, failed = 0, ()
+    if source == STARS:
+        if photos is None:
+            raise InputError("xmp: give the photos that have stars")
+        table, unrated, failed = _read_stars(Path(photos))
+        photo_folder = _folder(table.source)
+        scale = scale or STAR_SCALE
+    else:
+        table = _read_table(Path(source))
+        photo_folder = Path(photos) if photos is not None else _folder(table.source)
     names, paths, found = _locate(table, photo_folder)
     if not found.all() and not skip_missing:
         row = int(np.argmin(found))
@@ -161,13 +189,19 @@ def read_ratings(
         midpoint=midpoint,
         split=_read_split(table, test_list),
         group=_read_groups(table, group_by),
+        unrated=unrated,
+        failed=failed,
     ).take(found)
     if len(ratings) == 0:
         raise table.error(f"none of its photos are in {photo_folder} (give their folder)")
     if len(np.unique(ratings.label)) == 1:
         kind = "professional" if ratings.label[0] else "snapshot"
-        above = "" if "label" in table.columns else f" by the midpoint {midpoint:g}"
-        raise table.error(f"all {len(ratings):,} photos are {kind}{above}: both classes are needed")
+        above, remedy = "", "rate more photos"
+        if "label" not in table.columns:
+            above, remedy = f" by the midpoint {midpoint:g}", f"{remedy}, or give another midpoint"
+        raise table.error(
+            f"all {len(ratings):,} photos are {kind}{above}: both classes are needed; {remedy}"
+        )
     return ratings
 
 
@@ -335,6 +369,34 @@ def _read_table(source):
     return _read_csv(source, text) if source.suffix.lower() == ".csv" else _read_ava(source, text)
 
 
+def _read_stars(photos):
+    """Table of the photos that have stars, the number without, and those that cannot be read."""
+    from features.photos import find_photos, photo_root
+    from features.xmp import read_rating
+
+    stars, unrated, failed, seen = {}, 0, [], set()
+    for name in tqdm(find_photos(photos), "stars", unit="photo", delay=1):
+        path = os.path.normpath(photo_root(photos) / name)
+        if path in seen:
+            continue
+        seen.add(path)
+        try:
+            rating = read_rating(path)
+        except InputError as error:
+            failed.append((name, str(error)))
+            continue
+        if rating:
+            stars[name] = str(max(rating, STAR_SCALE[0]))  # the lowest for what was rejected
+        else:
+            unrated += 1
+    if not stars:
+        raise InputError(
+            f"{photos}: none of its {len(seen):,} photos has stars that can be read; rate some"
+        )
+    table = _Table(photos, {"file": list(stars), "score": list(stars.values())})
+    return table, unrated, tuple(failed)
+
+
 def _read_text(path):
     try:
         data = path.read_bytes()
@@ -467,7 +529,9 @@ def _read_votes(table, scale):
     for grade in grades:
         column = f"count{grade}"
         counts[:, grade - 1] = table.numbers(column)
-        wrong = (counts[:, grade - 1] < 0) | (counts[:, grade - 1] % 1 != 0)
+        # Beyond 2**53 a float is no exact count, and beyond 2**63 it is no int64.
+        outside = (counts[:, grade - 1] < 0) | (counts[:, grade - 1] > 2**53)
+        wrong = outside | (counts[:, grade - 1] % 1 != 0)
         if wrong.any():
             row = int(np.argmax(wrong))
             cell = table.columns[column][row]

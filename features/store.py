@@ -38,11 +38,15 @@ _COLUMN_TYPES = {
 }
 _FAILED_TYPE = np.dtype([("path", _TEXT), ("reason", _TEXT)])
 
+_SHARD_TYPE = np.dtype([("path", _TEXT), ("rows", "int64"), ("bytes", "int64")])
+
 # A chunk is the least that HDF5 reads: a quarter of its default chunk cache (1 MiB), so that
 # reading single rows costs little and reading blocks is not many small reads.
 _CHUNK_BYTES = 2**18
 _COLUMN_CHUNK_ROWS = 1024
 _COPY_BYTES = 2**24
+# About what a row's name, digest and ratings take as Python objects.
+_OBJECT_BYTES = 256
 
 
 class StoreWriter:
@@ -148,6 +152,10 @@ class StoreWriter:
         self._check(rows)
         self._run(self._extend_all, rows)
 
+    def _link_features(self, shards, shape, dtype):
+        """Have the features read from shards, (path, rows, bytes) each."""
+        self._run(self._link, shards, shape, dtype)
+
     def _run(self, function, *arguments):
         try:
             self._thread.submit(function, *arguments).result()
@@ -175,6 +183,21 @@ class StoreWriter:
                 self._create(name, rows[name].shape[1:], _COLUMN_TYPES[name])
         for name, values in rows.items():
             _extend(self._datasets[name], values)
+
+    def _link(self, shards, shape, dtype):
+        layout = h5py.VirtualLayout(shape, dtype)
+        start = 0
+        for path, n_rows, _ in shards:
+            if n_rows:
+                # HDF5 puts a number in the place of %b.
+                source = h5py.VirtualSource(path.replace("%", "%%"), "features", (n_rows, shape[1]))
+                layout[start : start + n_rows] = source
+            start += n_rows
+        del self._file["features"]
+        self._datasets["features"] = self._file.create_virtual_dataset("features", layout, np.nan)
+        self._file["shards"] = np.array(
+            [(_to_bytes(path), *sizes) for path, *sizes in shards], _SHARD_TYPE
+        )
 
     def _finish(self):
         self._file.close()
@@ -260,10 +283,24 @@ class FeatureStore:
         """Close the file; what was not read of it cannot be read any more."""
         self._file.close()
 
-    @property
+    @cached_property
     def features(self):
-        """h5py.Dataset, shape (n_photos, n_features), float32 or float16; read when indexed."""
-        return self._file["features"]
+        """Of shape (n_photos, n_features), float32 or float16; read when indexed by rows.
+
+        An h5py.Dataset; for an index (`index_stores`) what reads the rows from its shards.
+        """
+        if self.shards is None:
+            return self._file["features"]
+        ends = np.cumsum(self._file["shards"]["rows"])
+        return _ShardedFeatures(self.shards, ends, self._file["features"])
+
+    @cached_property
+    def shards(self):
+        """The stores that an index (`index_stores`) presents: list of Path, or None."""
+        if "shards" not in self._file:
+            return None
+        with self._reading():
+            return [self.path.parent / os.fsdecode(path) for path in self._file["shards"]["path"]]
 
     @cached_property
     def paths(self):
@@ -327,11 +364,11 @@ class FeatureStore:
     def attributes(self):
         """What made the features: dict."""
         with self._reading():
-            return {
-                name: _decode_attribute(value)
-                for name, value in self._file.attrs.items()
-                if name != "schema_version"
-            }
+            # All of them first: while they are gone through, h5py keeps its lock, and an error in
+            # between would keep it for as long as the error's traceback lives.
+            values = dict(self._file.attrs)
+            del values["schema_version"]
+            return {name: _decode_attribute(value) for name, value in values.items()}
 
     def _read(self, name):
         if name not in self._file:
@@ -354,6 +391,10 @@ class FeatureStore:
                 f"{self.path}: has schema version {version}, this program reads up to "
                 f"{SCHEMA_VERSION}; update it"
             )
+        # A link may lead to any file of whoever opens the store.
+        for name in list(self._file):
+            if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
+                raise InputError(f"{self.path}: is not a feature store: {name!r} in it is a link")
         wanted = {"path": "O", "features": "f", "digest": "S", "failed": "V"}
         wanted |= {name: dtype.kind for name, dtype in _COLUMN_TYPES.items() if name in self._file}
         for name, kind in wanted.items():
@@ -361,11 +402,28 @@ class FeatureStore:
             n_axes = 2 if name in ("features", "votes") else 1
             if (
                 not isinstance(dataset, h5py.Dataset)
-                or dataset.dtype.kind != kind
+                or not _is_of_kind(dataset.dtype, kind)
+                or not _is_stored(dataset)
                 or dataset.ndim != n_axes
                 or (name != "failed" and dataset.shape[0] != len(self))
             ):
                 raise InputError(f"{self.path}: is not a whole feature store: see {name!r} in it")
+        if "shards" in self._file:
+            self._check_shards()
+
+    def _check_shards(self):
+        # HDF5 itself says nothing of a shard that it cannot open, and gives NaN for its rows.
+        shards = self._file["shards"]
+        if getattr(shards, "dtype", None) != _SHARD_TYPE or np.sum(shards["rows"]) != len(self):
+            raise InputError(f"{self.path}: is not a whole feature store: see 'shards' in it")
+        for path, n_bytes in zip(self.shards, shards["bytes"]):
+            if not path.is_file():
+                raise InputError(
+                    f"{self.path}: its shard {path} is missing; the index and its folder of shards "
+                    "belong together"
+                )
+            if path.stat().st_size != n_bytes:
+                raise InputError(f"{self.path}: its shard {path} is not the one it was made of")
 
     @contextlib.contextmanager
     def _reading(self):
@@ -377,6 +435,31 @@ class FeatureStore:
         except Exception as error:
             reason = _reason(error)
             raise InputError(f"{self.path}: is damaged or not HDF5: {reason}") from error
+
+
+class _ShardedFeatures:
+    """The features of an index, read shard by shard.
+
+    HDF5 keeps every shard open that its virtual dataset has read, and beyond the system's limit of
+    open files it gives the fill value without a word.
+    """
+
+    def __init__(self, shards, ends, features):
+        self._shards, self._ends = shards, ends
+        self.shape, self.dtype = features.shape, features.dtype
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        if isinstance(rows, slice | int | np.integer):
+            wanted = np.asarray(range(len(self))[rows])
+        else:
+            wanted = np.arange(len(self))[rows]
+        if not wanted.size:
+            return np.empty((0, self.shape[1]), self.dtype)
+        read = _read_rows(self._shards, self._ends, wanted.ravel(), ["features"])
+        return read["features"].reshape(*wanted.shape, self.shape[1])
 
 
 def merge_stores(parts, path, *, columns=None, attributes=None, order=None, force=False):
@@ -406,14 +489,58 @@ def merge_stores(parts, path, *, columns=None, attributes=None, order=None, forc
         cannot be written.
     """
     parts = list(parts)
-    if not parts:
-        raise InputError(f"{path}: there are no stores to merge")
+    lengths = _check_alike(parts, path)
+    with FeatureStore(parts[0]) as first:
+        n_features, dtype = first.features.shape[1], first.features.dtype
+        names = _row_datasets(first)
+        attributes = first.attributes if attributes is None else attributes
+    with StoreWriter(path, n_features, dtype=dtype, attributes=attributes, force=force) as writer:
+        _copy_rows(writer, parts, lengths, names, columns, order)
+
+
+def index_stores(parts, path, *, folder=None, columns=None, attributes=None, force=False):
+    """Write an index that presents several stores as one: their features stay where they are.
+
+    All else is copied. The features are an HDF5 virtual dataset, which plain h5py reads, too, so
+    long as the system lets it open all the parts (``ulimit -n``); rows that it cannot read are NaN.
+
+    Parameters
+    ----------
+    parts, path, columns, attributes, force
+        As in `merge_stores`.
+    folder : str or path, optional
+        Where the index will be read from; that of `path` by default. The index finds the parts
+        relative to it, so that both can be moved together.
+
+    Raises
+    ------
+    InputError
+        As from `merge_stores`.
+    """
+    parts = list(parts)
+    lengths = _check_alike(parts, path)
+    folder = Path(path).parent if folder is None else folder
+    with FeatureStore(parts[0]) as first:
+        shape, dtype = (sum(lengths), first.features.shape[1]), first.features.dtype
+        names = [name for name in _row_datasets(first) if name != "features"]
+        attributes = first.attributes if attributes is None else attributes
+    shards = [
+        (os.path.relpath(part, folder), length, os.path.getsize(part))
+        for part, length in zip(parts, lengths)
+    ]
+    with StoreWriter(path, shape[1], dtype=dtype, attributes=attributes, force=force) as writer:
+        writer._link_features(shards, shape, dtype)
+        _copy_rows(writer, parts, lengths, names, columns)
+
+
+def _check_alike(parts, path):
+    """How many rows each part has; all have the same datasets."""
     lengths = []
     for part in parts:
         with FeatureStore(part) as store:
             layout = {name: _describe(store._file[name]) for name in _row_datasets(store)}
             if not lengths:
-                first_layout, first_attributes = layout, store.attributes
+                first_layout = layout
             elif layout != first_layout:
                 differing = min(set(layout.items()) ^ set(first_layout.items()))[0]
                 raise InputError(
@@ -421,7 +548,13 @@ def merge_stores(parts, path, *, columns=None, attributes=None, order=None, forc
                     f"{first_layout.get(differing, f'no {differing}')}; they cannot be merged"
                 )
             lengths.append(len(store))
-            n_features, dtype = store.features.shape[1], store.features.dtype
+    if not lengths:
+        raise InputError(f"{path}: there are no stores to merge")
+    return lengths
+
+
+def _copy_rows(writer, parts, lengths, names, columns, order=None):
+    """Write the datasets of these names, a block of rows at a time, and the failures."""
     ends = np.cumsum(lengths)
     n_rows = ends[-1] if order is None else len(order)
     columns = {
@@ -430,22 +563,21 @@ def merge_stores(parts, path, *, columns=None, attributes=None, order=None, forc
     for name, values in columns.items():
         if len(values) != n_rows:
             raise ValueError(f"{name} has {len(values)} rows, the merged store {n_rows}")
-    attributes = first_attributes if attributes is None else attributes
-    block = max(1, _COPY_BYTES // max(1, n_features * dtype.itemsize))
-    with StoreWriter(path, n_features, dtype=dtype, attributes=attributes, force=force) as writer:
-        for start in range(0, n_rows, block):
-            stop = min(start + block, n_rows)
-            wanted = np.arange(start, stop) if order is None else np.asarray(order[start:stop])
-            rows = _read_rows(parts, ends, wanted)
-            rows.update((name, values[start:stop]) for name, values in columns.items())
-            writer._append_rows(rows)
-        for part in parts:
-            with FeatureStore(part) as store:
-                for photo, reason in store.failed:
-                    writer.fail(photo, reason)
+    features = writer._datasets["features"]
+    block = max(1, _COPY_BYTES // (features.shape[1] * features.dtype.itemsize + _OBJECT_BYTES))
+    for start in range(0, n_rows, block):
+        stop = min(start + block, n_rows)
+        wanted = np.arange(start, stop) if order is None else np.asarray(order[start:stop])
+        rows = _read_rows(parts, ends, wanted, names)
+        rows.update((name, values[start:stop]) for name, values in columns.items())
+        writer._append_rows(rows)
+    for part in parts:
+        with FeatureStore(part) as store:
+            for photo, reason in store.failed:
+                writer.fail(photo, reason)
 
 
-def _read_rows(parts, ends, wanted):
+def _read_rows(parts, ends, wanted, names):
     """Rows, counted through all the parts, as they are stored: a dictionary of arrays."""
     rows = {}
     owners = np.searchsorted(ends, wanted, side="right")
@@ -457,8 +589,8 @@ def _read_rows(parts, ends, wanted):
         if chosen[-1] - chosen[0] + 1 == len(chosen):
             chosen = slice(chosen[0], chosen[-1] + 1)
         with FeatureStore(parts[owner]) as store, store._reading():
-            for name in _row_datasets(store):
-                values = store._file[name][chosen]
+            for name in names:
+                values = (store.features if name == "features" else store._file[name])[chosen]
                 if name not in rows:
                     rows[name] = np.empty((len(wanted), *values.shape[1:]), values.dtype)
                 rows[name][places] = values[positions]
@@ -507,7 +639,32 @@ def _decode_attribute(value):
             with contextlib.suppress(ValueError):
                 return json.loads(value)
         return value
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.bool | np.number):
+        return value.item()
+    raise TypeError(f"an attribute is {type(value).__name__}, which no feature store has")
+
+
+def _is_of_kind(dtype, kind):
+    if kind == "V":
+        return dtype.names == ("path", "reason") and all(_is_of_kind(dtype[i], "O") for i in (0, 1))
+    # HDF5's references are objects, too.
+    return dtype.kind == kind and (kind != "O" or h5py.check_string_dtype(dtype) is not None)
+
+
+def _is_stored(dataset):
+    """Whether a dataset's rows are in its file, all of them, as a StoreWriter puts them there.
+
+    External storage would show any file of whoever opens the store. Rows that are declared only, or
+    packed a thousand to one, would fill the memory.
+    """
+    if dataset.is_virtual:
+        return dataset.name == "/features" and "shards" in dataset.parent
+    plan = dataset.id.get_create_plist()
+    return (
+        plan.get_external_count() == 0
+        and plan.get_nfilters() == 0
+        and dataset.id.get_storage_size() >= dataset.nbytes
+    )
 
 
 class _Disk(io.FileIO):

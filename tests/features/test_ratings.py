@@ -3,6 +3,7 @@ import pytest
 
 from features.errors import InputError
 from features.ratings import outside_margin, read_ratings, test_rows
+from features.xmp import write_rating
 
 VOTES = "file,count1,count2,count3,count4\na.jpg,0,0,1,3\nb.jpg,2,2,0,0\n"
 
@@ -203,6 +204,10 @@ def test_take_keeps_the_columns_together(folder):
             ", line 3, column count2: -2 is not a count; give 0, 1, 2 …",
         ),
         (
+            "file,count1,count2\na.jpg,1e30,2\nb.jpg,1,2\n",
+            ", line 2, column count1: 1e30 is not a count; give 0, 1, 2 …",
+        ),
+        (
             "file,count1,count2\na.jpg,1.5,2\nb.jpg,1,2\n",
             ", line 2, column count1: 1.5 is not a count; give 0, 1, 2 …",
         ),
@@ -264,9 +269,13 @@ def test_take_keeps_the_columns_together(folder):
         ("file,score\n", ": a header but no rows"),
         (
             "file,score\na.jpg,.7\nb.jpg,.8\n",
-            ": all 2 photos are professional by the midpoint 0.5: both classes are needed",
+            ": all 2 photos are professional by the midpoint 0.5: both classes are needed; "
+            "rate more photos, or give another midpoint",
         ),
-        ("file,label\na.jpg,0\n", ": all 1 photos are snapshot: both classes are needed"),
+        (
+            "file,label\na.jpg,0\n",
+            ": all 1 photos are snapshot: both classes are needed; rate more photos",
+        ),
         (
             "file,label\na.jpg,2\n",
             ", line 2, column label: '2' is none of 1, professional, good, 0, snapshot, bad",
@@ -429,3 +438,84 @@ def test_the_real_sets_are_read_and_split(shared_data, name, group_by, size, pos
     assert not set(ratings.group[rows]) & set(ratings.group[~rows])
     assert rows.mean() == pytest.approx(0.2, abs=0.01)
     assert ratings.label[rows].mean() == pytest.approx(positive, abs=0.02)
+
+
+# Stars
+
+
+def give_stars(folder, stars):
+    """Photos p0.jpg … in a folder with these ratings in sidecars; None gives no sidecar."""
+    for number, rating in enumerate(stars):
+        path = folder / f"p{number}.jpg"
+        path.touch()
+        if rating is not None:
+            path.with_name(f"p{number}.jpg.xmp").write_text(
+                '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+                f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="{rating}"/></rdf:RDF>'
+            )
+    return folder
+
+
+def test_stars_are_scores_from_1_to_5_and_3_are_a_snapshot(tmp_path):
+    ratings = read_ratings("xmp", give_stars(tmp_path, [1, 2, 3, 4, 5]))
+    assert ratings.names.tolist() == [f"p{number}.jpg" for number in range(5)]
+    assert ratings.paths.tolist() == [str(tmp_path / f"p{number}.jpg") for number in range(5)]
+    assert ratings.score.tolist() == [1, 2, 3, 4, 5]
+    assert (ratings.scale, ratings.midpoint, ratings.votes) == ((1, 5), 3, None)
+    assert ratings.label.tolist() == [0, 0, 0, 1, 1]
+    assert read_ratings("xmp", tmp_path, midpoint=2.5).label.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_rejected_photos_have_one_star_and_unrated_ones_are_left_out(tmp_path):
+    give_stars(tmp_path, [-1, 0, None, 5, 0.5])
+    ratings = read_ratings("xmp", tmp_path)
+    assert ratings.names.tolist() == ["p0.jpg", "p3.jpg", "p4.jpg"]
+    assert ratings.score.tolist() == [1, 5, 1]
+    assert (ratings.unrated, ratings.failed) == (2, ())
+
+
+def test_stars_that_decaf_wrote_train_nothing(tmp_path):
+    give_stars(tmp_path, [1, 5, None])
+    write_rating(tmp_path / "p2.jpg.xmp", 4)
+    ratings = read_ratings("xmp", tmp_path)
+    assert ratings.names.tolist() == ["p0.jpg", "p1.jpg"]
+    assert ratings.unrated == 1
+
+
+def test_stars_that_cannot_be_read_are_told_and_do_not_keep_the_others(tmp_path):
+    give_stars(tmp_path, [1, 5, 9])
+    ratings = read_ratings("xmp", tmp_path)
+    ((name, reason),) = ratings.failed
+    assert name == "p2.jpg" and "its rating '9' is not -1 or 0 to 5" in reason
+    assert len(ratings) == 2 and ratings.take([0]).failed == ratings.failed
+
+
+def test_stars_of_listed_photos_are_split_by_a_test_list(tmp_path):
+    give_stars(tmp_path, [1, 5, 1, 5])
+    listed = write(tmp_path / "some.txt", "p3.jpg\n./p3.jpg\np0.jpg\n")
+    ratings = read_ratings("xmp", listed, test_list=write(tmp_path / "test.txt", "p3\n"))
+    assert ratings.names.tolist() == ["p3.jpg", "p0.jpg"]
+    assert ratings.split.tolist() == ["test", "train"]
+
+
+def test_stars_that_cannot_serve_are_refused(tmp_path):
+    assert message("xmp") == ": give the photos that have stars"
+    give_stars(tmp_path, [0, None])
+    assert message("xmp", tmp_path) == (
+        f"{tmp_path}: none of its 2 photos has stars that can be read; rate some"
+    )
+    give_stars(tmp_path, [1, 3])
+    assert message("xmp", tmp_path) == (
+        f"{tmp_path}: all 2 photos are snapshot by the midpoint 3: both classes are needed; "
+        "rate more photos, or give another midpoint"
+    )
+    assert "no column 'theme' to group by" in message("xmp", tmp_path, group_by="theme")
+    assert message("xmp", tmp_path, midpoint=5).endswith("must lie between 1 and 5")
+
+
+def test_a_file_named_xmp_is_given_as_a_path(folder):
+    class_folders = folder / "xmp"
+    for name in ("good/a.jpg", "bad/b.jpg"):
+        (class_folders / name).parent.mkdir(parents=True)
+        (class_folders / name).touch()
+    assert read_ratings(class_folders).label.tolist() == [0, 1]

@@ -1,6 +1,8 @@
 import multiprocessing
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import InputError
-from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, merge_stores
+from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, index_stores, merge_stores
 
 RANDOM = np.random.default_rng(0)
 
@@ -219,6 +221,9 @@ def test_ctrl_c_in_the_midst_of_a_write_leaves_a_whole_store_or_none(tmp_path):
         import os, signal
         import numpy as np
         from features import store
+
+        # A shell that runs the tests in the background lets them ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         write = store._Disk.write
         def interrupted_write(disk, data):
@@ -470,3 +475,93 @@ def test_merging_refuses_what_is_there_missing_or_nothing(tmp_path, parts):
     merge_stores(parts[0], parts[0][0], force=True)
     with FeatureStore(parts[0][0]) as store:
         assert len(store) == 10
+
+
+# Indexing
+
+
+@pytest.fixture
+def index(tmp_path, parts):
+    """An index beside a folder of its shards, and all their features."""
+    folder = tmp_path / "all" / "50%b.parts"
+    folder.mkdir(parents=True)
+    shards = [shutil.copy(path, folder) for path in parts[0]]
+    path = folder.with_name("index.h5")
+    index_stores(shards, path, columns={"score": np.arange(10.0)})
+    return path, parts[1]
+
+
+def test_an_index_presents_its_shards_as_merging_them_would(tmp_path, parts, index):
+    merge_stores(parts[0], tmp_path / "all.h5", columns={"score": np.arange(10.0)})
+    with FeatureStore(tmp_path / "all.h5") as merged, FeatureStore(index[0]) as store:
+        np.testing.assert_array_equal(store.features[:], merged.features[:])
+        assert store.features.shape == merged.features.shape
+        assert store.features.dtype == merged.features.dtype
+        for name in ("paths", "digests", "label", "score"):
+            assert getattr(store, name).tolist() == getattr(merged, name).tolist()
+        assert store.failed == merged.failed
+        assert store.attributes == merged.attributes
+        assert [path.name for path in store.shards] == ["0.h5", "1.h5", "2.h5"]
+        assert merged.shards is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        slice(3, 8),
+        slice(None, None, -2),
+        slice(5, 5),
+        4,
+        -1,
+        [9, 0, 4, 4],
+        np.arange(10) % 3 == 0,
+        np.array([], int),
+    ],
+)
+def test_rows_of_an_index_are_those_that_numpy_would_take(index, rows):
+    path, features = index
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(store.features[rows], features[rows])
+
+
+def test_plain_h5py_reads_an_index_wherever_it_was_moved(index, tmp_path):
+    path, features = index
+    moved = path.parent.rename(tmp_path / "moved") / path.name
+    with h5py.File(moved) as file:
+        np.testing.assert_array_equal(file["features"][:], features)
+    with FeatureStore(moved) as store:
+        np.testing.assert_array_equal(store.features[:], features)
+
+
+def test_an_index_of_more_shards_than_files_can_be_open_is_read_whole(tmp_path):
+    for number in range(20):
+        write(tmp_path / f"{number:02}.h5", 2, first=2 * number)
+    shards = sorted(tmp_path.glob("*.h5"))
+    index_stores(shards, tmp_path / "index.h5")
+    merge_stores(shards, tmp_path / "all.h5")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = max(map(int, os.listdir("/proc/self/fd"))) + 10
+    with FeatureStore(tmp_path / "all.h5") as merged, FeatureStore(tmp_path / "index.h5") as store:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+        try:
+            np.testing.assert_array_equal(store.features[:], merged.features[:])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_index_without_one_of_its_shards_is_refused(index):
+    path, _ = index
+    shard = path.parent / "50%b.parts" / "1.h5"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    assert "50%b.parts/1.h5 is not the one it was made of" in complaint(path)
+    shard.unlink()
+    assert "its shard" in complaint(path) and "50%b.parts/1.h5 is missing" in complaint(path)
+
+
+def test_an_index_can_be_merged_into_one_file(index, tmp_path):
+    path, features = index
+    merge_stores([path], tmp_path / "all.h5")
+    shutil.rmtree(path.parent)
+    with FeatureStore(tmp_path / "all.h5") as store:
+        np.testing.assert_array_equal(store.features[:], features)
