@@ -1,5 +1,7 @@
 """The classifiers that `fit-classifier` knows by name, and how they are kept on disk."""
 
+import os
+import zipfile
 from difflib import get_close_matches
 
 import sklearn.ensemble
@@ -97,6 +99,10 @@ def load_classifier(path):
     import skops.io
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            # skops compresses nothing; what unpacks to more than the file is would fill the memory.
+            if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
+                raise zipfile.BadZipFile("it is compressed")
         foreign = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
         if foreign:
             raise InputError(

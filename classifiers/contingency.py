@@ -97,19 +97,22 @@ def count_pairs(codes, left, right, n_states, weight=None):
     return counts
 
 
-def feature_blocks(features, n_states):
-    """Cut features into blocks for `count_pairs`, of at most 2,048 state columns (or one feature).
+def feature_blocks(features, n_states, n_columns=None):
+    """Cut features into blocks of about so many state columns (or one feature).
 
     Parameters
     ----------
     features : ndarray of int
     n_states : ndarray of shape (n_features,)
+    n_columns : int, optional
+        2,048 if not given, which is meant for `count_pairs`.
 
     Returns
     -------
     blocks : list of ndarray of int
     """
-    block = (np.cumsum(n_states[features]) - 1) // _PAIR_COLUMNS
+    n_columns = max(1, _PAIR_COLUMNS if n_columns is None else n_columns)
+    block = (np.cumsum(n_states[features]) - 1) // n_columns
     return np.split(features, np.flatnonzero(np.diff(block)) + 1)
 
 

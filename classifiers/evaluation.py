@@ -18,15 +18,18 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from classifiers.calibration import decision_score
 from classifiers.catalogue import make_classifier
 from classifiers.uncertainty import expected_calibration_error
 from features.errors import InputError
+from features.ratings import sample_rows
 
 MAJORITY = "majority class"
 INTERVAL_METRICS = ("auc", "accuracy", "balanced_accuracy")
 PROBABILITY_METRICS = ("calibration_error", "brier", "log_loss")
 CONFIDENCE = 0.95
 N_RESAMPLES = 1000
+LITTLE_GAIN = 0.02  # no photographer would see it in an album's order
 
 Fold = namedtuple("Fold", ["train", "test"])
 
@@ -156,6 +159,70 @@ class Evaluation:
         """
         difference = self.best.metrics["auc"] - result.metrics["auc"]
         return difference, *_interval(self.best.resampled["auc"] - result.resampled["auc"])
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """How one classifier on one feature set does by the number of its training photos.
+
+    Attributes
+    ----------
+    features, classifier : str
+    n_train : list of int
+        Rising; each about twice the one before. The mean of the folds.
+    auc : list of float
+        One a size: the mean over folds and draws.
+    resampled : list of ndarray of shape (n_resamples,)
+        The AUC of each bootstrap resample; all sizes are resampled alike, so that differences
+        between them are paired.
+    """
+
+    features: str
+    classifier: str
+    n_train: list
+    auc: list
+    resampled: list
+
+    @property
+    def intervals(self):
+        """Low and high end of the 95 % interval of each size's AUC."""
+        return [_interval(resampled) for resampled in self.resampled]
+
+    @property
+    def gain(self):
+        """By how much the last doubling raised the AUC.
+
+        Returns
+        -------
+        difference, low, high : float
+            With its 95 % interval.
+        """
+        difference = self.auc[-1] - self.auc[-2]
+        return difference, *_interval(self.resampled[-1] - self.resampled[-2])
+
+    def describe(self):
+        """Say what the last doubling brought, and what that tells of more ratings.
+
+        Returns
+        -------
+        list of str
+            Two sentences.
+        """
+        difference, low, high = self.gain
+        if low > 0:
+            verdict = "More ratings promise more, though each doubling tends to bring less."
+        elif high < LITTLE_GAIN:
+            verdict = "More ratings promise little."
+        else:
+            verdict = "These photos are too few to tell whether more ratings would help."
+        return [
+            f"From {self.n_train[-2]:,} to {self.n_train[-1]:,} training photos the AUC "
+            f"{'rose' if difference >= 0 else 'fell'} by {abs(difference):.3f} "
+            f"({100 * CONFIDENCE:.0f} % interval of the rise {low:.3f} to {high:.3f}).".replace(
+                "-", "−"
+            ),
+            verdict,
+        ]
 
 
 def make_folds(
@@ -303,6 +370,90 @@ def evaluate(
     return Evaluation(results, folds, label[row], row, [len(fold.train) for fold in pairs])
 
 
+def learning_curve(
+    evaluation,
+    feature_set,
+    label,
+    classifier,
+    *,
+    group=None,
+    train_on=None,
+    n_jobs=-1,
+    seed=0,
+    progress=lambda: None,
+):
+    """Judge the best classifier with fewer training photos, to tell what more of them may bring.
+
+    The training rows of each fold are halved again and again, in whole groups and with the balance
+    of the classes; transformer and classifier are fitted anew on each half, and judged on the
+    fold's own test rows. Of few photos several halves are drawn. The intervals resample the judged
+    photos as `evaluate` does; they do not tell how other draws of training photos would have done.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Its best result is the end of the curve.
+    feature_set : FeatureSet
+        That of the best result.
+    label : array-like of shape (n_photos,)
+    classifier : estimator
+        That of the best result, unfitted.
+    group, train_on, n_jobs, seed
+        As they were given to `evaluate`.
+    progress : callable, optional
+        Called without arguments after each fit.
+
+    Returns
+    -------
+    LearningCurve or None
+        None where half of the training photos are too few to learn from.
+    """
+    label = np.asarray(label)
+    best = evaluation.best
+    folds = _apply_margin(evaluation.folds.folds, label, train_on)
+    tests = [fold.test for fold in folds]
+    weights = _bootstrap_weights(
+        evaluation.row,
+        np.repeat(np.arange(len(folds)), list(map(len, tests))),
+        group,
+        len(best.resampled["auc"]),
+        seed,
+    )
+    weights = np.split(weights, np.cumsum(list(map(len, tests)))[:-1], axis=1)
+    few = min(len(fold.train) for fold in folds) <= _FEW_TRAINING
+    n_draws = max(1, _LEAST_FITS // len(folds)) if few else 1
+    sizes = [np.mean([len(fold.train) for fold in folds])]
+    curve = [(best.metrics["auc"], best.resampled["auc"])]
+    draws = [folds] * n_draws
+    while len(curve) < _MOST_SIZES:
+        try:
+            draws = [_halve(draw, label, group, seed + i) for i, draw in enumerate(draws)]
+            outcomes = [
+                _judge_all(feature_set, label, draw, {"": classifier}, n_jobs, progress)[0][""]
+                for draw in draws
+            ]
+        # Too few photos: for a split, or for a classifier such as k-nearest neighbours.
+        except ValueError:
+            break
+        scores = [
+            (label[test], outcome.score, weight)
+            for draw in outcomes
+            for test, outcome, weight in zip(tests, draw, weights)
+        ]
+        sizes.append(np.mean([len(fold.train) for draw in draws for fold in draw]))
+        curve.append(
+            (
+                np.mean([roc_auc_score(true, score) for true, score, _ in scores]),
+                np.mean([_resampled_auc(*judged) for judged in scores], axis=0),
+            )
+        )
+    if len(curve) < 2:
+        return None
+    auc, resampled = zip(*reversed(curve))
+    n_train = [round(size) for size in reversed(sizes)]
+    return LearningCurve(best.features, best.classifier, n_train, list(auc), list(resampled))
+
+
 def training_rows(label, folds, train_on=None):
     """Choose the rows on which the classifier that is kept is fitted.
 
@@ -358,6 +509,13 @@ def score_table(evaluation):
         rows.append(row)
     return pandas.DataFrame(rows)
 
+
+# The learning curve's least training photos of a class, and its most sizes.
+_LEAST_OF_CLASS = 5
+_MOST_SIZES = 4
+# Few photos differ much from draw to draw: then each size is fitted as often as in five folds.
+_FEW_TRAINING = 2000
+_LEAST_FITS = 5
 
 # What `_judge` finds on the test rows of one fold.
 _Outcome = namedtuple("_Outcome", ["score", "prediction", "probability", "seconds"])
@@ -431,6 +589,27 @@ def _apply_margin(folds, label, train_on):
     return kept
 
 
+def _halve(folds, label, group, seed):
+    """The same folds with half of the training rows each.
+
+    Raises
+    ------
+    InputError
+        If too few would be left of a class.
+    """
+    halves = []
+    for train, test in folds:
+        half = train[
+            sample_rows(
+                label[train], None if group is None else np.asarray(group)[train], 0.5, seed
+            )
+        ]
+        if np.bincount(label[half], minlength=2).min() < _LEAST_OF_CLASS:
+            raise InputError(f"half of {len(train):,} training photos are too few to learn from")
+        halves.append(Fold(half, test))
+    return halves
+
+
 def _judge_all(feature_set, label, folds, classifiers, n_jobs, progress):
     """Judge the classifiers on one feature set: name → outcome of each fold; and its width."""
     features = []
@@ -470,18 +649,7 @@ def _judge(classifier, features, label, fold):
     probability = None
     if hasattr(classifier, "predict_proba"):
         probability = classifier.predict_proba(X)[:, 1]
-    return _Outcome(_score(classifier, X, probability), classifier.predict(X), probability, seconds)
-
-
-def _score(classifier, X, probability):
-    """Score by which to rank: finer than a probability, which ties at 0 and 1."""
-    if hasattr(classifier, "decision_function"):
-        return classifier.decision_function(X)
-    if hasattr(classifier, "predict_log_proba"):
-        with np.errstate(divide="ignore"):  # forests give probabilities of 0
-            log_probability = classifier.predict_log_proba(X)
-        return np.nan_to_num(log_probability[:, 1] - log_probability[:, 0])
-    return probability
+    return _Outcome(decision_score(classifier, X), classifier.predict(X), probability, seconds)
 
 
 def _make_result(features, classifier, n_features, outcomes, label, fold_of_row, weights):

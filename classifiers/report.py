@@ -18,7 +18,7 @@ from classifiers.evaluation import CONFIDENCE, INTERVAL_METRICS, MAJORITY, N_RES
 from classifiers.uncertainty import accuracy_coverage_curve
 
 
-def write_report(path, evaluation, *, photos, networks, command):
+def write_report(path, evaluation, *, photos, networks, command, learning_curve=None):
     """Write the report of an evaluation: tables, curves, data, network, versions.
 
     The page needs nothing from elsewhere, follows the reader's light or dark scheme and fits a
@@ -35,6 +35,7 @@ def write_report(path, evaluation, *, photos, networks, command):
         Feature set → what made it, such as a store's attributes.
     command : str
         The command line that made this report.
+    learning_curve : classifiers.evaluation.LearningCurve, optional
     """
     template = jinja2.Environment(
         autoescape=True,
@@ -67,6 +68,8 @@ def write_report(path, evaluation, *, photos, networks, command):
         roc=_panels(_draw_roc, evaluation, feature_sets, names),
         calibration=_panels(_draw_calibration, evaluation, feature_sets, names),
         coverage=_panels(_draw_coverage, evaluation, feature_sets, names),
+        learning_curve=learning_curve,
+        learning=learning_curve and _draw_svg(_draw_learning(learning_curve), "learning curve"),
         photos=photos,
         networks={name: _facts(attributes) for name, attributes in networks.items()},
         command=command,
@@ -186,6 +189,27 @@ def _draw_coverage(axes, evaluation, lines):
     _label(axes, "share of photos judged", "accuracy on them")
     axes.set_ylim(lowest - 0.05, 1.02)
     return bool(lines)
+
+
+def _draw_learning(curve):
+    def draw(axes):
+        low, high = zip(*curve.intervals)
+        style = {"color": "#030000"}
+        axes.vlines(curve.n_train, low, high, lw=5, alpha=0.35, **style)
+        axes.plot(curve.n_train, curve.auc, marker="o", ms=3.5, **style)
+        axes.axhline(0.5, color=_FAINT, lw=0.8)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(curve.n_train, [f"{n:,}" for n in curve.n_train])
+        axes.set_xlabel("training photos")
+        axes.set_ylim(min(0.48, *low), max(*high) + 0.02)
+        axes.margins(x=0.12)
+        axes.locator_params(axis="y", nbins=4)
+        axes.yaxis.set_major_formatter(lambda auc, _: f"{auc:.2f}".lstrip("0"))
+        axes.minorticks_off()
+        axes.xaxis.labelpad = 1
+        return True
+
+    return draw
 
 
 def _label(axes, x, y):

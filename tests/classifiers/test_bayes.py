@@ -24,6 +24,7 @@ from classifiers import (
     NaiveBayesClassifier,
     TANClassifier,
     ZeroAwareDiscretizer,
+    aode,
     contingency,
 )
 from classifiers.bayes import SMOOTHINGS
@@ -294,6 +295,8 @@ def test_small_blocks_give_the_same_as_large_ones(classifier, monkeypatch):
     X, y = random_codes(0, 70, [3, 3, 2, 4, 2], 3)
     whole = classifier(discretizer=None).fit(X, y).predict_proba(X)
     monkeypatch.setattr(contingency, "BLOCK_SIZE", 40)
+    # Two or three parents at a time: 14 states and three classes, 42 numbers a state.
+    monkeypatch.setattr(aode, "BLOCK_SIZE", 6 * 42)
     monkeypatch.setattr(contingency, "_PAIR_ROWS", 7)
     monkeypatch.setattr(contingency, "_PAIR_COLUMNS", 5)
     blocks = classifier(discretizer=None).fit(X, y).predict_proba(X)

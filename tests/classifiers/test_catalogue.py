@@ -1,5 +1,8 @@
 """The classifiers known by name, and the file that keeps one."""
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 import skops.io
@@ -89,6 +92,38 @@ def test_a_damaged_file_is_refused_in_one_line(unequal_classes, tmp_path):
         with pytest.raises(InputError, match=r"classifier\.skops: not a classifier") as error:
             load_classifier(path)
         assert "\n" not in str(error.value)
+
+
+def test_a_file_that_unpacks_to_more_than_it_is_is_not_unpacked(unequal_classes, tmp_path):
+    path = tmp_path / "classifier.skops"
+    save_classifier(make_classifier("gaussian-naive-bayes").fit(*unequal_classes), path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.npy", bytes(10_000_000))
+    with pytest.raises(InputError, match=r"classifier\.skops: not a classifier .*compressed"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("kind", ["ReduceNode", "FunctionNode", "MethodNode", "TypeNode"])
+def test_a_call_of_anything_foreign_is_refused_in_one_line(unequal_classes, tmp_path, kind):
+    path = tmp_path / "classifier.skops"
+    save_classifier(make_classifier("gaussian-naive-bayes").fit(*unequal_classes), path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(members["schema.json"])
+    made = tmp_path / "made"
+    argument = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode"}
+    argument |= {"is_json": True, "content": json.dumps(str(made)), "__id__": 10_001}
+    call = {"__class__": "mkdir", "__module__": "os", "__loader__": kind, "__id__": 10_002}
+    call |= {"content": argument, "reduce": argument, "constructor": argument}
+    # In the place of a parameter.
+    schema["content"]["content"]["priors"] = call
+    members["schema.json"] = json.dumps(schema).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"classifier\.skops: ") as error:
+        load_classifier(path)
+    assert "\n" not in str(error.value) and not made.exists()
 
 
 def test_a_missing_file_is_refused():

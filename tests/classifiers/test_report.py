@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from classifiers.evaluation import FeatureSet, evaluate, make_folds
+from classifiers.evaluation import FeatureSet, LearningCurve, evaluate, make_folds
 from classifiers.report import write_report
 
 HOSTILE = "<script>alert('x')</script>"
@@ -143,6 +143,37 @@ def test_the_page_tells_of_data_network_leaks_folds_and_how_it_was_made(page, ev
     n_copies = sum(evaluation.folds.excluded.values())
     if n_copies:
         assert f"{n_copies} copies of a photo that was trained on" in text
+
+
+def test_the_learning_curve_is_drawn_and_told(evaluation, tmp_path):
+    random = np.random.default_rng(0)
+    curve = LearningCurve(
+        "wide", "linear-svm", [20, 40, 80], [0.6, 0.7, 0.75], list(random.normal(0.7, 0.1, (3, 99)))
+    )
+    path = tmp_path / "report.html"
+    options = {"photos": {}, "networks": {}, "command": ""}
+    write_report(path, evaluation, learning_curve=curve, **options)
+    page = path.read_text(encoding="utf-8")
+    assert " ".join(curve.describe()) in page
+    section = page[page.index("<h2>What more ratings would bring</h2>") :]
+    section = section[: section.index("</section>")]
+    ElementTree.fromstring(re.search(r"<svg.*?</svg>", section, re.DOTALL)[0])
+    for n_train, auc, (low, high) in zip(curve.n_train, curve.auc, curve.intervals):
+        assert f">{n_train}</th><td>{auc:.3f}</td><td>{low:.3f}–{high:.3f}</td>" in section
+    write_report(path, evaluation, **options)
+    assert "What more ratings would bring" not in path.read_text(encoding="utf-8")
+
+
+def test_the_page_says_when_the_best_may_be_chance(tmp_path):
+    random = np.random.default_rng(0)
+    label = np.tile([0, 1], 30)
+    for shift, may_be_chance in ((0, True), (5, False)):
+        X = random.normal(size=(60, 3)) + shift * label[:, None]
+        judged = evaluate([FeatureSet("x", X)], label, make_folds(label), ["linear-svm"], n_jobs=1)
+        assert (judged.best.interval("auc")[0] <= 0.5) == may_be_chance
+        path = tmp_path / "report.html"
+        write_report(path, judged, photos={}, networks={}, command="")
+        assert ("which is chance" in path.read_text(encoding="utf-8")) == may_be_chance
 
 
 def test_without_probabilities_there_is_no_calibration(evaluation, tmp_path):
