@@ -10,7 +10,7 @@ from keras import layers
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.alexnet  # noqa: F401
 from decaf.backbones import build_convolutions, pool, set_precision
-from decaf.network_file import add_record, check_intact, read_record
+from decaf.network_file import add_record, check_harmless, read_record
 from decaf.weights import PRETRAINED
 from features.errors import InputError
 
@@ -182,7 +182,7 @@ def load_network(path, dtype="float32"):
         The file is missing, truncated, damaged, or not a network of this package.
     """
     record = read_record(path)
-    check_intact(path)
+    check_harmless(path)
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises many kinds of exceptions on a file that it did not write.

@@ -80,7 +80,9 @@ def run_network(
     )
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
     filled = 0
-    for position, photo in enumerate(_decode(paths, size, resize, BATCHES_AHEAD * batch_size)):
+    for position, photo in enumerate(
+        decode_photos(paths, size, resize, BATCHES_AHEAD * batch_size)
+    ):
         if isinstance(photo, PhotoError):
             rows.failed[position] = str(photo)
         else:
@@ -97,6 +99,47 @@ def run_network(
     for pooling, values in rows.activations.items():
         rows.activations[pooling] = values[: len(rows.positions)]
     return rows
+
+
+def decode_photos(
+    paths: Sequence[str], size: int, resize: str = "squash", ahead: int = 64
+) -> Iterator[tuple[np.ndarray, str] | PhotoError]:
+    """Decode photos in threads, and resize them.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    size : int
+        Side of the squares in pixels.
+    resize : {"squash", "crop", "pad"}
+    ahead : int
+        Photos that are decoded ahead at most.
+
+    Yields
+    ------
+    (rgb, digest) or PhotoError
+        In the order of the paths: RGB uint8, (size, size, 3), and the digest of the file's bytes;
+        or why the photo could not be read.
+    """
+
+    def decode(path: str):
+        try:
+            rgb, digest = read_photo(path, min_side=size)
+        except PhotoError as error:
+            return error
+        return resize_photo(rgb, size, resize), digest
+
+    remaining = iter(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as decoders:
+        waiting = deque(decoders.submit(decode, path) for path in islice(remaining, ahead))
+        try:
+            while waiting:
+                photo = waiting.popleft().result()
+                waiting.extend(decoders.submit(decode, path) for path in islice(remaining, 1))
+                yield photo
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def choose_precision(precision: str) -> str:
@@ -120,36 +163,18 @@ def choose_precision(precision: str) -> str:
         raise InputError(f"precision {precision!r}: choose one of {', '.join(choices)}")
     if precision != "auto":
         return precision
-    return "bfloat16" if _has_gpu() or _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
+    return "bfloat16" if has_gpu() or _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
-def _decode(paths: Sequence[str], size: int, resize: str, ahead: int) -> Iterator:
-    """RGB and digest, or PhotoError, in the order of the paths; at most ``ahead`` are waiting."""
+def has_gpu() -> bool:
+    """Whether the back end computes on a GPU."""
+    import keras
 
-    def decode(path: str):
-        try:
-            rgb, digest = read_photo(path, min_side=size)
-        except PhotoError as error:
-            return error
-        return resize_photo(rgb, size, resize), digest
+    if keras.backend.backend() == "torch":  # Keras lists no devices of this one
+        import torch
 
-    remaining = iter(paths)
-    with ThreadPoolExecutor(os.cpu_count()) as decoders:
-        waiting = deque(decoders.submit(decode, path) for path in islice(remaining, ahead))
-        try:
-            while waiting:
-                photo = waiting.popleft().result()
-                waiting.extend(decoders.submit(decode, path) for path in islice(remaining, 1))
-                yield photo
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _has_gpu() -> bool:
-    from keras import distribution
-
-    return bool(distribution.list_devices("gpu"))
+        return torch.cuda.is_available()
+    return bool(keras.distribution.list_devices("gpu"))
 
 
 def _cpu_flags() -> set[str]:

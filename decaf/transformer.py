@@ -45,9 +45,16 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         What the convolutions are computed in.
     standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout,
     class_weight
-        As in `decaf.finetune.TrainingSettings`; the defaults are the paper's.
+        As in `decaf.finetune.TrainingSettings`; the defaults are those of
+        ``decaf.finetune.RECIPES["decaf"]``.
     validation_fraction, patience
         Likewise; here all photos are trained on by default.
+    softness : float
+        Likewise; without ``distance`` labels are taken as they are.
+    distance : mapping of str to float, optional
+        By path, how far a photo's score lies above the midpoint, as a share of the scale. The
+        labels of photos near to it are softened by ``softness``; the classes must then be 0 and 1,
+        or sort in that order.
     random_state : int, RandomState or None
         Seeds the finetuning.
     cache : path, optional
@@ -82,22 +89,24 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         *,
         width=250,
         network=None,
-        pooling="flatten",
+        pooling="multilevel",
         blocks=None,
         weights="pretrained",
         resize="squash",
         precision="auto",
-        standardize=False,
-        optimizer="sgd",
+        standardize=True,
+        optimizer="adamw",
         learning_rate=0.001,
         momentum=0.0,
-        weight_decay=0.0,
+        weight_decay=10.0,
         batch_size=128,
-        epochs=10,
+        epochs=20,
         dropout=0.5,
         class_weight="balanced",
         validation_fraction=0.0,
         patience=None,
+        softness=0.05,
+        distance=None,
         random_state=None,
         cache=None,
         verbose=False,
@@ -121,6 +130,8 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.softness = softness
+        self.distance = distance
         self.random_state = random_state
         self.cache = cache
         self.verbose = verbose
@@ -204,7 +215,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             **{
                 field.name: getattr(self, field.name)
                 for field in fields(TrainingSettings)
-                if field.name not in ("softness", "seed")  # labels come without scores
+                if field.name != "seed"
             },
             seed=check_random_state(self.random_state).randint(2**31),
         )
@@ -213,9 +224,16 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             encoder.transform(y),
             self.width,
             settings,
+            distance=None if self.distance is None else self._distances(paths),
             progress=f"{self.backbone}-{self.width}" if self.verbose else None,
         )
         return head
+
+    def _distances(self, paths):
+        missing = [path for path in paths if path not in self.distance]
+        if missing:
+            raise InputError(f"{missing[0]}: is not in distance, which must hold every photo")
+        return np.array([self.distance[path] for path in paths])
 
     def _activations(self, paths):
         from decaf.activations import cached_activations

@@ -232,7 +232,9 @@ _NUMPY_GLOBALS = {
 }
 
 
-class _NumpyUnpickler(pickle.Unpickler):
+# The unpickler in C gives a damaged memo number as many places as it says, gigabytes at worst; that
+# in Python keeps its memo in a dictionary.
+class _NumpyUnpickler(pickle._Unpickler):
     def __init__(self, file):
         # latin1 keeps the bytes of arrays that Python 2 pickled.
         super().__init__(file, encoding="latin1")
@@ -261,7 +263,7 @@ _TORCH_GLOBALS = {
 }
 
 
-class _TorchUnpickler(pickle.Unpickler):
+class _TorchUnpickler(pickle._Unpickler):
     """Makes tensors views of storages, whose elements the file has after the pickles."""
 
     def __init__(self, file, file_size):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import platform
+import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.errors import InputError
 
+if TYPE_CHECKING:
+    from features.ratings import Ratings
+
 
 def run_command(
-    function: Callable[[argparse.Namespace], None],
+    function: Callable[[argparse.Namespace], int | None],
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None = None,
 ) -> int:
@@ -24,7 +31,7 @@ def run_command(
     Parameters
     ----------
     function : callable
-        Does the work with the parsed arguments.
+        Does the work with the parsed arguments; gives an exit status where it is not always 0.
     parser : ArgumentParser
     argv : sequence of str, optional
         ``sys.argv[1:]`` by default.
@@ -32,11 +39,13 @@ def run_command(
     Returns
     -------
     int
-        0; 2 for a wrong input, said in one line on stderr; 130 when interrupted, as a shell does.
+        What the function gives, else 0; 2 for a wrong input, said in one line on stderr; 130 when
+        interrupted and 143 when terminated, as a shell does.
     """
     args = parser.parse_args(argv)
     try:
-        function(args)
+        with _terminable():
+            return function(args) or 0
     except InputError as error:
         return _fail(parser, error)
     except ModuleNotFoundError as error:
@@ -48,10 +57,9 @@ def run_command(
             f"Keras has no back end, {package} is not installed: "
             f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+        return 143 if isinstance(interrupt, _Terminated) else 130
 
 
 def import_keras() -> None:
@@ -77,11 +85,12 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     group = parser.add_argument_group("ratings")
     group.add_argument(
         "--ratings",
-        type=Path,
+        type=_ratings_source,
         required=required,
         metavar="FILE",
-        help="AVA.txt; a CSV with file and count1…countK, score or label; or a folder with "
-        "folders good and bad",
+        help="AVA.txt; a CSV with file and count1…countK, score or label; a folder with folders "
+        "good and bad; or xmp: the 1 to 5 stars in the photos' sidecars or in JPEGs themselves "
+        "(unrated photos are left out, rejected ones have 1 star)",
     )
     group.add_argument(
         "--group-by",
@@ -93,16 +102,61 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="lowest and highest possible score (0 1; votes: 1 K)",
+        help="lowest and highest possible score (0 1; votes: 1 K; xmp: 1 5)",
     )
     group.add_argument(
         "--midpoint",
         type=float,
-        help="photos with a mean score above it are professional (middle of the scale; AVA: 5)",
+        help="photos with a mean score above it are professional (middle of the scale; AVA: 5; "
+        "xmp: 3)",
     )
     group.add_argument(
         "--skip-missing", action="store_true", help="leave out rated photos that are not there"
     )
+
+
+def read_ratings_of(
+    args: argparse.Namespace, photos: Path, test_list: Path | None = None
+) -> Ratings:
+    """Read the ratings that the options name, and say on stderr which photos have none.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of a command with the options for ratings.
+    photos : Path
+        The photo folder.
+    test_list : Path, optional
+        As in `features.ratings.read_ratings`.
+
+    Returns
+    -------
+    Ratings
+
+    Raises
+    ------
+    InputError
+    """
+    from features.ratings import STARS, read_ratings
+
+    ratings = read_ratings(
+        args.ratings,
+        photos,
+        scale=args.scale,
+        midpoint=args.midpoint,
+        group_by=args.group_by,
+        test_list=test_list,
+        skip_missing=args.skip_missing,
+    )
+    report_failed(ratings.failed)
+    if args.ratings == STARS:
+        n_professional = ratings.label.sum()
+        print(
+            f"{len(ratings):,} photos have stars: {n_professional:,} above {ratings.midpoint:g}, "
+            f"{len(ratings) - n_professional:,} not; {ratings.unrated:,} unrated are left out",
+            file=sys.stderr,
+        )
+    return ratings
 
 
 def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -149,6 +203,24 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_output_folder(folder: Path, *, force: bool) -> None:
+    """Refuse a folder for results that is a file, or, without ``force``, holds something.
+
+    Raises
+    ------
+    InputError
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; choose another folder with -o")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"{folder}: is not empty; choose another folder, or add --force")
+
+
+def printable(text: str) -> str:
+    """Text that a terminal can show: names may hold line breaks, and bytes that are not UTF-8."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def report_failed(failed: Sequence[tuple[str, str]]) -> None:
     """Say on stderr how many photos could not be read, and why the first ones could not.
 
@@ -184,6 +256,29 @@ _EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 _FAILED_SHOWN = 5
 
 
+def _ratings_source(text: str) -> str | Path:
+    # A file of that name is given as ./xmp.
+    return text if text == "xmp" else Path(text)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends the work as Ctrl-C does: temporary files are removed."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    def terminate(signal_number, frame):
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _fail(parser: argparse.ArgumentParser, message: object) -> int:
-    print(f"{parser.prog}: error: {message}", file=sys.stderr)
+    # A file's name may hold line breaks and a terminal's control characters.
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(message))
+    print(f"{parser.prog}: error: {line}", file=sys.stderr)
     return 2

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
+import sys
 from pathlib import Path
 
+from decaf.cluster import add_scheduler_option
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     import_keras,
+    read_ratings_of,
     report_failed,
     run_command,
     versions,
@@ -19,7 +24,10 @@ from features.errors import InputError
 DESCRIPTION = """\
 Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned
 network, or the pooled activations of a plain backbone. An interrupted run goes
-on when it is started again.
+on when it is started again. With --scheduler the workers of a Dask cluster
+write it together: FILE is then an index of the folder FILE.parts, and both stay
+together. Start the workers with the same decaf; photos, network and FILE lie in
+folders that all machines share.
 """
 EXAMPLES = """\
 examples:
@@ -28,6 +36,8 @@ examples:
   extract-features album --network networks/vgg16-250.keras -o album.h5
   extract-features photos --backbone vgg16 --pooling multilevel \\
       --ratings ratings.csv -o plain.h5
+  extract-features /shared/photos --network /shared/vgg16-250.keras \\
+      --scheduler tcp://host:8786 -o /shared/features.h5
 """
 
 
@@ -63,64 +73,76 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_rating_options(parser, required=False)
     add_machine_options(parser)
+    add_scheduler_option(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     parser.add_argument("--force", action="store_true", help="replace an output that is there")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit status 1 if photos could not be read; the others are written all the same (0)",
+    )
     return parser
 
 
-def extract_features_of_photos(args: argparse.Namespace) -> None:
+def extract_features_of_photos(args: argparse.Namespace) -> int:
     """Write the feature file and print what it holds."""
-    import_keras()
     from decaf.extraction import extract_features
-    from decaf.pipeline import choose_precision
 
     if bool(args.network) == bool(args.backbone):
         raise InputError("give either --network FILE or --backbone NAME")
-    if args.output.exists() and not args.force:
-        raise InputError(f"{args.output} is there already: choose another name, or add --force")
     names, paths, columns, scale = _find_photos(args)
-    precision = choose_precision(args.precision)
     if args.network:
-        model, to_features, attributes, finetuned = _load(args.network, precision)
+        load = functools.partial(_load, args.network.absolute(), args.precision)
     else:
-        model, to_features, attributes, finetuned = _build(args, precision)
-    n_rows, failed = extract_features(
+        weights = Path(args.weights).absolute() if Path(args.weights).exists() else args.weights
+        load = functools.partial(
+            _build,
+            args.backbone,
+            args.blocks,
+            args.pooling,
+            weights,
+            args.resize,
+            args.precision,
+        )
+    extraction = extract_features(
         names,
         paths,
         args.output,
-        model,
-        to_features,
-        attributes["width"],
+        load,
         columns=columns,
-        finetuned=finetuned,
-        attributes=attributes | scale | {"precision": precision, "versions": versions()},
-        resize=attributes["resize"],
+        attributes=scale,
         cache=args.cache,
+        scheduler=args.scheduler,
         force=args.force,
     )
-    report_failed(failed)
+    _report_changed(extraction.changed)
+    report_failed(extraction.failed)
     print(
-        f"{args.output}: {n_rows:,} photos × {attributes['width']:,} features"
-        + (f", {len(failed):,} photos failed" if failed else "")
+        f"{args.output}: {extraction.n_rows:,} photos × {extraction.n_features:,} features"
+        + (f", {len(extraction.failed):,} photos failed" if extraction.failed else "")
     )
+    if extraction.shards is not None:
+        print(f"an index of the shards in {extraction.shards.name}: both stay together")
+    return 1 if extraction.failed and args.strict else 0
+
+
+def _report_changed(changed: list[str]) -> None:
+    if changed:
+        print(
+            f"{len(changed):,} photos have changed since the interrupted run, and were extracted "
+            f"again: {changed[0]!r}{' …' if len(changed) > 1 else ''}",
+            file=sys.stderr,
+        )
 
 
 def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, dict]:
     """Names, paths, columns of ratings, and the attributes of their scale."""
     from features.photos import find_photos, photo_root
-    from features.ratings import read_ratings
 
     if args.ratings is None:
         names = find_photos(args.photos)
         return names, [str(photo_root(args.photos) / name) for name in names], {}, {}
-    ratings = read_ratings(
-        args.ratings,
-        args.photos,
-        scale=args.scale,
-        midpoint=args.midpoint,
-        group_by=args.group_by,
-        skip_missing=args.skip_missing,
-    )
+    ratings = read_ratings_of(args, args.photos)
     columns = {
         column: getattr(ratings, column)
         for column in ("score", "label", "votes", "split", "group")
@@ -132,13 +154,27 @@ def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, 
 
 def _load(path: Path, precision: str):
     """Convolutions, head and provenance of a finetuned network."""
+    import_keras()
+    from decaf.extraction import FeatureNetwork
     from decaf.network import load_network
+    from decaf.pipeline import choose_precision
 
+    precision = choose_precision(precision)
     network, record = load_network(path, precision)
     finetuned = frozenset(record.pop("finetuned_on"))
-    attributes = record | {"network": path.name}
     model, to_features = _part(network, record)
-    return model, to_features, attributes, finetuned
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    deciding = ("backbone", "blocks", "pooling", "resize", "width")
+    settings = {key: record.pop(key) for key in deciding if key in record}
+    return FeatureNetwork(
+        model,
+        to_features,
+        settings["width"],
+        settings | {"network": path.name, "network_digest": digest, "precision": precision},
+        record | {"versions": versions()},
+        finetuned,
+    )
 
 
 def _part(network, record: dict):
@@ -161,18 +197,27 @@ def _part(network, record: dict):
     return model, to_features
 
 
-def _build(args: argparse.Namespace, precision: str):
+def _build(backbone, blocks, pooling, weights, resize, precision):
     """The activations of a plain backbone are the features."""
+    import_keras()
     from decaf.backbones import build_activations
+    from decaf.extraction import FeatureNetwork
+    from decaf.pipeline import choose_precision
 
-    model = build_activations(
-        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
-    )
-    attributes = {
-        "backbone": args.backbone,
-        "blocks": args.blocks,
-        "pooling": args.pooling,
-        "resize": args.resize,
-        "width": model.output[args.pooling].shape[1],
+    precision = choose_precision(precision)
+    model = build_activations(backbone, (pooling,), blocks, weights, dtype=precision)
+    width = model.output[pooling].shape[1]
+    settings = {
+        "backbone": backbone,
+        "blocks": blocks,
+        "pooling": pooling,
+        "resize": resize,
+        "width": width,
+        "weights": Path(weights).name,
+        "precision": precision,
     }
-    return model, lambda activations: (activations.astype("float32"), {}), attributes, frozenset()
+    return FeatureNetwork(model, _as_they_are, width, settings, {"versions": versions()})
+
+
+def _as_they_are(activations):
+    return activations.astype("float32"), {}

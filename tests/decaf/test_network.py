@@ -1,13 +1,16 @@
+import io
+import json
 import os
 import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
-from decaf.backbones import build_activations
+from decaf.backbones import build_activations, list_backbones, set_precision
 from decaf.network import (
     attach_head,
     build_head,
@@ -17,7 +20,7 @@ from decaf.network import (
     save_network,
     split_network,
 )
-from decaf.network_file import read_record
+from decaf.network_file import check_harmless, read_record
 from features.errors import InputError
 
 
@@ -257,6 +260,130 @@ def test_code_in_a_network_is_refused_and_not_run(tmp_path):
     network = keras.Model(photo, harmful(photo))
     made.rmdir()
     save_network(network, tmp_path / "small.keras", {})
-    with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
+    with pytest.raises(
+        InputError, match=r"small\.keras: has parts .*: Lambda, __lambda__; it is not opened"
+    ):
         load_network(tmp_path / "small.keras")
     assert not made.exists()
+
+
+def repack(path, **members):
+    """Replace members of a network's file, or add them."""
+    with zipfile.ZipFile(path) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (whole | members).items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "assets/words.txt", "a\nb"])
+def test_a_member_that_networks_do_not_have_is_refused(saved, tmp_path, name):
+    repack(saved, **{name: b"x"})
+    with pytest.raises(InputError, match=r"small\.keras: not a network of decaf's \(it holds"):
+        load_network(saved)
+    assert os.listdir(tmp_path) == ["small.keras"]
+
+
+def test_two_members_of_one_name_are_refused(saved):
+    with zipfile.ZipFile(saved, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(saved)
+
+
+def test_members_that_unpack_to_more_than_the_file_are_not_unpacked(saved):
+    with zipfile.ZipFile(saved) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (whole | {"decaf.json": b" " * 10**8 + b"{}"}).items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        read_record(saved)
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(saved)
+
+
+def test_a_record_nested_without_end_is_refused(saved):
+    repack(saved, **{"decaf.json": b"[" * 100_000})
+    with pytest.raises(InputError, match=r"small\.keras: its decaf\.json"):
+        load_network(saved)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"module": "builtins", "class_name": "function", "config": "eval"},
+        {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}},
+        {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc"}},
+        {"module": "keras.utils", "class_name": "get_file", "config": {}},
+        {"module": "os", "class_name": "Dense", "config": {}},
+        {"module": "keras.layers", "class_name": "Dense", "registered_name": "Lambda"},
+        {"class_name": ["Dense"], "config": {}},
+        {"module": {}, "class_name": "Dense"},
+    ],
+)
+def test_parts_that_no_network_of_decafs_has_are_refused_before_keras_sees_them(
+    saved, part, monkeypatch
+):
+    with zipfile.ZipFile(saved) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"][-1]["config"]["kernel_regularizer"] = part
+    repack(saved, **{"config.json": json.dumps(config)})
+    monkeypatch.setattr(keras.saving, "load_model", None)
+    with pytest.raises(InputError, match=r"small\.keras: (has parts|not a network that)") as error:
+        load_network(saved)
+    assert "\n" not in str(error.value)
+
+
+def hostile_weights(kind, folder):
+    """Replace a kernel in a file of weights."""
+
+    def change(content):
+        file = io.BytesIO(content)
+        with h5py.File(file, "r+") as weights:
+            names = []
+            weights.visit(names.append)
+            name = next(name for name in names if name.endswith("vars/0"))
+            shape = weights[name].shape
+            del weights[name]
+            if kind == "external link":
+                weights[name] = h5py.ExternalLink(str(folder / "secret.h5"), "kernel")
+            elif kind == "external storage":
+                size = 4 * int(np.prod(shape))
+                (folder / "secret.txt").write_bytes(b"x" * size)
+                weights.create_dataset(
+                    name, shape, "f4", external=[(folder / "secret.txt", 0, size)]
+                )
+            elif kind == "rows that are not there":
+                weights.create_dataset(name, (10**9, 100), "f4", chunks=(1024, 10))
+            elif kind == "references":
+                weights.create_dataset(name, shape, h5py.ref_dtype)
+        with h5py.File(folder / "secret.h5", "w") as secret:
+            secret["kernel"] = np.ones(shape, "f4")
+        return file.getvalue()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "kind", ["external link", "external storage", "rows that are not there", "references"]
+)
+def test_weights_that_are_not_in_the_file_are_refused(saved, tmp_path, kind):
+    with zipfile.ZipFile(saved) as archive:
+        weights = archive.read("model.weights.h5")
+    repack(saved, **{"model.weights.h5": hostile_weights(kind, tmp_path)(weights)})
+    with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
+        load_network(saved)
+
+
+@pytest.mark.parametrize("backbone", list_backbones())
+def test_every_backbones_network_has_only_parts_that_are_admitted(backbone, tmp_path):
+    poolings = ("multilevel", "flatten") if backbone in ("alexnet", "vgg16") else ("average",)
+    for pooling in poolings:
+        network = build_network(backbone, 4, pooling=pooling, weights=None)
+        set_precision(network, "bfloat16")
+        config = {"config.json": network.to_json(), "decaf.json": "{}"}
+        with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+            for name, content in config.items():
+                archive.writestr(name, content)
+        check_harmless(tmp_path / "a.keras")

@@ -1,5 +1,8 @@
+import contextlib
 import os
 import pickle
+import struct
+import tracemalloc
 from collections import OrderedDict
 
 import keras
@@ -131,6 +134,18 @@ def test_a_foreign_file_is_refused(tmp_path, read, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"weights\.bin: not a weights file"):
         read(path)
+
+
+@pytest.mark.parametrize("read", [read_numpy_pickle, read_torch_pickle])
+def test_a_damaged_memo_number_takes_no_memory(tmp_path, read):
+    file = tmp_path / "weights"
+    file.write_bytes(pickle.EMPTY_DICT + pickle.LONG_BINPUT + struct.pack("<I", 2**26) + b".")
+    tracemalloc.start()
+    with contextlib.suppress(InputError):
+        read(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_an_npy_of_numbers_is_refused(tmp_path):

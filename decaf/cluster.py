@@ -1,0 +1,137 @@
+"""Work on many machines: tasks on a Dask cluster, joblib's or our own."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from features.errors import InputError
+
+# A scheduler that is there answers at once; its name may have to be looked up first.
+ANSWER_SECONDS = 5
+# Long enough for workers that were started together with the scheduler.
+WORKER_SECONDS = 30
+# One is worked on while the next one waits; the others are not made yet.
+TASKS_A_THREAD = 2
+
+
+def add_scheduler_option(group: argparse.ArgumentParser) -> None:
+    """The option --scheduler, for `on_cluster` and `map_on_cluster`.
+
+    Parameters
+    ----------
+    group : ArgumentParser or a group of one
+    """
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on a Dask cluster, such as tcp://host:8786",
+    )
+
+
+@contextlib.contextmanager
+def on_cluster(scheduler: str | None) -> Iterator[None]:
+    """Let joblib's tasks run on a Dask cluster.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        Its address; None changes nothing.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, no scheduler answers there, or it has no workers.
+    """
+    if scheduler is None:
+        yield
+        return
+    from joblib import parallel_config
+
+    with _connected(scheduler) as client, parallel_config("dask", client=client):
+        yield
+
+
+def map_on_cluster(scheduler: str, function: Callable, tasks: Iterable[tuple]) -> Iterator:
+    """Call a function with many arguments on a Dask cluster; a lost worker's calls are repeated.
+
+    Not through joblib, whose Dask back end waits for ever for a call that kills every worker
+    (joblib 1.6.0).
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address.
+    function : callable
+        A module's, which is installed on the workers, too.
+    tasks : iterable of tuple
+        Arguments; taken as the workers, also those that join later, come to need them.
+
+    Yields
+    ------
+    object
+        Results, as they come.
+
+    Raises
+    ------
+    InputError
+        As from `on_cluster`; or if a call killed all the workers that it was given to, the workers
+        lack a package, or the scheduler is lost.
+    """
+    tasks = iter(tasks)
+    with _connected(scheduler) as client:
+        from distributed import CancelledError, KilledWorker, as_completed
+
+        def submit_more():
+            wanted = TASKS_A_THREAD * sum(client.ncores().values()) - results.count()
+            # At least one, for all workers may be lost and come back.
+            some = islice(tasks, max(wanted, 0 if results.count() else 1))
+            results.update([client.submit(function, *task, pure=False) for task in some])
+
+        results = as_completed(loop=client.loop)
+        try:
+            submit_more()
+            for future in results:
+                yield future.result()
+                submit_more()
+        except KilledWorker:
+            raise InputError(
+                f"{scheduler}: a part of the work has killed its workers again and again; their "
+                "logs say why (memory?)"
+            ) from None
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{scheduler}: a worker has no {error.name}; install the same decaf on all machines"
+            ) from error
+        except (CancelledError, OSError) as error:
+            raise InputError(f"{scheduler}: the scheduler is lost: {error}") from error
+
+
+@contextlib.contextmanager
+def _connected(scheduler: str) -> Iterator:
+    """A client of a Dask scheduler that has workers."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("--scheduler needs Dask: pip install 'decaf[cluster]'") from None
+
+    # What goes wrong is said in one line.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = Client(scheduler, timeout=ANSWER_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{scheduler}: no Dask scheduler answers there; start one with `dask scheduler`, or "
+            "check the address"
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError as error:
+            raise InputError(
+                f"{scheduler}: has no workers; start some with `dask worker {scheduler}`"
+            ) from error
+        yield client

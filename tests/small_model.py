@@ -1,0 +1,52 @@
+"""A model of the smallest size that has all parts of a real one."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.linear_model import LogisticRegression
+
+from decaf.model import Model
+
+SIZE = 32
+LABELS = ["snapshot", "professional"]
+# A range that some of the scores leave.
+SIGMOID = {"slope": 0.7, "intercept": 0.2, "lowest": -1.5, "highest": 2.0}
+
+
+def small_network(outputs=2, head=True):
+    """RGB photos, 0–255, to a softmax, or to the averages of a convolution."""
+    keras.utils.set_random_seed(3)
+    photo = keras.Input((SIZE, SIZE, 3), name="photo")
+    x = layers.Rescaling(1 / 127.5, -1.0)(photo)
+    x = layers.Conv2D(24, 5, strides=2, activation="relu")(x)
+    x = layers.Conv2D(24, 3, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    if head:
+        x = layers.Dense(64, "relu", name="fc6")(x)
+        x = layers.Dense(20, "relu", name="fc7")(x)
+        x = layers.Dense(outputs, "softmax", name="output")(x)
+    network = keras.Model(photo, x)
+    for layer in network.layers:
+        if layer.weights:  # no bias stays 0 while it is trained
+            layer.bias.assign(layer.bias + 0.01)
+    return network
+
+
+def make_model(photos, classifier=None, network=None, outputs=LABELS):
+    """A model whose classifier is fitted on photos, (n_photos, SIZE, SIZE, 3)."""
+    network = network or small_network()
+    classifier = classifier or LogisticRegression(C=100, max_iter=1000)
+    head = "fc7" in [layer.name for layer in network.layers]
+    features = network.get_layer("fc7").output if head else network.output
+    X = keras.Model(network.input, features).predict_on_batch(photos)
+    # Bright photos, but for every seventh.
+    label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
+    network_record = {"outputs": outputs, "pooling": "average", "resize": "squash"}
+    network_record |= {"width": X.shape[1], "backbone": "small", "blocks": None}
+    record = {"calibration": SIGMOID, "classifier": type(classifier).__name__}
+    record |= {"judged": {}, "trained_on": {}}
+    return Model(
+        Path("model"), record, network, network_record, classifier.fit(X, label.astype(int))
+    )

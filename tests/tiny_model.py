@@ -1,0 +1,61 @@
+"""A model of random weights, small enough for every test."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+WIDTH = 8
+
+
+def save_tiny_model(folder, *, n_votes=0, trained_on=()):
+    """Save a model of the first block of alexnet-owt, with a head of 8 units.
+
+    Parameters
+    ----------
+    folder : path
+    n_votes : int
+        Steps of the votes that the network predicts; 0 for a network of labels.
+    trained_on : sequence of str
+        Digests.
+    """
+    import keras
+
+    from decaf.model import save_model
+    from decaf.network import build_network
+
+    keras.utils.set_random_seed(0)
+    network = build_network(
+        "alexnet-owt", WIDTH, n_votes or 2, pooling="multilevel", blocks=1, weights=None
+    )
+    random = np.random.default_rng(0)
+    X = np.maximum(random.normal(size=(60, WIDTH)), 0)
+    label = (X @ random.normal(size=WIDTH) > 0).astype(int)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, label)
+    network_record = {
+        "backbone": "alexnet-owt",
+        "blocks": 1,
+        "pooling": "multilevel",
+        "resize": "squash",
+        "width": WIDTH,
+        "outputs": list(range(1, n_votes + 1)) if n_votes else ["snapshot", "professional"],
+        "scale": [1, n_votes or 10],
+        "midpoint": 5.0,
+        "finetuned_on": [],
+    }
+    interval = {"value": 0.8, "low": 0.7, "high": 0.9}
+    record = {
+        "classifier": "logistic-regression",
+        "features": "tiny",
+        "judged": {"photos": 60, "design": "5 stratified folds", "auc": interval},
+        "calibration": {
+            "slope": 0.5,
+            "intercept": 0.1,
+            "lowest": -9.0,
+            "highest": 9.0,
+            "calibration_error": {"before": 0.1, "after": 0.02},
+        },
+        "trained_on": {"photos": 60, "digests": list(trained_on)},
+        "versions": {},
+    }
+    save_model(folder, network, network_record, classifier, record)
