@@ -5,23 +5,31 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import dataclass, field
+import textwrap
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from decaf.cluster import add_scheduler_option, on_cluster
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    check_output_folder,
     import_keras,
     run_command,
     versions,
 )
-from decaf.commands.rated_photos import network_name, read_rated_photos
+from decaf.commands.rated_photos import (
+    add_recipe_options,
+    network_name,
+    read_rated_photos,
+    training_settings,
+)
 from features.errors import InputError
 
 DESCRIPTION = """\
 Compare classifiers on features by accuracy, balanced accuracy and AUC, with
-intervals; keep the best.
+intervals; keep the best, and its network, as a model that scores photos.
 """
 EXAMPLES = """\
 With feature files, the photos that their network was finetuned on train the
@@ -29,14 +37,18 @@ classifiers, and the others judge them; features of a plain backbone are
 cross-validated. With photos, head and classifier are fitted anew in each fold,
 on cached activations.
 
-The folder gets classifier.skops (the classifier with the best AUC; fitted on
-the training photos if there is one split, on all photos if there are folds),
-results.csv and report.html; with photos also network.keras, whose features the
-classifier takes.
+The folder gets results.csv, report.html and the model: classifier.skops (the
+classifier with the best AUC; fitted on the training photos if there is one
+split, on all photos if there are folds), network.keras, whose features it
+takes, and model.json, which tells how well it did and makes probabilities of
+its scores. With features of a finetuned network, give that with --network.
+
+The report shows what more rated photos would bring, where there are at most
+5,000 and the network has not seen them.
 
 examples:
-  fit-classifier features.h5 -o model/
-  fit-classifier vgg16-4096.h5 vgg16-250.h5 --classifier tan -o model/
+  fit-classifier features.h5 --network networks/vgg16-250.keras -o model/
+  fit-classifier vgg16-4096.h5 vgg16-250.h5 --classifier tan -o compared/
   fit-classifier photos --ratings ratings.csv --group-by theme --folds 5 \\
       --backbone vgg16 --width 250 --width 500 -o model/
 
@@ -45,7 +57,11 @@ classifiers:
   gaussian-naive-bayes, random-forest, gradient-boosting, naive-bayes, tan,
   aode; and by name only: kdb, bayesian-network
 """
-OWN_FILES = ("classifier.skops", "results.csv", "report.html", "network.keras")
+OWN_FILES = ("classifier.skops", "network.keras", "model.json", "results.csv", "report.html")
+# The curve fits up to 15 more heads and classifiers, and is for those who rate photos by hand.
+LEARNING_CURVE_PHOTOS = 5_000
+# What a feature file says of its extraction and not of its network, or does not repeat.
+OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
 
 
 def main(argv=None) -> int:
@@ -78,6 +94,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="may be given several times (all of the list below)",
     )
+    parser.add_argument(
+        "--network",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="the network of finetune-network that gave the features, so that the model is "
+        "complete; may be given several times, with several feature files",
+    )
     judging = parser.add_argument_group("judging")
     judging.add_argument(
         "--folds", type=int, default=5, metavar="N", help="where there is no split (5)"
@@ -96,7 +120,9 @@ def build_parser() -> argparse.ArgumentParser:
     judging.add_argument("--seed", type=int, default=0)
     add_rating_options(parser, required=False)
     add_backbone_options(parser, required=False)
-    heads = parser.add_argument_group("heads, finetuned in each fold")
+    heads = parser.add_argument_group(
+        "heads, finetuned in each fold (what is not given is the recipe's)"
+    )
     heads.add_argument(
         "--width",
         type=int,
@@ -104,19 +130,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="UNITS",
         help="units of fc6 and fc7; may be given several times (250)",
     )
-    heads.add_argument(
-        "--pooling",
-        choices=("flatten", "multilevel", "average"),
-        default="flatten",
-        help="what fc6 is fed with (flatten)",
-    )
-    heads.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
-    heads.add_argument("--momentum", type=float, default=0.0)
-    heads.add_argument("--epochs", type=int, default=10)
+    add_recipe_options(heads)
+    heads.add_argument("--learning-rate", type=float, metavar="RATE")
+    heads.add_argument("--momentum", type=float)
+    heads.add_argument("--epochs", type=int)
     add_machine_options(parser)
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="classifiers fitted at once (all cores)"
     )
+    add_scheduler_option(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the results"
     )
@@ -129,16 +151,42 @@ def build_parser() -> argparse.ArgumentParser:
 def fit_classifier(args: argparse.Namespace) -> None:
     """Compare the classifiers, print and report how they do, keep the best."""
     _check(args)
+    # From the start, so that a scheduler that is not there is told before the photos are read.
+    with on_cluster(args.scheduler):
+        _compare_and_keep(args)
+
+
+@dataclass
+class _Data:
+    """Rated photos and their feature sets; the columns as in `make_folds`."""
+
+    feature_sets: list
+    label: object
+    digest: object
+    score: object = None
+    midpoint: float | None = None
+    group: object = None
+    split: object = None
+    finetuned: object = None
+    facts: dict = field(default_factory=dict)
+    networks: dict = field(default_factory=dict)
+    activations: object = None
+    distance: object = None
+    settings: object = None
+
+
+def _compare_and_keep(args):
     from sklearn.base import clone
     from tqdm import tqdm
 
-    from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier, save_classifier
+    from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
     from classifiers.evaluation import evaluate, make_folds, score_table, training_rows
     from classifiers.report import write_report
 
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
     classifiers = {name: make_classifier(name, args.seed) for name in names}
     data = _read_photos(args) if args.ratings else _read_stores(args.source, args.midpoint)
+    network_files = _find_networks(args.network or [], data.networks)
     folds = make_folds(
         data.label,
         group=data.group,
@@ -172,46 +220,40 @@ def fit_classifier(args: argparse.Namespace) -> None:
     best = evaluation.best
     rows = training_rows(data.label, folds, train_on)
     args.output.mkdir(parents=True, exist_ok=True)
+    for name in OWN_FILES:
+        (args.output / name).unlink(missing_ok=True)
     # The results first: fitting the best one anew may take minutes, and be interrupted.
     score_table(evaluation).to_csv(args.output / "results.csv", index=False)
+    curve = _learning_curve(args, data, evaluation, classifiers[best.classifier], train_on)
     write_report(
         args.output / "report.html",
         evaluation,
         photos=data.facts | {"margin δ": str(args.delta), "seed": str(args.seed)},
         networks=data.networks,
         command=args.command_line,
+        learning_curve=curve,
     )
     _print_table(evaluation)
     if args.ratings:
-        X = _finetune_network(args, data, best.features, rows)
+        network, network_record, X = _finetune_network(args, data, best.features, rows)
     else:
+        network, network_record = _network_of_features(
+            args, best.features, data.networks[best.features], network_files
+        )
         (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
     classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
-    save_classifier(classifier, args.output / "classifier.skops")
+    _keep(args, evaluation, data, rows, classifier, network, network_record)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
     others = [each for each in evaluation.results[1:] if each is not best]
     n_equals = sum(evaluation.behind_best(each)[1] <= 0 for each in others)
     print(f"as good within the 95 % interval of the difference: {n_equals} of {len(others)} others")
+    if best.interval("auc")[0] <= 0.5:
+        print("too few photos to tell it from chance: its AUC's interval reaches down to 0.5")
+    if curve:
+        print(textwrap.fill(" ".join(curve.describe()), 80))
     print(
         f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
     )
-
-
-@dataclass
-class _Data:
-    """Rated photos and their feature sets; the columns as in `make_folds`."""
-
-    feature_sets: list
-    label: object
-    digest: object
-    score: object = None
-    midpoint: float | None = None
-    group: object = None
-    split: object = None
-    finetuned: object = None
-    facts: dict = field(default_factory=dict)
-    networks: dict = field(default_factory=dict)
-    activations: object = None
 
 
 def _check(args):
@@ -223,6 +265,8 @@ def _check(args):
         raise InputError("with --ratings give one folder of photos")
     if args.ratings and not args.backbone:
         raise InputError("photos need --backbone NAME (vgg16, alexnet-owt, …)")
+    if args.ratings and args.network:
+        raise InputError("--network needs feature files; photos get a network of their own")
     for given, option in ((args.backbone, "--backbone"), (args.width, "--width")):
         if given and not args.ratings:
             raise InputError(f"{option} needs photos and --ratings FILE; feature files have theirs")
@@ -230,10 +274,7 @@ def _check(args):
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
     if args.delta < 0:
         raise InputError(f"--delta {args.delta}: must not be negative")
-    if args.output.exists() and not args.output.is_dir():
-        raise InputError(f"{args.output}: is a file; choose another folder with -o")
-    if args.output.is_dir() and any(args.output.iterdir()) and not args.force:
-        raise InputError(f"{args.output}: is not empty; choose another folder, or add --force")
+    check_output_folder(args.output, force=args.force)
 
 
 def _read_stores(paths, midpoint):
@@ -336,33 +377,26 @@ def _read_photos(args):
     from sklearn.base import clone
 
     from classifiers.evaluation import FeatureSet
-    from decaf.finetune import TrainingSettings
     from decaf.transformer import ConvNetFeatures
 
-    settings = TrainingSettings(
-        learning_rate=args.learning_rate,
-        momentum=args.momentum,
-        epochs=args.epochs,
-        validation_fraction=0.0,
-        seed=args.seed,
-    )
+    # All photos train: the folds judge.
+    settings = replace(training_settings(args), validation_fraction=0.0)
     widths = list(dict.fromkeys(args.width or [250]))
     rated = read_rated_photos(args, args.source[0], settings, widths)
     ratings = rated.ratings
     records = [rated.record | {"width": width} for width in widths]
     transformer = ConvNetFeatures(
         args.backbone,
-        pooling=args.pooling,
+        pooling=rated.record["pooling"],
         blocks=args.blocks,
         weights=args.weights,
         resize=args.resize,
         precision=args.precision,
-        learning_rate=args.learning_rate,
-        momentum=args.momentum,
-        epochs=args.epochs,
+        distance=None if ratings.distance is None else dict(zip(ratings.paths, ratings.distance)),
         random_state=args.seed,
         cache=args.cache,
     )
+    transformer.set_params(**{k: v for k, v in asdict(settings).items() if k != "seed"})
     paths = np.asarray(ratings.paths, object)
     return _Data(
         feature_sets=[
@@ -385,7 +419,37 @@ def _read_photos(args):
         },
         networks={network_name(record): record for record in records},
         activations=rated.activations,
+        distance=ratings.distance,
+        settings=settings,
     )
+
+
+def _learning_curve(args, data, evaluation, classifier, train_on):
+    """What fewer training photos would have taught.
+
+    None where their network has seen them all, and for sets too large to be rated by one hand.
+    """
+    from tqdm import tqdm
+
+    from classifiers.evaluation import learning_curve
+
+    if data.finetuned is not None and data.finetuned.any():
+        return None
+    if len(data.label) > LEARNING_CURVE_PHOTOS:
+        return None
+    (features,) = (each for each in data.feature_sets if each.name == evaluation.best.features)
+    with tqdm(desc="learning curve", unit="fit") as bar:
+        return learning_curve(
+            evaluation,
+            features,
+            data.label,
+            classifier,
+            group=data.group,
+            train_on=train_on,
+            n_jobs=args.jobs,
+            seed=args.seed,
+            progress=bar.update,
+        )
 
 
 def _outside_margin(data, delta):
@@ -396,30 +460,149 @@ def _outside_margin(data, delta):
     return outside_margin(data.score, data.midpoint, delta)
 
 
+def _find_networks(paths, networks):
+    """Which network file made which of the feature files: path by the features' name."""
+    from decaf.network_file import read_record
+
+    found = {}
+    for path in paths:
+        record = read_record(path)
+        differing = {
+            name: [
+                key
+                for key, value in record.items()
+                if key not in OF_EXTRACTION and attributes.get(key) != value
+            ]
+            for name, attributes in networks.items()
+        }
+        own = [name for name, keys in differing.items() if not keys]
+        if not own:
+            name, keys = min(differing.items(), key=lambda item: len(item[1]))
+            raise InputError(
+                f"{path}: did not give the features {name}, whose network has other "
+                f"{' and '.join(keys[:3])}"
+            )
+        found |= dict.fromkeys(own, path)
+    return found
+
+
+def _network_of_features(args, name, attributes, network_files):
+    """The network that gave a feature file and its record, or None where it cannot be had."""
+    if name in network_files or ("pooling" in attributes and "network" not in attributes):
+        import_keras()
+    if name in network_files:
+        from decaf.network import load_network
+
+        return load_network(network_files[name])
+    if "network" in attributes:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
+            f"--network with the file {attributes['network']}, and --force",
+            file=sys.stderr,
+        )
+        return None, None
+    if "pooling" not in attributes:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos: the features {name} "
+            "are not a network's",
+            file=sys.stderr,
+        )
+        return None, None
+    weights = Path(args.weights).name
+    if attributes.get("weights", weights) != weights:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
+            f"--weights {attributes['weights']}, as for the features, and --force",
+            file=sys.stderr,
+        )
+        return None, None
+    return _plain_network(args, attributes)
+
+
+def _plain_network(args, attributes):
+    """The pooled backbone whose activations are the features."""
+    import keras
+
+    from decaf.backbones import build_activations
+
+    pooling = attributes["pooling"]
+    model = build_activations(
+        attributes["backbone"], (pooling,), attributes["blocks"], args.weights
+    )
+    network = keras.Model(model.input, model.output[pooling])
+    names = ("backbone", "blocks", "pooling", "resize", "width", "scale", "midpoint")
+    record = {name: attributes.get(name) for name in names}
+    return network, record | {"outputs": None, "finetuned_on": [], "versions": versions()}
+
+
 def _finetune_network(args, data, features, rows):
-    """Finetune the network that is kept on the training photos, save it, give their features."""
-    from decaf.finetune import TrainingSettings, finetune, predict
-    from decaf.network import attach_head, features_model, save_network
+    """Finetune the network that is kept on the training photos; it, its record, their features."""
+    from decaf.finetune import finetune, predict
+    from decaf.network import attach_head, features_model
 
     record = data.networks[features]
-    training = {name: value for name, value in record["training"].items() if name != "delta"}
     head, history = finetune(
         data.activations,
         data.label,
         record["width"],
-        TrainingSettings(**training),
+        data.settings,
+        distance=data.distance,
         photos=rows,
         progress=features,
     )
-    network = attach_head(args.backbone, head, args.pooling, args.blocks, args.weights)
+    network = attach_head(args.backbone, head, record["pooling"], args.blocks, args.weights)
     record = record | {
         "finetuned_on": sorted(set(data.digest[rows].tolist())),
         "parameters": network.count_params(),
         "history": history,
         "versions": versions(),
     }
-    save_network(network, args.output / "network.keras", record, force=args.force)
-    return predict(features_model(head), data.activations, rows)
+    return network, record, predict(features_model(head), data.activations, rows)
+
+
+def _keep(args, evaluation, data, rows, classifier, network, network_record):
+    """Save the model, or the classifier alone where its network is not at hand."""
+    from importlib import metadata
+
+    from classifiers.calibration import calibrate
+    from classifiers.catalogue import save_classifier
+    from classifiers.evaluation import INTERVAL_METRICS
+
+    if network is None:
+        save_classifier(classifier, args.output / "classifier.skops")
+        return
+    from decaf.model import save_model
+
+    best = evaluation.best
+    record = {
+        "classifier": best.classifier,
+        "features": best.features,
+        "judged": {
+            "photos": len(evaluation.label),
+            "professional": float(evaluation.label.mean()),
+            "design": evaluation.folds.design,
+            "best_of": len(evaluation.results) - 1,
+            **{
+                metric: dict(
+                    zip(
+                        ("value", "low", "high"),
+                        map(float, (best.metrics[metric], *best.interval(metric))),
+                    )
+                )
+                for metric in INTERVAL_METRICS
+            },
+        },
+        "calibration": calibrate(evaluation, best, group=data.group, seed=args.seed),
+        "trained_on": {
+            "photos": len(rows),
+            "professional": float(data.label[rows].mean()),
+            "digests": sorted(set(data.digest[rows].tolist())),
+        },
+        "command": args.command_line,
+        "versions": versions()
+        | {package: metadata.version(package) for package in ("scikit-learn", "skops")},
+    }
+    save_model(args.output, network, network_record, classifier, record)
 
 
 def _print_table(evaluation):

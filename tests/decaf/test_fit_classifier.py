@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pandas
 import pytest
@@ -66,6 +67,102 @@ def test_a_feature_file_gives_a_model_a_table_and_a_report(tmp_path, capsys):
         assert np.mean(predicted == opened.label) > 0.8
 
 
+NETWORK = {
+    "backbone": "alexnet-owt",
+    "blocks": 1,
+    "pooling": "multilevel",
+    "resize": "squash",
+    "width": 8,
+    "outputs": ["snapshot", "professional"],
+    "training": {"epochs": 10},
+    "history": [{"epoch": 1, "loss": 0.5}],
+}
+
+
+def write_network(path, **changed):
+    """A network of one block and its feature file, as extract-features would write it."""
+    from decaf.network import build_network, save_network
+
+    network = build_network("alexnet-owt", 8, pooling="multilevel", blocks=1, weights=None)
+    provenance = {"finetuned_on": [], "midpoint": 5.0, "versions": {"keras": "3"}}
+    save_network(network, path, NETWORK | provenance | changed)
+    return str(path)
+
+
+def test_a_feature_file_and_its_network_give_a_whole_model(tmp_path, samples):
+    from decaf.model import load_model
+
+    attributes = NETWORK | {"network": "net.keras", "midpoint": 5.0, "versions": {"keras": "4"}}
+    store = write_store(tmp_path / "features.h5", n_features=8, attributes=attributes)
+    other = write_store(tmp_path / "other.h5", n_features=3)
+    network = write_network(tmp_path / "net.keras")
+    output = tmp_path / "model"
+    assert main([store, other, *QUICK, "--network", network, "-o", str(output)]) == 0
+    model = load_model(output)
+    assert model.record["features"] == "features"
+    assert model.record["trained_on"]["photos"] == model.record["judged"]["photos"] == N
+    table = pandas.read_csv(output / "results.csv")
+    assert model.record["judged"]["auc"]["value"] == pytest.approx(table.auc.max())
+    assert model.record["calibration"]["calibration_error"]["after"] is not None
+    photos = sorted(str(photo) for photo in samples.rglob("*.jpg"))[:2]
+    assert model.predict_proba(photos).shape == (2, 2)
+
+
+def test_a_network_that_did_not_give_the_features_is_refused(tmp_path, capsys):
+    attributes = NETWORK | {"network": "net.keras"}
+    store = write_store(tmp_path / "features.h5", n_features=8, attributes=attributes)
+    network = write_network(tmp_path / "net.keras", history=[{"epoch": 1, "loss": 0.4}])
+    line = refuse(capsys, store, *QUICK, "--network", network, "-o", tmp_path / "model")
+    assert "net.keras: did not give the features features, whose network has other history" in line
+    photos = [tmp_path, "--ratings", "r.csv", "--backbone", "vgg16", "--network", network]
+    assert "--network needs feature files" in refuse(capsys, *photos, "-o", tmp_path / "model")
+
+
+def test_without_the_network_only_a_classifier_is_kept_and_an_old_model_goes(tmp_path, capsys):
+    from decaf.model import load_model
+    from features.errors import InputError
+
+    attributes = NETWORK | {"network": "net.keras"}
+    store = write_store(tmp_path / "features.h5", n_features=8, attributes=attributes)
+    output = tmp_path / "model"
+    network = write_network(tmp_path / "net.keras")
+    assert main([store, *QUICK, "--network", network, "-o", str(output)]) == 0
+    assert main([store, *QUICK, "-o", str(output), "--force"]) == 0
+    assert "for a whole model add --network with the file net.keras" in capsys.readouterr().err
+    assert {file.name for file in output.iterdir()} == {
+        "classifier.skops",
+        "results.csv",
+        "report.html",
+    }
+    with pytest.raises(InputError, match="holds a classifier without its network"):
+        load_model(output)
+
+
+def test_features_of_a_plain_backbone_give_a_whole_model(tmp_path, samples, capsys):
+    from decaf.commands.extract_features import main as extract
+    from decaf.model import load_model
+    from features.photos import find_photos
+
+    store = tmp_path / "plain.h5"
+    ratings = ["--ratings", str(samples / "ratings.csv")]
+    backbone = ["--backbone", "alexnet-owt", "--blocks", "2", "--precision", "float32"]
+    assert extract([str(samples), *ratings, *backbone, "-o", str(store)]) == 0
+    output = tmp_path / "model"
+    logistic = ["--classifier", "logistic-regression", "--jobs", "1", "--folds", "3"]
+    assert main([str(store), *logistic, "-o", str(output)]) == 0
+    model = load_model(output, "float32")
+    names = find_photos(samples)[:5]
+    scored = model.score_photos([str(samples / name) for name in names], progress=False)
+    with FeatureStore(store) as opened:
+        rows = [opened.paths.tolist().index(name) for name in names]
+        np.testing.assert_allclose(scored.features, opened.features[:][rows], rtol=0.01, atol=0.01)
+    with h5py.File(store, "r+") as file:
+        file.attrs["weights"] = "own.npy"
+    assert main([str(store), *logistic, "--force", "-o", str(output)]) == 0
+    assert "for a whole model add --weights own.npy" in capsys.readouterr().err
+    assert not (output / "model.json").exists()
+
+
 def test_several_feature_files_are_compared_on_the_photos_they_share(tmp_path, capsys):
     one = write_store(tmp_path / "one.h5", rows=slice(0, 50))
     two = write_store(tmp_path / "two.h5", rows=np.arange(N)[::-1], n_features=3)
@@ -75,6 +172,17 @@ def test_several_feature_files_are_compared_on_the_photos_they_share(tmp_path, c
     assert table.features.tolist()[1:] == ["one", "one", "two", "two"]
     assert set(table.n_test) == {50}
     assert table.n_features.tolist() == [0, 6, 6, 3, 3]
+
+
+def test_a_large_set_gets_no_learning_curve(tmp_path, capsys, monkeypatch):
+    store = write_store(tmp_path / "features.h5")
+    outputs = []
+    for n_photos in (N, N - 1):
+        monkeypatch.setattr("decaf.commands.fit_classifier.LEARNING_CURVE_PHOTOS", n_photos)
+        assert main([store, *QUICK, "-o", str(tmp_path / str(n_photos))]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert "training photos the AUC" in outputs[0]
+    assert "training photos the AUC" not in outputs[1]
 
 
 def test_finetuned_photos_train_and_only_unseen_ones_are_judged(tmp_path, capsys):
@@ -112,6 +220,7 @@ def test_results_are_replaced_only_with_force_and_other_files_stay(tmp_path, cap
 
 
 def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path, capsys):
+    from decaf.model import load_model
     from decaf.network_file import read_record
     from decaf.transformer import ConvNetFeatures
 
@@ -119,6 +228,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     ratings = samples / "ratings.csv"
     options = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
     options += ["--width", "8", "--epochs", "2", "--folds", "3", "--precision", "float32"]
+    options += ["--recipe", "decaf"]
     arguments = [str(samples), "--ratings", str(ratings), *options, "-o", str(output)]
     assert main([*arguments, "--classifier", "logistic-regression", "--jobs", "1"]) == 0
     out = capsys.readouterr().out
@@ -131,11 +241,15 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
         "multilevel",
     )
     assert len(record["finetuned_on"]) == 60
+    training = record["training"]
+    assert (training["optimizer"], training["epochs"], training["softness"]) == ("adamw", 2, 0.05)
     photos = sorted(str(photo) for photo in samples.rglob("*.jpg"))[:3]
     network = ConvNetFeatures(network=output / "network.keras", precision="float32").fit(photos)
     X = network.transform(photos)
     assert X.shape == (3, 8)
     assert set(load_classifier(output / "classifier.skops").predict(X)) <= {0, 1}
+    probability = load_model(output, "float32").predict_proba(photos)
+    assert probability.shape == (3, 2)
     assert "alexnet-owt-multilevel-blocks2-8" in (output / "report.html").read_text(
         encoding="utf-8"
     )
