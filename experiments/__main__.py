@@ -7,39 +7,79 @@ import sys
 EXPERIMENTS = {
     "table1": (
         "experiments.table1",
-        "parameters and file size of every network, beside the paper's table I",
+        "the paper's table I: parameters and file sizes",
     ),
     "table2": (
         "experiments.table2",
-        "how well networks of four widths tell the classes: the paper's table II",
+        "the paper's table II: networks of four widths",
     ),
     "delta": (
         "experiments.delta",
-        "accuracy and AUC as the margin δ grows: the paper's figures 4 and 5",
+        "the paper's figures 4 and 5: accuracy and AUC by the margin δ",
     ),
     "baseline": (
         "experiments.baseline",
-        "five classifiers on generic image descriptors: the paper's figure 6",
+        "the paper's figure 6: classifiers on generic descriptors",
     ),
     "convnet": (
         "experiments.convnet",
-        "classifiers on plain ConvNet features and on fc7: the paper's figure 7",
+        "the paper's figure 7: classifiers on plain features, and fc7",
     ),
     "votes": (
         "experiments.votes",
-        "networks that predict how people vote (NIMA): the paper's future work",
+        "the paper's future work: predicting how people vote (NIMA)",
     ),
     "recipe": (
         "experiments.recipe",
         "which recipe gives the best reduced heads for their size",
     ),
-    "report": (
-        "experiments.report",
-        "one HTML page of all results",
+    "exported": (
+        "experiments.exported",
+        "what files for small devices lose in AUC",
+    ),
+    "devices": (
+        "experiments.devices",
+        "size and latency of every network on small devices",
+    ),
+    "near-duplicates": (
+        "experiments.near_duplicates",
+        "from which cosine on two photos are one burst",
+    ),
+    "deviation": (
+        "experiments.deviation",
+        "what reduced decoding and bfloat16 change",
     ),
     "bench-bayes": (
         "experiments.bench_bayes",
-        "speed and accuracy of the Bayesian-network classifiers beside pgmpy and pyAgrum",
+        "the Bayesian-network classifiers beside pgmpy and pyAgrum",
+    ),
+    "bench-extraction": (
+        "experiments.bench_extraction",
+        "extraction beside plain loops and what the machine allows",
+    ),
+    "bench-finetuning": (
+        "experiments.bench_finetuning",
+        "finetuning from activations beside the whole network's",
+    ),
+    "bench-memory": (
+        "experiments.bench_memory",
+        "peak memory of extract-features by the number of photos",
+    ),
+    "interruptions": (
+        "experiments.interruptions",
+        "extract-features killed at random moments: what it ends with",
+    ),
+    "fuzz": (
+        "experiments.fuzz",
+        "what the readers of files do with damaged ones",
+    ),
+    "many-photos": (
+        "experiments.many_photos",
+        "a plan for 100 million photos: shards, storage, time, cost",
+    ),
+    "report": (
+        "experiments.report",
+        "one HTML page of all results",
     ),
 }
 
@@ -60,7 +100,7 @@ def main(argv=None):
     name, *arguments = (sys.argv[1:] if argv is None else argv) or [None]
     if name in EXPERIMENTS:
         return importlib.import_module(EXPERIMENTS[name][0]).main(arguments)
-    listing = "\n".join(f"  {name:<16}{shows}" for name, (_, shows) in EXPERIMENTS.items())
+    listing = "\n".join(f"  {name:<18}{shows}" for name, (_, shows) in EXPERIMENTS.items())
     if name in (None, "-h", "--help"):
         print(f"usage: python -m experiments NAME [options]\n\n{listing}")
         return 0

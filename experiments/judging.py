@@ -88,6 +88,24 @@ class Cell:
     train_on: np.ndarray | None = None
 
 
+def cells_folder(folder):
+    """Make the folder ``cells`` of finished work in a folder of results.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Returns
+    -------
+    pathlib.Path
+        For files of `compute_once`; git ignores it.
+    """
+    kept = folder / "cells"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / ".gitignore").write_text("*\n")  # the page and the table are the results
+    return kept
+
+
 def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
     """Judge classifiers on feature sets, with a progress bar; go on where it was interrupted.
 
@@ -108,9 +126,7 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
         ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
         each bootstrap resample, which are paired with those of all other rows.
     """
-    kept = folder / "cells"
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / ".gitignore").write_text("*\n")  # the page and the table are the results
+    kept = cells_folder(folder)
     n_folds = len(photos.folds.folds)
     n_fits = [
         n_folds * (len(cell.classifiers) + (cell.feature_set.transformer is not None))

@@ -31,7 +31,8 @@ TEXT = """\
 Each network is the backbone with a head finetuned on the training photos of each fold, judged on
 the others: by its own softmax, and by two classifiers on its features fc7. *{chosen}* takes in each
 fold the recipe whose softmax had the best AUC in {n} inner folds of the training photos; *{plain}*
-are classifiers on the standardised activations of the backbone, without any head. MB are 10**6
+are classifiers on the standardised activations of the backbone, without any head. Those named
+*decaf, …* differ from *decaf* in that one thing, are never chosen and not drawn. MB are 10**6
 bytes of float32 parameters. Brackets hold 95 % bootstrap intervals; differences are resampled in
 pairs: to the paper's VGG16 of width 4096 by the best of its three classifiers, and to the best of
 the classifiers on the activations of the whole VGG16 without a head, of all poolings here."""
@@ -68,6 +69,19 @@ NETWORKS = {
     "vgg16-flatten-4096": Network("vgg16", "flatten", None, 4096, ("paper",)),
 }
 PAPERS = "vgg16-flatten-4096"
+# What each part of the recipe `decaf` is worth, on one small network and on VGG16; never chosen.
+EXPLORED = ("efficientnet-lite0-blocks6", "vgg16")
+WITHOUT = {
+    "decaf, labels not softened": {"softness": 0.0},
+    "decaf, softened twice as much": {"softness": 0.1},
+    "decaf, no weight decay": {"weight_decay": 0.0},
+    "decaf, a third of the weight decay": {"weight_decay": 3.0},
+    "decaf, not standardised": {"standardize": False},
+    "decaf, 10 epochs": {"epochs": 10},
+    "decaf, SGD": {
+        "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0
+    },
+}  # fmt: skip
 
 
 def make_recipes(seed):
@@ -88,6 +102,7 @@ def make_recipes(seed):
         "paper": replace(RECIPES["paper"], momentum=0.9),
         "standardised": TrainingSettings(standardize=True, optimizer="adam"),
         "decaf": RECIPES["decaf"],
+        **{name: replace(RECIPES["decaf"], **changes) for name, changes in WITHOUT.items()},
     }
     return {
         name: replace(settings, validation_fraction=0.0, seed=seed)
@@ -134,7 +149,7 @@ def recipe(args):
 
     from classifiers.evaluation import FeatureSet
     from decaf.pipeline import choose_precision
-    from experiments.judging import Cell, compute_once, judge_cells
+    from experiments.judging import Cell, cells_folder, compute_once, judge_cells
 
     rated = read_data(args)
     if rated.score is None:
@@ -148,21 +163,21 @@ def recipe(args):
     }
     photos = divide(*take_readable(rated, list(activations.values())), args)
     recipes = make_recipes(args.seed)
-    kept = folder / "cells"
-    kept.mkdir(parents=True, exist_ok=True)
+    kept = cells_folder(folder)
     what = {"photos": photos.identity, "precision": choose_precision(args.precision)}
     found = {}
     pairs = [(name, each) for name in networks for each in networks[name].recipes]
+    pairs += [(name, each) for name in networks if name in EXPLORED for each in WITHOUT]
     for name, each in tqdm(pairs, "finetuning", unit="recipe"):
         found[name, each] = compute_once(
-            kept / f"{name}-{each}.json",
+            kept / f"{name}-{each}.json".replace(",", "").replace(" ", "-"),
             what | asdict(networks[name]) | {"training": asdict(recipes[each])},
             lambda name=name, each=each: predict_unseen(
                 activations[name],
                 photos,
                 recipes[each],
                 networks[name].width,
-                choose=len(networks[name].recipes) > 1,
+                choose=len(networks[name].recipes) > 1 and each not in WITHOUT,
             ),
             force=args.force,
         )
@@ -173,7 +188,7 @@ def recipe(args):
             )
     cells = [
         Cell(
-            f"judged-{name}-{each}-{classifier}".replace(" ", "-"),
+            f"judged-{name}-{each}-{classifier}".replace(",", "").replace(" ", "-"),
             FeatureSet(f"{name} {each}", np.array(scores["score"][classifier])[:, None]),
             {classifier: GivenScores(0.5 if classifier == "softmax" else 0.0)},
             what | {"training": {key: asdict(value) for key, value in recipes.items()}},
@@ -230,12 +245,10 @@ def predict_unseen(activations, photos, settings, width, *, choose):
 
     ratings = photos.ratings
     group = np.arange(len(ratings)) if ratings.group is None else ratings.group
-    low, high = ratings.scale
-    distance = (ratings.score - ratings.midpoint) / (high - low)
 
     def train(rows):
         return finetune(
-            activations, ratings.label, width, settings, distance=distance, photos=rows
+            activations, ratings.label, width, settings, distance=ratings.distance, photos=rows
         )[0]
 
     score = {name: np.full(len(ratings), np.nan) for name in CLASSIFIERS}
@@ -353,6 +366,7 @@ def _megabytes(row):
 def _draw(rows):
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if row["recipe"] not in WITHOUT]
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for number, each in enumerate(dict.fromkeys(row["recipe"] for row in rows)):

@@ -107,7 +107,7 @@ def votes(args):
     from classifiers.evaluation import FeatureSet
     from decaf.finetune import RECIPES
     from decaf.pipeline import choose_precision
-    from experiments.judging import Cell, add_differences, compute_once, judge_cells
+    from experiments.judging import Cell, add_differences, cells_folder, compute_once, judge_cells
 
     settings = replace(RECIPES[args.recipe], validation_fraction=0.0, seed=args.seed)
     rated = read_data(args)
@@ -129,8 +129,7 @@ def votes(args):
         "precision": choose_precision(args.precision),
         "training": asdict(settings),
     }
-    kept = folder / "cells"
-    kept.mkdir(parents=True, exist_ok=True)
+    kept = cells_folder(folder)
     cells, measured = [], []
     for network in tqdm(networks, "finetuning", unit="network"):
         name = f"{network['width']}-{network['outputs']}"

@@ -30,6 +30,7 @@ def test_every_recipe_and_the_chosen_one_are_judged_by_every_classifier(results)
     assert kinds == {
         ("vgg16", "paper"): every,
         ("vgg16", "decaf"): every,
+        **{("vgg16", changed): every for changed in recipe.WITHOUT},
         ("vgg16", recipe.CHOSEN): every,
         ("vgg16", recipe.PLAIN): every[1:],
         (recipe.PAPERS, "paper"): every,
