@@ -15,11 +15,13 @@ demo: $(VENV)/installed
 	rm -rf demo
 	$(BIN)/python -m features.samples demo/photos
 	$(DEMO)/finetune-network demo/photos --ratings demo/photos/ratings.csv \
-	    --backbone alexnet-owt --width 500 --width 250 --momentum 0.9 -o demo/networks
+	    --backbone alexnet-owt --width 500 --width 250 -o demo/networks
 	$(DEMO)/extract-features demo/photos --ratings demo/photos/ratings.csv \
-	    --network demo/networks/alexnet-owt-250.keras -o demo/features.h5
-	$(DEMO)/fit-classifier demo/features.h5 -o demo/model
-	@echo "Open demo/model/report.html in a browser."
+	    --network demo/networks/alexnet-owt-multilevel-250.keras -o demo/features.h5
+	$(DEMO)/fit-classifier demo/features.h5 \
+	    --network demo/networks/alexnet-owt-multilevel-250.keras -o demo/model
+	$(DEMO)/rank-photos demo/photos --model demo/model -o demo/ranking
+	@echo "Open demo/model/report.html and demo/ranking/ranking.html in a browser."
 
 test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
