@@ -43,23 +43,28 @@ def run_command(
         interrupted and 143 when terminated, as a shell does.
     """
     args = parser.parse_args(argv)
+    received: list[int] = []
     try:
-        with _terminable():
+        with _noting_interruptions(received):
             return function(args) or 0
-    except InputError as error:
-        return _fail(parser, error)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA_OF_BACK_END:
+    except (Exception, KeyboardInterrupt) as error:
+        # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
+        # whatever they please: TensorFlow into SystemError and AttributeError.
+        if received or isinstance(error, KeyboardInterrupt):
+            print(
+                f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr
+            )
+            return 128 + (received or [signal.SIGINT])[0]
+        if isinstance(error, InputError):
+            return _fail(parser, error)
+        package = _missing_back_end(error)
+        if package is None:
             raise
         return _fail(
             parser,
             f"Keras has no back end, {package} is not installed: "
             f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
         )
-    except KeyboardInterrupt as interrupt:
-        print(f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 143 if isinstance(interrupt, _Terminated) else 130
 
 
 def import_keras() -> None:
@@ -261,20 +266,33 @@ def _ratings_source(text: str) -> str | Path:
     return text if text == "xmp" else Path(text)
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends the work as Ctrl-C does: temporary files are removed."""
-
-
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    def terminate(signal_number, frame):
-        raise _Terminated
+def _noting_interruptions(received: list[int]) -> Iterator[None]:
+    """Have SIGTERM end the work as Ctrl-C does, so that temporary files are removed."""
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def interrupt(signal_number, frame):
+        received.append(signal_number)
+        raise KeyboardInterrupt
+
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _missing_back_end(error: BaseException) -> str | None:
+    """The back end of Keras that an error says is not installed."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    package = (error.name or "").partition(".")[0]
+    return package if package in _EXTRA_OF_BACK_END else None
 
 
 def _fail(parser: argparse.ArgumentParser, message: object) -> int:

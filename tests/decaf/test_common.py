@@ -1,20 +1,53 @@
 import argparse
 import signal
 
+import pytest
+
 from decaf.commands.common import run_command
 
 
-def test_sigterm_ends_a_command_as_ctrl_c_does_and_is_handled_as_before_then(capsys):
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_in_one_line_and_is_handled_as_before_then(number, status, capsys):
+    before = signal.getsignal(number)
     cleaned = []
 
     def work(args):
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         finally:
             cleaned.append(True)
 
-    assert run_command(work, argparse.ArgumentParser("work"), []) == 143
+    assert run_command(work, argparse.ArgumentParser("work"), []) == status
     assert capsys.readouterr().err == "work: interrupted; the same command goes on from here\n"
     assert cleaned
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
+
+
+def test_an_interruption_that_a_library_turns_into_another_error_is_one_all_the_same(capsys):
+    def work(args):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise SystemError("__import__ returned a result with an exception set") from None
+
+    assert run_command(work, argparse.ArgumentParser("work"), []) == 143
+    assert capsys.readouterr().err == "work: interrupted; the same command goes on from here\n"
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = run_command(
+            lambda args: signal.raise_signal(signal.SIGINT), argparse.ArgumentParser("work"), []
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert status == 0
+
+
+def test_an_error_that_is_no_wrong_input_is_raised():
+    def work(args):
+        raise SystemError("broken")
+
+    with pytest.raises(SystemError, match="broken"):
+        run_command(work, argparse.ArgumentParser("work"), [])
