@@ -31,8 +31,8 @@ SUPERPARENT_NODE = "superparent"
 class AODEClassifier(DiscreteBayesClassifier):
     """Averaged one-dependence estimators.
 
-    The joint probability is the sum, over every feature i whose value has been seen in at least `m`
-    rows, of
+    The joint probability is the mean, over every feature i whose value has been seen in at least
+    `m` rows, of
 
         P(class, x_i) * product over all other features j of P(x_j | class, x_i).
 
@@ -77,10 +77,10 @@ class AODEClassifier(DiscreteBayesClassifier):
     Notes
     -----
     With S states of all features together and T of the parents, the counts take 2 * n_classes * S *
-    T bytes (6 MB for 250 features of 5 bins and two classes; 4 bytes a count from 65,536 rows, 8
-    where rows are weighted); beside that and the codes (2 bytes a value) less than 400 MB are
-    needed, whatever the number of rows. Prediction takes n_classes * S * T logarithms a call and
-    twice as many floating-point operations a row, as matrix products.
+    T bytes (6 MB for 250 features of 5 bins and two classes; a count has 1 byte below 256 rows, 4
+    bytes from 65,536 rows on, 8 where rows are weighted); beside that and the codes (2 bytes a
+    value) less than 400 MB are needed, whatever the number of rows. Prediction takes n_classes * S
+    * T logarithms a call and twice as many floating-point operations a row, as matrix products.
 
     References
     ----------

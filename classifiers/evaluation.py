@@ -210,7 +210,10 @@ class LearningCurve:
         """
         difference, low, high = self.gain
         if low > 0:
-            verdict = "More ratings promise more, though each doubling tends to bring less."
+            verdict = (
+                "More ratings promise more, though each doubling tends to bring less, and the "
+                "classifier, chosen with all photos, makes the last one look larger than it is."
+            )
         elif high < LITTLE_GAIN:
             verdict = "More ratings promise little."
         else:

@@ -93,6 +93,7 @@ def finetune(
     distance: np.ndarray | None = None,
     photos: np.ndarray | None = None,
     group: np.ndarray | None = None,
+    fc6_kernel: np.ndarray | None = None,
     memory: int = MEMORY_BYTES,
     progress: str | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
@@ -117,6 +118,9 @@ def finetune(
         Train on these photos of ``activations`` only.
     group : ndarray, shape (n_photos,), optional
         Photos of one group stay together on one side of the validation split.
+    fc6_kernel : ndarray, shape (n_activations, width), optional
+        What fc6 starts from, instead of random weights; it takes standardised activations where
+        ``settings.standardize`` is set.
     memory : int
         Bytes of activations that are held at most, as `ActivationBatches` does.
     progress : str, optional
@@ -158,6 +162,8 @@ def finetune(
     head = build_head(
         activations.shape[1], width, n_outputs, dropout=settings.dropout, seed=settings.seed
     )
+    if fc6_kernel is not None:
+        head.get_layer("fc6").kernel.assign(fc6_kernel)
     trained = head
     if settings.standardize:
         scaler = _fit_scaler(activations, train)

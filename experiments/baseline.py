@@ -64,9 +64,9 @@ def baseline(args):
     folder = pages.results_folder(args)
     import_keras()
     from experiments.described import describe, describe_keypoints
-    from experiments.judging import Cell, judge_cells
+    from experiments.judging import Cell, judge_cells, known_classifiers
 
-    classifiers = list(args.classifier or CLASSIFIERS)
+    classifiers = known_classifiers(args.classifier or CLASSIFIERS)
     families = list(dict.fromkeys(args.family or FAMILIES))
     ratings, digests, unreadable, measured = describe(
         read_data(args), cache=args.cache, jobs=args.jobs

@@ -18,9 +18,8 @@ from importlib import metadata
 from pathlib import Path
 
 from decaf.commands.common import run_command
-from features.errors import InputError
+from experiments import pages
 
-DEFAULT_FOLDER = Path("experiments/results/bench-bayes")
 # What is asked of the classifiers: how many times as long the others take at least, and megabytes.
 TARGETS = {
     ("TAN", "fit", "pgmpy"): 200,
@@ -46,7 +45,9 @@ def main(argv=None):
     int
         Exit status.
     """
-    return run_command(_bench, _parser(), argv)
+    parser = _parser()
+    pages.remember_command(parser, "bench-bayes", argv)
+    return run_command(_bench, parser, argv)
 
 
 def make_features(n_rows, n_features, seed=0):
@@ -110,23 +111,22 @@ def _parser():
         default=("iris", "wine", "breast_cancer", "digits"),
         help="data sets of scikit-learn to compare the accuracy on (all four)",
     )
-    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for the results")
-    parser.add_argument("--force", action="store_true", help="overwrite results")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--force", action="store_true", help="replace results")
     return parser
 
 
 def _bench(args):
     import pandas as pd
 
-    if (args.folder / "README.md").exists() and not args.force:
-        raise InputError(f"{args.folder}: holds results already; --force overwrites them")
+    folder = pages.results_folder(args)
     peers = args.peers
     if peers is None:
         peers = [name for name in ("pgmpy", "pyagrum") if importlib.util.find_spec(name)]
     warnings.simplefilter("ignore")  # The peers warn of their own insides.
     load = os.getloadavg()[0]
 
-    args.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tables = {}
     steps = {
         "speed": lambda: _speed(args, peers),
@@ -137,11 +137,11 @@ def _bench(args):
     }
     for name, step in steps.items():
         tables[name] = table = pd.DataFrame(step())
-        table.to_csv(args.folder / f"{name}.csv", index=False, float_format="%.4g")
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4g")
         print(f"\n{name}\n{table.to_string(index=False, float_format='{:.4g}'.format)}", flush=True)
-    _draw_growth(tables["growth"], args.folder / "growth.svg")
+    pages.save_figure(_draw_growth(tables["growth"]), folder / "growth.svg")
     readme = _readme(args, peers, load, tables)
-    (args.folder / "README.md").write_text(readme, encoding="utf-8")
+    (folder / pages.PAGE).write_text(readme, encoding="utf-8")
 
 
 def _classifiers(**parameters):
@@ -279,7 +279,7 @@ def _peak_megabytes(n_rows, n_features):
 
     X, y = make_features(n_rows, n_features)
     AODEClassifier().fit(X, y).predict_proba(X)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # Linux gives kilobytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # in KiB on Linux
 
 
 def _accuracy(sets, with_pyagrum):
@@ -332,8 +332,7 @@ def _growth(args):
             }
 
 
-def _draw_growth(growth, path):
-    import matplotlib
+def _draw_growth(growth):
     from matplotlib.figure import Figure
 
     middle = {axis: growth[axis].mode()[0] for axis in ("rows", "features")}
@@ -352,8 +351,7 @@ def _draw_growth(growth, path):
         ax.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    with matplotlib.rc_context({"svg.hashsalt": "bench-bayes"}):
-        figure.savefig(path, metadata={"Date": None})
+    return figure
 
 
 def _readme(args, peers, load, tables):
@@ -387,8 +385,8 @@ def _readme(args, peers, load, tables):
     }
     text = (
         "# Bayesian-network classifiers: speed and accuracy\n\n"
-        f"`python -m experiments bench-bayes` on {date.today()}: {_cpu()}, {os.cpu_count()} cores "
-        f"(load {load:.1f} at the start), Python {platform.python_version()}, {versions}.\n"
+        f"`{args.command}` on {date.today()}: {pages.machine()} (load {load:.1f} at the start), "
+        f"Python {platform.python_version()}, {versions}.\n"
     )
     for title, (explanation, names) in sections.items():
         text += f"\n## {title}\n{explanation}\n"
@@ -398,17 +396,8 @@ def _readme(args, peers, load, tables):
 
 def _markdown(table):
     cells = table.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
-    cells = cells.replace("nan", "")
-    lines = [table.columns, ["---"] * len(table.columns), *cells.to_numpy()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _cpu():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+    lines = cells.replace("nan", "").to_numpy().tolist()
+    return pages.markdown_table(list(table.columns), lines) + "\n"
 
 
 def _seconds(function, n_times):

@@ -85,11 +85,11 @@ def convnet(args):
 
     from classifiers.evaluation import FeatureSet
     from experiments.heads import FinetunedHead
-    from experiments.judging import Cell, add_differences, judge_cells
+    from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
 
     settings = training_settings(args)
     backbones = list(dict.fromkeys(args.backbone or BACKBONES))
-    classifiers = list(args.classifier or CLASSIFIERS)
+    classifiers = known_classifiers(args.classifier or CLASSIFIERS)
     plain = ("average", "multilevel") if args.multilevel else ("average",)
     rated = read_data(args)
     activations = {

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from decaf.commands.common import add_machine_options, add_rating_options, report_failed
+from decaf.commands.common import (
+    add_machine_options,
+    add_rating_options,
+    read_ratings_of,
+    report_failed,
+)
 from features.errors import InputError
 
 # Where the AVA archive keeps the list of its 20,000 test photos.
@@ -183,21 +188,14 @@ def read_data(args: argparse.Namespace):
     InputError
         If there are no ratings, or as `features.ratings.read_ratings` does.
     """
-    from features.ratings import read_ratings
-
+    if args.folds is not None and args.folds < 2:
+        raise InputError(f"--folds {args.folds}: at least 2 are needed")
     source = _ratings_source(args)
     test_list = args.test_list
-    if test_list is None and source.name == "AVA.txt":
+    if test_list is None and isinstance(source, Path) and source.name == "AVA.txt":
         test_list = _first_file(args.data, AVA_TEST_LISTS)
-    return read_ratings(
-        source,
-        args.data,
-        scale=args.scale,
-        midpoint=args.midpoint,
-        group_by=args.group_by,
-        test_list=test_list,
-        skip_missing=args.skip_missing,
-    )
+    named = argparse.Namespace(**vars(args) | {"ratings": source})
+    return read_ratings_of(named, args.data, test_list)
 
 
 def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
@@ -243,7 +241,8 @@ def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
         division = "the split that the ratings or the test list give"
     source = _ratings_source(args)
     n_found = len(ratings) + len(unreadable)
-    n_missing = 0 if source.is_dir() else _count_rated(source) - n_found
+    is_list = isinstance(source, Path) and source.is_file()
+    n_missing = _count_rated(source) - n_found if is_list else 0
     facts = {
         "photos": f"{len(ratings):,} of {args.data.name}, {ratings.label.mean():.1%} professional",
         "division": f"{division}; {sum(tests):,} photos judged",
@@ -256,7 +255,9 @@ def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
     return Photos(ratings, folds, facts, _identity(ratings, digests, folds))
 
 
-def compute_activations(ratings, backbone, poolings, args: argparse.Namespace, **build):
+def compute_activations(
+    ratings, backbone, poolings, args: argparse.Namespace, *, mirrored=False, **build
+):
     """Activations of photos, computed once a photo and then cached.
 
     Parameters
@@ -266,6 +267,8 @@ def compute_activations(ratings, backbone, poolings, args: argparse.Namespace, *
     poolings : sequence of str
     args : argparse.Namespace
         With ``precision`` and ``cache``.
+    mirrored : bool
+        Of the photos' mirror images.
     **build
         ``blocks`` and ``weights`` of `decaf.backbones.build_activations`.
 
@@ -274,12 +277,21 @@ def compute_activations(ratings, backbone, poolings, args: argparse.Namespace, *
     dict of str to decaf.activations.Activations
         By pooling.
     """
-    from decaf.activations import cached_activations
+    import keras
+
+    from decaf.activations import cached_activations, default_cache
     from decaf.backbones import build_activations
     from decaf.pipeline import choose_precision
 
-    model = build_activations(backbone, poolings, dtype=choose_precision(args.precision), **build)
-    return cached_activations(list(ratings.paths), model, cache=args.cache)
+    precision = choose_precision(args.precision)
+    model = build_activations(backbone, poolings, dtype=precision, **build)
+    cache = args.cache
+    if mirrored:
+        photo = keras.Input(model.input_shape[1:])
+        model = keras.Model(photo, model(keras.ops.flip(photo, axis=2)))
+        # A cache tells networks apart by their weights, which are the same here.
+        cache = (cache or default_cache()) / f"mirrored-{precision}"
+    return cached_activations(list(ratings.paths), model, cache=cache)
 
 
 def take_readable(ratings, activations):
@@ -336,6 +348,8 @@ def _identity(ratings, digests, folds):
     """A digest of everything about the photos on which figures depend."""
     score = None if ratings.score is None else ratings.score.tolist()
     group = None if ratings.group is None else list(ratings.group)
+    votes = None if ratings.votes is None else ratings.votes.tolist()
     divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds.folds]
-    about = [list(digests), ratings.label.tolist(), score, group, divided]
+    about = [list(digests), ratings.label.tolist(), score, votes, ratings.scale, ratings.midpoint]
+    about += [group, divided]
     return hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()

@@ -80,14 +80,14 @@ def delta(args):
     from classifiers.evaluation import FeatureSet
     from experiments.described import describe
     from experiments.heads import FinetunedHead
-    from experiments.judging import Cell, add_differences, judge_cells
+    from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
     from features.ratings import AVA_SCALE, outside_margin
 
     settings = training_settings(args)
     deltas = sorted({0.0, *(args.delta or DELTAS)})
     if deltas[0] < 0:
         raise InputError(f"--delta {deltas[0]:g}: must not be negative")
-    classifiers = list(args.classifier or CLASSIFIERS)
+    classifiers = known_classifiers(args.classifier or CLASSIFIERS)
     described, _, undescribed, measured = describe(
         read_data(args), cache=args.cache, jobs=args.jobs
     )

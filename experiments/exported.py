@@ -69,15 +69,25 @@ def exported(args):
     from decaf.export import CALIBRATION_PHOTOS
     from decaf.finetune import RECIPES
     from decaf.pipeline import choose_precision
-    from experiments.judging import Cell, add_differences, cells_folder, compute_once, judge_cells
-    from experiments.votes import GivenScores
+    from experiments.judging import (
+        Cell,
+        GivenScores,
+        add_differences,
+        cells_folder,
+        compute_once,
+        judge_cells,
+    )
 
     settings = replace(RECIPES[RECIPE], validation_fraction=0.0, seed=args.seed)
     rated = read_data(args)
     activations = compute_activations(rated, BACKBONE, (POOLING,), args)[POOLING]
     photos = divide(*take_readable(rated, [activations]), args)
     kept = cells_folder(folder)
-    what = {"precision": choose_precision(args.precision), "training": asdict(settings)}
+    what = {
+        "network": [BACKBONE, POOLING, WIDTH],
+        "precision": choose_precision(args.precision),
+        "training": asdict(settings),
+    }
     found = compute_once(
         kept / "scores.json",
         what | {"photos": photos.identity},

@@ -201,7 +201,7 @@ def _damage(name, folder, seconds, seed, counts):
             finding = {"what": _describe(error), "content": content.hex()}
             with open(folder / "findings", "a") as file:
                 file.write(json.dumps(finding) + "\n")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # Linux: kilobytes
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # in KiB on Linux
         slowest = time.monotonic() - start
         for position, value in enumerate(counts[:]):
             count = _COUNTS[position]

@@ -21,6 +21,7 @@ import h5py
 from tqdm import tqdm
 
 from decaf.commands.common import run_command
+from decaf.extraction import SHARD_ROWS
 from experiments.pages import remember_command, results_folder, write_page
 from experiments.tiny import make_photos, save_network
 from features.store import FeatureStore
@@ -138,7 +139,7 @@ def _run(args):
         "while merging or later",
         "temporary files left",
     ]
-    n_shards = max(kill["shards"] for kill in kills)
+    n_shards = -(-args.photos // SHARD_ROWS)
     lines = []
     for chosen in SIGNALS:
         of_signal = [kill for kill in kills if kill["signal"] == chosen.name]

@@ -1,13 +1,16 @@
 """Judges feature sets once: what is finished is kept beside the results, and not done again."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
+from classifiers.catalogue import make_classifier
 from classifiers.evaluation import (
     CONFIDENCE,
     INTERVAL_METRICS,
@@ -88,6 +91,32 @@ class Cell:
     train_on: np.ndarray | None = None
 
 
+class GivenScores(ClassifierMixin, BaseEstimator):
+    """Takes scores that were found before, so that they are judged as a classifier's are.
+
+    Parameters
+    ----------
+    threshold : float
+        A score above it is the positive class.
+    """
+
+    def __init__(self, threshold):
+        self.threshold = threshold
+
+    def fit(self, X, y):
+        """Learn nothing."""
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def decision_function(self, X):
+        """The given score above the threshold, (n_photos,)."""
+        return X[:, 0] - self.threshold
+
+    def predict(self, X):
+        """Whether it is above, (n_photos,)."""
+        return (self.decision_function(X) > 0).astype(int)
+
+
 def cells_folder(folder):
     """Make the folder ``cells`` of finished work in a folder of results.
 
@@ -141,6 +170,7 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
                     cell.settings
                     | {
                         "photos": photos.identity,
+                        "features": _digest(cell.feature_set.X),
                         "classifiers": list(cell.classifiers),
                         "seed": seed,
                     },
@@ -151,6 +181,26 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
             bar.n = sum(n_fits[: number + 1])
             bar.refresh()
     return rows
+
+
+def known_classifiers(names):
+    """Refuse names that no classifier has, before anything long begins.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+    """
+    for name in names:
+        make_classifier(name)
+    return list(names)
 
 
 def add_differences(row, other, name):
@@ -172,6 +222,13 @@ def add_differences(row, other, name):
         row[f"{column}_low"], row[f"{column}_high"] = (
             float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
         )
+
+
+def _digest(X):
+    """A digest of features; None of what a transformer makes features of."""
+    if X.dtype == object:
+        return None
+    return hashlib.blake2b(np.ascontiguousarray(X), digest_size=16).hexdigest()
 
 
 def _judge(cell, photos, jobs, seed, progress):

@@ -5,8 +5,8 @@ with the best AUC in inner folds; the others are shown beside it.
 """
 
 import argparse
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+import functools
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from experiments.data import (
     read_data,
     take_readable,
 )
-from experiments.votes import GivenScores
 from features.errors import InputError
 
 N_INNER_FOLDS = 3
@@ -34,8 +33,9 @@ fold the recipe whose softmax had the best AUC in {n} inner folds of the trainin
 are classifiers on the standardised activations of the backbone, without any head. Those named
 *decaf, …* differ from *decaf* in that one thing, are never chosen and not drawn. MB are 10**6
 bytes of float32 parameters. Brackets hold 95 % bootstrap intervals; differences are resampled in
-pairs: to the paper's VGG16 of width 4096 by the best of its three classifiers, and to the best of
-the classifiers on the activations of the whole VGG16 without a head, of all poolings here."""
+pairs: to the paper's VGG16 of width 4096 by the best of its three classifiers; to the best of the
+classifiers on the averages of all of VGG16's blocks, without a head; and to the same network by the
+recipe *decaf* and the same classifier."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,50 @@ NETWORKS = {
     "vgg16-flatten-4096": Network("vgg16", "flatten", None, 4096, ("paper",)),
 }
 PAPERS = "vgg16-flatten-4096"
-# What each part of the recipe `decaf` is worth, on one small network and on VGG16; never chosen.
+# What each part of the recipe `decaf` is worth, and what else might be; never chosen.
 EXPLORED = ("efficientnet-lite0-blocks6", "vgg16")
-WITHOUT = {
-    "decaf, labels not softened": {"softness": 0.0},
-    "decaf, softened twice as much": {"softness": 0.1},
-    "decaf, no weight decay": {"weight_decay": 0.0},
-    "decaf, a third of the weight decay": {"weight_decay": 3.0},
-    "decaf, not standardised": {"standardize": False},
-    "decaf, 10 epochs": {"epochs": 10},
-    "decaf, SGD": {
-        "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0
-    },
-}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is done otherwise than by the recipe `decaf`.
+
+    Attributes
+    ----------
+    changes : dict
+        Of its settings.
+    on_votes : bool
+        Trained on the votes instead of labels; judged by the predicted mean.
+    directions : {"principal", "discriminant", None}
+        What fc6 starts from, as in `first_kernel`.
+    mirrored : bool
+        Activations are averaged with those of the mirrored photo.
+    """
+
+    changes: dict = field(default_factory=dict)
+    on_votes: bool = False
+    directions: str | None = None
+    mirrored: bool = False
+
+
+VARIANTS = {
+    "decaf, labels not softened": Variant({"softness": 0.0}),
+    "decaf, softened twice as much": Variant({"softness": 0.1}),
+    "decaf, no weight decay": Variant({"weight_decay": 0.0}),
+    "decaf, a third of the weight decay": Variant({"weight_decay": 3.0}),
+    "decaf, not standardised": Variant({"standardize": False}),
+    "decaf, 10 epochs": Variant({"epochs": 10}),
+    "decaf, SGD": Variant(
+        {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0}
+    ),
+    "decaf, SGD without momentum": Variant(
+        {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0.0}
+    ),
+    "decaf, trained on votes": Variant(on_votes=True),
+    "decaf, fc6 from principal directions": Variant(directions="principal"),
+    "decaf, fc6 from discriminant directions": Variant(directions="discriminant"),
+    "decaf, mirrored photos averaged in": Variant(mirrored=True),
+}
 
 
 def make_recipes(seed):
@@ -102,7 +133,7 @@ def make_recipes(seed):
         "paper": replace(RECIPES["paper"], momentum=0.9),
         "standardised": TrainingSettings(standardize=True, optimizer="adam"),
         "decaf": RECIPES["decaf"],
-        **{name: replace(RECIPES["decaf"], **changes) for name, changes in WITHOUT.items()},
+        **{name: replace(RECIPES["decaf"], **each.changes) for name, each in VARIANTS.items()},
     }
     return {
         name: replace(settings, validation_fraction=0.0, seed=seed)
@@ -149,7 +180,7 @@ def recipe(args):
 
     from classifiers.evaluation import FeatureSet
     from decaf.pipeline import choose_precision
-    from experiments.judging import Cell, cells_folder, compute_once, judge_cells
+    from experiments.judging import Cell, GivenScores, cells_folder, compute_once, judge_cells
 
     rated = read_data(args)
     if rated.score is None:
@@ -161,23 +192,49 @@ def recipe(args):
         )[network.pooling]
         for name, network in networks.items()
     }
-    photos = divide(*take_readable(rated, list(activations.values())), args)
+    mirrored = {
+        name: compute_activations(
+            rated,
+            network.backbone,
+            (network.pooling,),
+            args,
+            mirrored=True,
+            blocks=network.blocks,
+        )[network.pooling]
+        for name, network in networks.items()
+        if name in EXPLORED
+    }
+    photos = divide(*take_readable(rated, [*activations.values(), *mirrored.values()]), args)
     recipes = make_recipes(args.seed)
+    variants = {
+        name: variant
+        for name, variant in VARIANTS.items()
+        if rated.votes is not None or not variant.on_votes
+    }
     kept = cells_folder(folder)
     what = {"photos": photos.identity, "precision": choose_precision(args.precision)}
     found = {}
     pairs = [(name, each) for name in networks for each in networks[name].recipes]
-    pairs += [(name, each) for name in networks if name in EXPLORED for each in WITHOUT]
+    pairs += [(name, each) for name in networks if name in EXPLORED for each in variants]
     for name, each in tqdm(pairs, "finetuning", unit="recipe"):
+        network, variant = networks[name], variants.get(each, Variant())
+        seen = activations[name]
+        if variant.mirrored:
+            seen = AveragedActivations((seen, mirrored[name]))
         found[name, each] = compute_once(
             kept / f"{name}-{each}.json".replace(",", "").replace(" ", "-"),
-            what | asdict(networks[name]) | {"training": asdict(recipes[each])},
-            lambda name=name, each=each: predict_unseen(
-                activations[name],
+            what
+            | asdict(network)
+            | {"training": asdict(recipes[each]), "variant": asdict(variant)},
+            functools.partial(
+                predict_unseen,
+                seen,
                 photos,
                 recipes[each],
-                networks[name].width,
-                choose=len(networks[name].recipes) > 1 and each not in WITHOUT,
+                network.width,
+                choose=len(network.recipes) > 1 and each not in variants,
+                on_votes=variant.on_votes,
+                directions=variant.directions,
             ),
             force=args.force,
         )
@@ -190,7 +247,7 @@ def recipe(args):
         Cell(
             f"judged-{name}-{each}-{classifier}".replace(",", "").replace(" ", "-"),
             FeatureSet(f"{name} {each}", np.array(scores["score"][classifier])[:, None]),
-            {classifier: GivenScores(0.5 if classifier == "softmax" else 0.0)},
+            {classifier: GivenScores(_threshold(classifier, each, rated.midpoint))},
             what | {"training": {key: asdict(value) for key, value in recipes.items()}},
         )
         for (name, each), scores in found.items()
@@ -206,29 +263,36 @@ def recipe(args):
         )
         for name in plain
     ]
-    judged = [row for rows in judge_cells(cells, photos, folder, force=args.force) for row in rows]
+    judged = judge_cells(cells, photos, folder, seed=args.seed, force=args.force)
     keys = [(*key, classifier) for key in found for classifier in CLASSIFIERS]
     keys += [(name, PLAIN, classifier) for name in plain for classifier in CLASSIFIERS[1:]]
     rows = [
         {"network": name, "recipe": each, "parameters": _count(networks[name], each != PLAIN)} | row
-        for (name, each, _), row in zip(keys, judged)
+        for (name, each, _), row in zip(keys, (row for rows in judged for row in rows))
     ]
     _compare(rows)
-    _write(args, folder, photos, rows, recipes)
+    chosen = {name: found[name, CHOSEN]["chosen"] for name, each in found if each == CHOSEN}
+    _write(args, folder, photos, rows, recipes, chosen)
     print(folder / pages.PAGE)
 
 
-def predict_unseen(activations, photos, settings, width, *, choose):
+def predict_unseen(
+    activations, photos, settings, width, *, choose, on_votes=False, directions=None
+):
     """Finetune a head on each fold's training photos and judge its test photos by it.
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.activations.Activations or AveragedActivations
     photos : experiments.data.Photos
     settings : decaf.finetune.TrainingSettings
     width : int
     choose : bool
         Judge the recipe in inner folds too.
+    on_votes : bool
+        Train on the votes; the softmax's score is then the predicted mean.
+    directions : {"principal", "discriminant", None}
+        What fc6 starts from, as in `first_kernel`.
 
     Returns
     -------
@@ -242,20 +306,36 @@ def predict_unseen(activations, photos, settings, width, *, choose):
     from classifiers.catalogue import make_classifier
     from decaf.finetune import finetune, predict
     from decaf.network import features_model
+    from decaf.votes import mean_and_spread
 
     ratings = photos.ratings
     group = np.arange(len(ratings)) if ratings.group is None else ratings.group
 
     def train(rows):
+        kernel = None
+        if directions is not None:
+            score = ratings.score[rows]
+            kernel = first_kernel(activations.read(rows), score, width, directions, settings.seed)
         return finetune(
-            activations, ratings.label, width, settings, distance=ratings.distance, photos=rows
+            activations,
+            ratings.label,
+            width,
+            settings,
+            votes=ratings.votes if on_votes else None,
+            distance=ratings.distance,
+            photos=rows,
+            fc6_kernel=kernel,
         )[0]
+
+    def judge(head, rows):
+        output = predict(head, activations, rows)
+        return mean_and_spread(output)[0] if on_votes else output[:, 1]
 
     score = {name: np.full(len(ratings), np.nan) for name in CLASSIFIERS}
     inner = []
     for fold in photos.folds.folds:
         head = train(fold.train)
-        score["softmax"][fold.test] = predict(head, activations, fold.test)[:, 1]
+        score["softmax"][fold.test] = judge(head, fold.test)
         fc7 = features_model(head)
         known, unknown = (predict(fc7, activations, rows) for rows in fold)
         for name in CLASSIFIERS[1:]:
@@ -268,10 +348,73 @@ def predict_unseen(activations, photos, settings, width, *, choose):
                 fold.train, ratings.label[fold.train], group[fold.train]
             ):
                 kept, held_out = fold.train[kept], fold.train[held_out]
-                probability = predict(train(kept), activations, held_out)[:, 1]
-                aucs.append(roc_auc_score(ratings.label[held_out], probability))
+                aucs.append(roc_auc_score(ratings.label[held_out], judge(train(kept), held_out)))
             inner.append(float(np.mean(aucs)))
     return {"score": {name: values.tolist() for name, values in score.items()}, "inner": inner}
+
+
+class AveragedActivations:
+    """Activations of the same photos, seen in several ways, averaged.
+
+    Parameters
+    ----------
+    views : sequence of decaf.activations.Activations
+    """
+
+    def __init__(self, views):
+        self.views = views
+        self.shape, self.storage_order = views[0].shape, views[0].storage_order
+
+    def __len__(self):
+        return self.shape[0]
+
+    def read(self, photos):
+        """As `decaf.activations.Activations.read`."""
+        return np.mean([view.read(photos) for view in self.views], axis=0, dtype=np.float32)
+
+
+def first_kernel(activations, score, width, directions, seed):
+    """Weights for fc6 to start from, of standardised activations.
+
+    Each direction comes with its opposite, since ReLU lets only one side through, and is scaled so
+    that the training photos have a variance of 1 along it. What is left of the width is random.
+
+    Parameters
+    ----------
+    activations : ndarray, shape (n_photos, n_activations)
+        Of the training photos.
+    score : ndarray, shape (n_photos,)
+        Mean scores.
+    width : int
+    directions : {"principal", "discriminant"}
+        Those of the most variance; or those that part the deciles of the scores, by linear
+        discriminant analysis with shrinkage (Ledoit and Wolf 2004).
+    seed : int
+        Of the random rest.
+
+    Returns
+    -------
+    ndarray, shape (n_activations, width)
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.preprocessing import StandardScaler
+
+    from decaf.network import build_head
+
+    X = StandardScaler().fit_transform(activations.astype(np.float32))
+    if directions == "principal":
+        # The last component of centred photos has no variance.
+        found = PCA(min(width // 2, len(X) - 1, X.shape[1])).fit(X).components_.T
+    else:
+        deciles = np.searchsorted(np.quantile(score, np.arange(0.1, 1, 0.1)), score)
+        analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(X, deciles)
+        n_found = min(len(analysis.classes_) - 1, X.shape[1], width // 2)
+        found = analysis.scalings_[:, :n_found]
+    found = found / (X @ found).std(axis=0)
+    kernel = build_head(X.shape[1], width, seed=seed).get_layer("fc6").get_weights()[0]
+    kernel[:, : 2 * found.shape[1]] = np.hstack([found, -found])
+    return kernel
 
 
 def choose_recipes(found, folds):
@@ -298,7 +441,13 @@ def choose_recipes(found, folds):
     return {"score": {name: values.tolist() for name, values in score.items()}, "chosen": chosen}
 
 
-@lru_cache
+def _threshold(classifier, recipe_name, midpoint):
+    if classifier != "softmax":
+        return 0.0
+    return midpoint if VARIANTS.get(recipe_name, Variant()).on_votes else 0.5
+
+
+@functools.lru_cache
 def _count(network, with_head):
     """Parameters of the backbone, and of the head if there is one."""
     from decaf.backbones import build_activations
@@ -313,7 +462,7 @@ def _count(network, with_head):
 
 
 def _compare(rows):
-    """Add the differences to the paper's widest network, and to VGG16 without a head."""
+    """Add the differences to the paper's widest network, VGG16 without a head, and `decaf`."""
     from experiments.judging import add_differences
 
     for name, others in (
@@ -324,14 +473,18 @@ def _compare(rows):
             best = max(others, key=lambda row: row["auc"])
             for row in rows:
                 add_differences(row, best, name)
+    by_decaf = {(r["network"], r["classifier"]): r for r in rows if r["recipe"] == "decaf"}
+    for row in rows:
+        same = by_decaf.get((row["network"], row["classifier"]))
+        if same is not None and row is not same:
+            add_differences(row, same, "decaf")
 
 
-def _write(args, folder, photos, rows, recipes):
-    compared = [name for name in ("paper", "plain") if f"auc_minus_{name}" in rows[0]]
+def _write(args, folder, photos, rows, recipes, chosen):
+    titles = {"paper": "less the paper's", "plain": "less VGG16 plain", "decaf": "less decaf's"}
+    compared = [name for name in titles if any(f"auc_minus_{name}" in row for row in rows)]
     header = ["network", "recipe", "classifier", "MB", "AUC"]
-    header += [
-        {"paper": "less the paper's", "plain": "less VGG16 plain"}[name] for name in compared
-    ]
+    header += [titles[name] for name in compared]
     lines = [
         [
             row["network"],
@@ -339,7 +492,10 @@ def _write(args, folder, photos, rows, recipes):
             row["classifier"],
             f"{_megabytes(row):.1f}",
             pages.figure_text(row, "auc"),
-            *(pages.figure_text(row, f"auc_minus_{name}") for name in compared),
+            *(
+                pages.figure_text(row, f"auc_minus_{name}") if f"auc_minus_{name}" in row else ""
+                for name in compared
+            ),
         ]
         for row in rows
     ]
@@ -349,6 +505,7 @@ def _write(args, folder, photos, rows, recipes):
         text=TEXT.format(chosen=CHOSEN, n=N_INNER_FOLDS, plain=PLAIN),
         command=args.command,
         facts=photos.facts
+        | {f"chosen for {name}, a fold each": ", ".join(each) for name, each in chosen.items()}
         | {
             f"recipe {name}": ", ".join(f"{key} {value}" for key, value in asdict(each).items())
             for name, each in recipes.items()
@@ -366,7 +523,7 @@ def _megabytes(row):
 def _draw(rows):
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows if row["recipe"] not in WITHOUT]
+    rows = [row for row in rows if row["recipe"] not in VARIANTS]
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for number, each in enumerate(dict.fromkeys(row["recipe"] for row in rows)):

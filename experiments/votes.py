@@ -9,7 +9,6 @@ import argparse
 from dataclasses import asdict, replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from decaf.commands.common import import_keras, run_command
 from experiments import pages
@@ -36,32 +35,6 @@ of labels one whose probability is above 0.5. Brackets hold 95 % bootstrap inter
 are resampled in pairs. EMD (r = 1, as NIMA reports it), Spearman's and Pearson's correlations
 (SRCC, LCC) are means over the folds. *Constant* predicts for every photo the mean shares of the
 training photos: what is known without looking."""
-
-
-class GivenScores(ClassifierMixin, BaseEstimator):
-    """Takes scores that were found before, so that they are judged as a classifier's are.
-
-    Parameters
-    ----------
-    threshold : float
-        A score above it is the positive class.
-    """
-
-    def __init__(self, threshold):
-        self.threshold = threshold
-
-    def fit(self, X, y):
-        """Learn nothing."""
-        self.classes_ = np.array([0, 1])
-        return self
-
-    def decision_function(self, X):
-        """The given score above the threshold, (n_photos,)."""
-        return X[:, 0] - self.threshold
-
-    def predict(self, X):
-        """Whether it is above, (n_photos,)."""
-        return (self.decision_function(X) > 0).astype(int)
 
 
 def main(argv=None):
@@ -107,7 +80,14 @@ def votes(args):
     from classifiers.evaluation import FeatureSet
     from decaf.finetune import RECIPES
     from decaf.pipeline import choose_precision
-    from experiments.judging import Cell, add_differences, cells_folder, compute_once, judge_cells
+    from experiments.judging import (
+        Cell,
+        GivenScores,
+        add_differences,
+        cells_folder,
+        compute_once,
+        judge_cells,
+    )
 
     settings = replace(RECIPES[args.recipe], validation_fraction=0.0, seed=args.seed)
     rated = read_data(args)
@@ -189,6 +169,7 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
             width,
             settings,
             votes=ratings.votes if outputs == "votes" else None,
+            distance=ratings.distance,
             photos=train,
         )
         output = predict(head, activations, test)

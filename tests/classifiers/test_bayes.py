@@ -231,17 +231,32 @@ def test_information_agrees_with_scikit_learn():
         assert information[j, i] == information[i, j]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_tree_is_the_one_pgmpy_finds(seed):
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    n_states=st.lists(st.integers(2, 4), min_size=2, max_size=6),
+    n_classes=st.integers(2, 3),
+)
+def test_the_tree_is_the_one_pgmpy_finds_up_to_ties(seed, n_states, n_classes):
     from pgmpy.estimators import TreeSearch
 
-    X, y = random_codes(seed, 300, [3, 2, 4, 3, 3, 2], 2)
-    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(6)]).assign(**{"class": y})
-    tree = TreeSearch(frame, root_node="x0", n_jobs=1).estimate(
+    X, y = random_codes(seed, 300, n_states, n_classes)
+    names = [f"x{i}" for i in range(len(n_states))]
+    frame = pd.DataFrame(X, columns=names).assign(**{"class": y})
+    theirs = TreeSearch(frame, root_node="x0", n_jobs=1).estimate(
         "tan", class_node="class", show_progress=False
     )
-    network = TANClassifier(discretizer=None).fit(X, y).to_pgmpy()
-    assert nx.Graph(network.edges).edges == nx.Graph(tree.edges).edges
+    ours = TANClassifier(discretizer=None).fit(X, y).to_pgmpy()
+
+    def weight(network):
+        return sum(
+            (y == c).mean() * mutual_info_score(frame[a][y == c], frame[b][y == c])
+            for a, b in network.subgraph(names).edges
+            for c in range(n_classes)
+        )
+
+    assert nx.is_tree(nx.Graph(ours.subgraph(names).edges))
+    assert weight(ours) == pytest.approx(weight(theirs), rel=1e-9)
 
 
 def test_the_tree_spans_features_that_tell_nothing_of_each_other():
@@ -366,7 +381,7 @@ def test_senseless_smoothing_is_refused(parameters, message):
 
 @pytest.mark.parametrize("classifier", ALL)
 def test_a_network_keeps_names_and_labels_through_bif(classifier, tmp_path):
-    from pgmpy.readwrite import XMLBIFReader, XMLBIFWriter
+    from pgmpy.readwrite import BIFReader, BIFWriter, XMLBIFReader, XMLBIFWriter
 
     X, y = random_codes(0, 40, [2, 3], 2)
     frame = pd.DataFrame(X, columns=["sky", "sea"])
@@ -374,10 +389,14 @@ def test_a_network_keeps_names_and_labels_through_bif(classifier, tmp_path):
     network = fitted.to_pgmpy()
     assert {"class", "sky", "sea"} <= set(network.nodes)
     assert network.get_cpds("class").state_names["class"] == ["professional", "snapshot"]
-    XMLBIFWriter(network).write(str(tmp_path / "network.xml"))
-    read = XMLBIFReader(str(tmp_path / "network.xml")).get_model()
-    assert set(read.edges) == set(network.edges)
-    assert read.check_model()
+    for writer, reader in ((XMLBIFWriter, XMLBIFReader), (BIFWriter, BIFReader)):
+        writer(network).write(str(tmp_path / "network"))
+        read = reader(str(tmp_path / "network")).get_model()
+        assert set(read.edges) == set(network.edges)
+        assert read.get_cpds("class").state_names["class"] == ["professional", "snapshot"]
+        for cpd in network.get_cpds():
+            np.testing.assert_allclose(read.get_cpds(cpd.variable).values, cpd.values)
+        assert read.check_model()
 
 
 def test_a_feature_may_not_have_the_name_of_the_class_node():

@@ -163,6 +163,21 @@ def test_labels_softened_by_the_distance_are_trained_on_as_pytorch_does(
         np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
+def test_fc6_starts_from_the_given_kernel_of_standardised_activations(
+    make_activations, two_classes
+):
+    values, label = two_classes
+    values = values * np.linspace(1, 5, 20) + 3
+    kernel = np.random.default_rng(4).standard_normal((20, 8))
+    settings = TrainingSettings(
+        standardize=True, learning_rate=1e-9, epochs=1, validation_fraction=0
+    )
+    head, _ = finetune(make_activations(values), label, 8, settings, fc6_kernel=kernel)
+    fc6, bias = head.get_layer("fc6").get_weights()
+    scaled = StandardScaler().fit_transform(values.astype(np.float16).astype(float))
+    np.testing.assert_allclose(values @ fc6 + bias, scaled @ kernel, atol=0.02)
+
+
 def test_soft_labels_are_validated_by_their_own_loss_and_the_labels_auc(
     make_activations, two_classes
 ):

@@ -28,7 +28,7 @@ TINY = [
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    assert main([*TINY, "--folder", str(folder)]) == 0
+    assert main([*TINY, "--out", str(folder)]) == 0
     return folder
 
 
@@ -66,14 +66,14 @@ def test_accuracy_growth_and_memory_are_told(results):
 
 def test_the_readme_tells_the_command_the_machine_and_the_tables(results):
     readme = (results / "README.md").read_text(encoding="utf-8")
-    assert "`python -m experiments bench-bayes` on 20" in readme
+    assert "`python -m experiments bench-bayes --rows 60 " in readme
     assert f"numpy {np.__version__}" in readme
     assert readme.count("\n| --- ") == 5
 
 
 def test_results_are_not_overwritten(results, capsys):
-    assert main([*TINY, "--folder", str(results)]) == 2
-    assert "--force overwrites them" in capsys.readouterr().err
+    assert main([*TINY, "--out", str(results)]) == 2
+    assert "add --force" in capsys.readouterr().err
 
 
 def test_the_features_are_half_zeros_that_tell_of_the_class():

@@ -1,9 +1,13 @@
+from argparse import Namespace
+
 import numpy as np
 import pandas
 import pytest
+from PIL import Image, ImageOps
 
 from classifiers.evaluation import Fold
 from experiments import recipe
+from experiments.data import compute_activations
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def test_every_recipe_and_the_chosen_one_are_judged_by_every_classifier(results)
     assert kinds == {
         ("vgg16", "paper"): every,
         ("vgg16", "decaf"): every,
-        **{("vgg16", changed): every for changed in recipe.WITHOUT},
+        **{("vgg16", changed): every for changed in recipe.VARIANTS},
         ("vgg16", recipe.CHOSEN): every,
         ("vgg16", recipe.PLAIN): every[1:],
         (recipe.PAPERS, "paper"): every,
@@ -64,3 +68,53 @@ def test_each_fold_takes_the_recipe_that_was_best_inside_it():
     }
     chosen = recipe.choose_recipes(found, folds)
     assert chosen == {"score": {"softmax": [5, 6, 3, 4]}, "chosen": ["b", "a"]}
+
+
+@pytest.fixture
+def scored():
+    """Activations of 300 photos, whose score depends on the fourth of 12."""
+    random = np.random.default_rng(0)
+    activations = random.standard_normal((300, 12)) * np.arange(1, 13) + 5
+    return activations, activations[:, 3] + 0.1 * random.standard_normal(300)
+
+
+@pytest.mark.parametrize("directions", ["principal", "discriminant"])
+def test_fc6_starts_from_directions_of_unit_variance_and_their_opposites(scored, directions):
+    kernel = recipe.first_kernel(*scored, width=9, directions=directions, seed=0)
+    scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
+    assert kernel.shape == (12, 9)
+    np.testing.assert_allclose(kernel[:, :4], -kernel[:, 4:8])
+    np.testing.assert_allclose((scaled @ kernel[:, :8]).std(axis=0), 1, rtol=1e-4)
+    assert kernel[:, 8].any()
+
+
+def test_principal_directions_do_not_overlap(scored):
+    kernel = recipe.first_kernel(*scored, width=8, directions="principal", seed=0)
+    scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
+    correlations = np.corrcoef((scaled @ kernel[:, :4]).T)
+    np.testing.assert_allclose(correlations, np.eye(4), atol=1e-4)
+
+
+def test_the_first_discriminant_direction_is_that_of_the_score(scored):
+    kernel = recipe.first_kernel(*scored, width=8, directions="discriminant", seed=0)
+    scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
+    assert abs(np.corrcoef(scaled @ kernel[:, 0], scored[1])[0, 1]) > 0.95
+
+
+def test_mirrored_activations_are_those_of_mirrored_files(samples, tmp_path):
+    original = min(samples.glob("*.jpg"))
+    with Image.open(original) as photo:
+        for name, shown in (("original", photo), ("mirrored", ImageOps.mirror(photo))):
+            shown.resize((224, 224)).save(tmp_path / f"{name}.png")
+    args = Namespace(precision="float32", cache=tmp_path / "cache")
+
+    def activations(name, **options):
+        ratings = Namespace(paths=[str(tmp_path / f"{name}.png")])
+        found = compute_activations(
+            ratings, "alexnet-owt", ("average",), args, blocks=1, **options
+        )["average"]
+        return found.read(np.arange(1)).astype(float)
+
+    plain, mirrored = activations("original"), activations("original", mirrored=True)
+    np.testing.assert_allclose(mirrored, activations("mirrored"), rtol=2e-3)
+    assert np.abs(plain - mirrored).max() > 0.01 * plain.max()
