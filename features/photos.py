@@ -12,6 +12,7 @@ import re
 import stat
 import threading
 import warnings
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ _ONE_LARGE_PHOTO = threading.Lock()
 # libjpeg writes 10; some hundred keep a decoder busy for minutes.
 _MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+_END_OF_IMAGE = b"\xff\xd9"
+# The markers that a segment follows, and the end: in pixel data 0xFF is followed by 0, by another
+# 0xFF or by a restart (0xD0 to 0xD7).
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 
 RESIZE_MODES = ("squash", "crop", "pad")
 
@@ -59,6 +64,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# EXIF 2.32: when the photo was taken, to the second and beyond.
+_EXIF_IFD, _TIME_TAG, _SUBSECOND_TAG = 0x8769, 0x9003, 0x9291
 
 # Modes whose colours a profile may describe, and what they are converted to.
 _PROFILED_MODES = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
@@ -181,6 +189,38 @@ def file_digest(path):
         When the file cannot be read.
     """
     return photo_digest(_read_bytes(path))
+
+
+def capture_time(path):
+    """When a photo was taken, by its EXIF data; nothing is decoded.
+
+    Parameters
+    ----------
+    path : str or path
+        As for `read_photo`.
+
+    Returns
+    -------
+    float
+        Seconds, with their fractions where the camera gave them, to be compared with other photos'
+        only; NaN where the photo does not tell.
+    """
+    _silence_decoders()
+    # Whatever is raised on damaged bytes: a photo without a time is in no burst.
+    try:
+        # A FIFO would keep its reader waiting.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return np.nan
+        with open(path, "rb") as file:
+            is_heic = _is_heic(file.read(12)) and _register_heic()
+            with Image.open(file, formats=("HEIF",) if is_heic else _FORMATS) as image:
+                tags = image.getexif().get_ifd(_EXIF_IFD)
+        taken = datetime.strptime(str(tags[_TIME_TAG]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        digits = str(tags.get(_SUBSECOND_TAG, "")).strip("\0 ")
+        fraction = float(f"0.{digits}") if digits.isdecimal() else 0.0
+    except Exception:
+        return np.nan
+    return (taken - datetime(1970, 1, 1)).total_seconds() + fraction
 
 
 def check_paths(estimator, X, *, reset):
@@ -331,7 +371,7 @@ def _silence_libraries():
 
 
 def _decode(data, max_pixels, min_side):
-    is_heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+    is_heic = _is_heic(data)
     if is_heic and not _register_heic():
         raise PhotoError("HEIC needs one more package: pip install pillow-heif")
     with Image.open(io.BytesIO(data), formats=("HEIF",) if is_heic else _FORMATS) as image:
@@ -341,8 +381,7 @@ def _decode(data, max_pixels, min_side):
         # pillow-heif would give the embedded thumbnail, which may show anything.
         if min_side is not None and not is_heic:
             image.draft(None, (2 * min_side, 2 * min_side))
-        # In a JPEG's pixel data 0xFF is followed by 0 or by a marker.
-        if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
             raise PhotoError(f"a JPEG of more than {_MAX_SCANS} scans")
         large = image.width * image.height > _LARGE_PIXELS
         with _ONE_LARGE_PHOTO if large else contextlib.nullcontext():
@@ -351,6 +390,27 @@ def _decode(data, max_pixels, min_side):
             turn = _TURNS.get(_orientation(image))
             flat = _to_rgb(_to_srgb(image))
             return np.asarray(flat if turn is None else flat.transpose(turn))
+
+
+def _is_heic(start):
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
+
+
+def _has_too_many_scans(data):
+    """Whether the first image of a JPEG does; a film or raw data may follow its end."""
+    # Counting bytes is much faster than going from marker to marker, and nearly always enough.
+    if data.count(_START_OF_SCAN) <= _MAX_SCANS:
+        return False
+    n_scans, place = 0, 2
+    while n_scans <= _MAX_SCANS:
+        marker = _MARKER.search(data, place)
+        if marker is None or marker[0] == _END_OF_IMAGE:
+            return False
+        n_scans += marker[0] == _START_OF_SCAN
+        # Two bytes say how long the segment is, with themselves; a decoder reads them in any case.
+        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        place = marker.end() + max(2, length)
+    return True
 
 
 @functools.cache

@@ -70,8 +70,12 @@ class Ratings:
 
     @property
     def distance(self):
-        """How far scores lie above the midpoint, as a share of the scale; None without scores."""
-        if self.score is None:
+        """How far scores lie above the midpoint, as a share of the scale.
+
+        None without scores, and where any label is not what the midpoint says of the score: labels
+        that people gave go before scores.
+        """
+        if self.score is None or np.any(self.label != (self.score > self.midpoint)):
             return None
         low, high = self.scale
         return (self.score - self.midpoint) / (high - low)

@@ -291,8 +291,7 @@ class FeatureStore:
         """
         if self.shards is None:
             return self._file["features"]
-        ends = np.cumsum(self._file["shards"]["rows"])
-        return _ShardedFeatures(self.shards, ends, self._file["features"])
+        return _ShardedFeatures(self)
 
     @cached_property
     def shards(self):
@@ -423,7 +422,23 @@ class FeatureStore:
                     "belong together"
                 )
             if path.stat().st_size != n_bytes:
-                raise InputError(f"{self.path}: its shard {path} is not the one it was made of")
+                raise self._not_its_shard(path)
+
+    def _check_photos(self, shard, first, rows):
+        """Check that a slice of a shard's rows is of the photos that the index says.
+
+        The shard's rows are those of the index from `first` on.
+        """
+        with self._reading():
+            digests = self._file["digest"][first + rows.start : first + rows.stop]
+        if not np.array_equal(shard._file["digest"][rows], digests):
+            raise self._not_its_shard(shard.path)
+
+    def _not_its_shard(self, path):
+        return InputError(
+            f"{self.path}: its shard {path} is not the one it was made of; extract the features "
+            "anew"
+        )
 
     @contextlib.contextmanager
     def _reading(self):
@@ -438,14 +453,16 @@ class FeatureStore:
 
 
 class _ShardedFeatures:
-    """The features of an index, read shard by shard.
+    """The features of an index, read shard by shard, and checked to be of the index's photos.
 
     HDF5 keeps every shard open that its virtual dataset has read, and beyond the system's limit of
     open files it gives the fill value without a word.
     """
 
-    def __init__(self, shards, ends, features):
-        self._shards, self._ends = shards, ends
+    def __init__(self, index):
+        self._index = index
+        self._ends = np.cumsum(index._file["shards"]["rows"])
+        features = index._file["features"]
         self.shape, self.dtype = features.shape, features.dtype
 
     def __len__(self):
@@ -458,7 +475,8 @@ class _ShardedFeatures:
             wanted = np.arange(len(self))[rows]
         if not wanted.size:
             return np.empty((0, self.shape[1]), self.dtype)
-        read = _read_rows(self._shards, self._ends, wanted.ravel(), ["features"])
+        index, names = self._index, ["features"]
+        read = _read_rows(index.shards, self._ends, wanted.ravel(), names, index)
         return read["features"].reshape(*wanted.shape, self.shape[1])
 
 
@@ -577,18 +595,24 @@ def _copy_rows(writer, parts, lengths, names, columns, order=None):
                 writer.fail(photo, reason)
 
 
-def _read_rows(parts, ends, wanted, names):
-    """Rows, counted through all the parts, as they are stored: a dictionary of arrays."""
+def _read_rows(parts, ends, wanted, names, index=None):
+    """Rows, counted through all the parts, as they are stored: a dictionary of arrays.
+
+    Where the parts are the shards of an index, their rows have to be of its photos.
+    """
     rows = {}
     owners = np.searchsorted(ends, wanted, side="right")
     for owner in np.unique(owners):
         places = np.flatnonzero(owners == owner)
-        local = wanted[places] - (ends[owner - 1] if owner else 0)
+        first = ends[owner - 1] if owner else 0
         # h5py reads increasing rows only, each once; a slice is much faster than a list.
-        chosen, positions = np.unique(local, return_inverse=True)
-        if chosen[-1] - chosen[0] + 1 == len(chosen):
-            chosen = slice(chosen[0], chosen[-1] + 1)
+        chosen, positions = np.unique(wanted[places] - first, return_inverse=True)
+        span = slice(chosen[0], chosen[-1] + 1)
+        if span.stop - span.start == len(chosen):
+            chosen = span
         with FeatureStore(parts[owner]) as store, store._reading():
+            if index is not None:
+                index._check_photos(store, first, span)
             for name in names:
                 values = (store.features if name == "features" else store._file[name])[chosen]
                 if name not in rows:

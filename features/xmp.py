@@ -184,6 +184,8 @@ def write_rating(sidecar, stars, *, dry_run=False):
         _replace(os.path.realpath(sidecar), edited, dry_run)
     except OSError as error:
         raise InputError(f"{sidecar}: cannot be written ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{sidecar}: cannot be written ({error})") from error
     return True
 
 
@@ -240,6 +242,11 @@ def _read_sidecar(path):
             raise InputError(f"{path}: {status.st_size:,} bytes, more than {MAX_XMP_BYTES:,}")
         with open(path, "rb") as file:
             return file.read(MAX_XMP_BYTES)
+    except InputError:
+        raise
+    # No file has a name with a NUL.
+    except ValueError:
+        return None
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return None
@@ -256,7 +263,8 @@ def _read_embedded(photo):
     # Decoders raise whatever their format's code happens to raise on damaged bytes.
     except Exception:
         return None
-    return data.rstrip(b"\0") if data else None
+    # A TIFF may keep a text or a number under the tag of XMP.
+    return data.rstrip(b"\0") if data and isinstance(data, bytes) else None
 
 
 @dataclass
@@ -438,6 +446,9 @@ def _replace(path, data, dry_run):
     try:
         with open(partial, "wb") as file:
             file.write(data)
+            # Or a power failure soon after could leave an empty file in the place of the old one.
+            file.flush()
+            os.fsync(file.fileno())
         if not is_new:
             shutil.copymode(path, partial)
         os.replace(partial, path)

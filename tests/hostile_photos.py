@@ -57,6 +57,13 @@ def png(width, height, bits, colour_type, pixels):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+def jpeg_of_scans(n_scans, **options):
+    """A progressive JPEG that repeats its last scan until it has so many."""
+    once = saved(Image.new("L", (16, 16)), "JPEG", progressive=True, **options)
+    last = once[once.rindex(b"\xff\xda") : -2]
+    return once[:-2] + last * (n_scans - once.count(b"\xff\xda")) + once[-2:]
+
+
 def _kinds():
     turned = PHOTO.rotate(90)
     return {
@@ -91,6 +98,8 @@ def _write_whole(folder):
         "named.png": saved(PHOTO, "JPEG"),
         "named.jpg": saved(PHOTO, "GIF"),
         "exif.jpg": saved(PHOTO, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"),
+        # As of a motion photo or a Raspberry Pi's raw data: 0xFFDA is in it about 128 times.
+        "film.jpg": saved(PHOTO, "JPEG") + np.random.default_rng(0).bytes(2**23),
         "profile.jpg": saved(PHOTO, "JPEG", icc_profile=b"\0\0\x02\x0c" + b"acsp" * 60),
         "two\nlines.jpg": saved(PHOTO, "JPEG"),
         "\x1b[2Jescape.jpg": saved(PHOTO, "JPEG"),
@@ -105,12 +114,16 @@ def _write_broken(folder):
     bomb = zlib.compressobj(9)
     # 160 megapixels of one colour: 160 kB.
     packed = b"".join(bomb.compress(bytes(40_001)) for _ in range(4000)) + bomb.flush()
-    scans = saved(Image.new("L", (16, 16)), "JPEG", progressive=True)
-    start = scans.rindex(b"\xff\xda")
+    scans = jpeg_of_scans(510)
     files = {
         "empty.jpg": (b"", "an empty file"),
         "declared.png": (png(60_000, 60_000, 8, 2, b""), "pixels"),
-        "scans.jpg": (scans[:-2] + scans[start:-2] * 500 + scans[-2:], "100 scans"),
+        "scans.jpg": (scans, "100 scans"),
+        # The first end of an image is in a comment, the first scan in another.
+        "commented scans.jpg": (
+            scans[:2] + b"\xff\xfe\0\x04\xff\xd9\xff\xfe\0\x04\xff\xda" + scans[2:],
+            "100 scans",
+        ),
         "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "known format"),
         "page.png": (b"<html><script>alert(1)</script></html>", "known format"),
     }

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hostile_photos import PHOTO, make_hostile_photos, saved
+from hostile_photos import PHOTO, jpeg_of_scans, make_hostile_photos, saved
 from PIL import Image, ImageCms
 
 from features import photos
@@ -172,6 +172,40 @@ def test_a_profile_that_cannot_be_used_or_is_srgb_changes_nothing(tmp_path, prof
         profile = ImageCms.ImageCmsProfile(made).tobytes()
     rgb = decode(tmp_path, saved(PHOTO, "PNG", icc_profile=profile))
     np.testing.assert_array_equal(rgb, np.asarray(PHOTO))
+
+
+# Scans
+
+
+FILM = b"\0\0" + b"\xff\xda\0\2" * 200
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 1}])
+@pytest.mark.parametrize("end", [b"", FILM])
+@pytest.mark.parametrize("filling", [b"", b"\xff\xff"])
+def test_the_scans_that_count_are_those_of_the_first_image(tmp_path, options, end, filling):
+    few, many = (
+        jpeg_of_scans(n, **options).replace(b"\xff\xda", filling + b"\xff\xda") + end
+        for n in (100, 101)
+    )
+    assert decode(tmp_path, few).shape == (16, 16, 3)
+    with pytest.raises(PhotoError, match="a JPEG of more than 100 scans"):
+        decode(tmp_path, many)
+
+
+def test_a_jpeg_of_many_scans_that_is_cut_off_anywhere_is_refused(tmp_path):
+    content = jpeg_of_scans(150)
+    for length in range(2, len(content), 7):
+        with pytest.raises(PhotoError):
+            decode(tmp_path, content[:length])
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xe0", b"\xff\xe0\xff", b"\xff\xe0\0\0"])
+def test_scans_are_counted_to_the_end_of_a_file_that_breaks_off_in_a_segment(end):
+    few, many = (jpeg_of_scans(n)[:-2] for n in (100, 101))
+    comment = b"\xff\xfe\0\xca" + b"\xff\xda" * 100
+    assert not photos._has_too_many_scans(few[:2] + comment + few[2:] + end)
+    assert photos._has_too_many_scans(many[:2] + comment + many[2:] + end)
 
 
 # Large photos, HEIC

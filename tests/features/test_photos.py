@@ -2,6 +2,7 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -20,6 +21,7 @@ from features.errors import InputError
 from features.photos import (
     MAX_PIXELS,
     PhotoError,
+    capture_time,
     file_digest,
     find_photos,
     photo_digest,
@@ -385,6 +387,61 @@ def test_a_heic_photo_without_pillow_heif_names_the_pip_line(tmp_path, monkeypat
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
     assert reason(tmp_path, heic) == "HEIC needs one more package: pip install pillow-heif"
     photos._register_heic.cache_clear()
+
+
+def taken_at(time, subsecond=None):
+    exif = Image.Exif()
+    tags = exif.get_ifd(0x8769)
+    tags[0x9003] = time
+    if subsecond is not None:
+        tags[0x9291] = subsecond
+    return exif
+
+
+def test_the_time_of_a_photo_has_its_fraction_of_a_second(tmp_path):
+    times = []
+    for time, subsecond in (("2024:02:29 23:59:59", "75"), ("2024:03:01 00:00:00", "250")):
+        exif = taken_at(time, subsecond)
+        (tmp_path / "photo.jpg").write_bytes(as_bytes(PHOTO, "JPEG", exif=exif))
+        times.append(capture_time(tmp_path / "photo.jpg"))
+    assert times[1] - times[0] == pytest.approx(0.5)
+
+
+def test_a_photo_without_a_time_has_none(tmp_path):
+    (tmp_path / "none.jpg").write_bytes(as_bytes(PHOTO, "JPEG"))
+    zero = as_bytes(PHOTO, "JPEG", exif=taken_at("0000:00:00 00:00:00"))
+    (tmp_path / "zero.jpg").write_bytes(zero)
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x20Exif\0\0MM\0*")
+    os.mkfifo(tmp_path / "fifo.jpg")
+    for name in ("none.jpg", "zero.jpg", "broken.jpg", "fifo.jpg", "missing.jpg"):
+        assert np.isnan(capture_time(tmp_path / name))
+
+
+def test_a_heic_photo_tells_its_time_where_none_was_decoded_before(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path, exif = tmp_path / "photo.heic", taken_at("1970:01:02 00:00:00", "5")
+    pillow_heif.from_pillow(Image.fromarray(PHOTO)).save(path, exif=exif.tobytes())
+    # Another process, since others of these tests have decoded such photos.
+    code = "import sys; from features.photos import capture_time; print(capture_time(sys.argv[1]))"
+    told = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "86400.5"
+
+
+def test_reading_the_time_of_a_huge_photo_warns_of_nothing(tmp_path):
+    (tmp_path / "bomb.png").write_bytes(png(10000, 10000, 8, 2, []))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert np.isnan(capture_time(tmp_path / "bomb.png"))
+    assert not caught
+
+
+def test_times_are_read_by_the_readers_of_photos_only(tmp_path):
+    pytest.importorskip("PIL._avif")
+    avif = as_bytes(PHOTO, "AVIF", exif=taken_at("2024:02:29 23:59:59").tobytes())
+    (tmp_path / "photo.jpg").write_bytes(avif)
+    assert np.isnan(capture_time(tmp_path / "photo.jpg"))
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):

@@ -110,6 +110,16 @@ def test_a_label_goes_before_the_midpoint(folder):
     assert read_ratings(write(folder / "r.csv", text)).label.tolist() == [0, 1]
 
 
+def test_distances_from_the_midpoint_are_given_unless_a_label_contradicts_them(folder):
+    agreeing = "file,score,label\na.jpg,.9,good\nb.jpg,.25,bad\nc.jpg,.5,bad\n"
+    ratings = read_ratings(write(folder / "r.csv", agreeing))
+    np.testing.assert_allclose(ratings.distance, [0.4, -0.25, 0])
+    contradicting = agreeing.replace(".5,bad", ".5,good")
+    assert read_ratings(write(folder / "r.csv", contradicting)).distance is None
+    labels_only = "file,label\na.jpg,good\nb.jpg,bad\n"
+    assert read_ratings(write(folder / "r.csv", labels_only)).distance is None
+
+
 def test_class_folders_give_labels(tmp_path):
     for name in ("good/a.jpg", "good/sub/b.jpg", "bad/a.jpg", "other/c.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

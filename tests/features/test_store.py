@@ -559,6 +559,30 @@ def test_an_index_without_one_of_its_shards_is_refused(index):
     assert "its shard" in complaint(path) and "50%b.parts/1.h5 is missing" in complaint(path)
 
 
+@pytest.mark.parametrize("first, n", [(20, 5), (6, 5), (5, 4)])
+def test_rows_of_a_shard_that_was_rewritten_with_other_photos_are_refused(
+    index, tmp_path, first, n
+):
+    path, features = index
+    shard = path.parent / "50%b.parts" / "2.h5"
+    n_bytes = shard.stat().st_size
+    shard.unlink()
+    write(shard, n, first=first, attributes={"width": 6}, label=[1] * n)
+    os.truncate(shard, n_bytes)
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(store.features[:5], features[:5])
+        for rows in (slice(None), slice(8, 10), 9, [9, 0, 4], np.arange(10) > 8):
+            with pytest.raises(InputError) as caught:
+                store.features[rows]
+            assert str(caught.value) == (
+                f"{path}: its shard {shard} is not the one it was made of; extract the features "
+                "anew"
+            )
+    with pytest.raises(InputError, match="is not the one it was made of"):
+        merge_stores([path], tmp_path / "all.h5")
+    assert not (tmp_path / "all.h5").exists()
+
+
 def test_an_index_can_be_merged_into_one_file(index, tmp_path):
     path, features = index
     merge_stores([path], tmp_path / "all.h5")

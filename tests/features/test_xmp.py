@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pyexiv2
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
@@ -233,6 +234,27 @@ def test_a_photo_without_xmp_has_no_rating(photo, tmp_path):
     assert read_rating(tmp_path / f"{'n' * 250}.jpg") is None
 
 
+@pytest.mark.parametrize(
+    "kind, content", [("ASCII", "text"), ("LONG", 7), ("DOUBLE", 0.5), ("LONG", (1, 2))]
+)
+def test_a_tiff_with_something_else_in_the_place_of_its_xmp_has_no_rating(tmp_path, kind, content):
+    path = tmp_path / "photo.tif"
+    n_values = len(content) if isinstance(content, tuple) else 1
+    tag = (700, tifffile.DATATYPE[kind], n_values, content, True)
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint8), extratags=[tag])
+    with Image.open(path) as image:
+        assert image.info["xmp"] == content
+    assert read_rating(path) is None
+
+
+def test_a_name_with_a_nul_has_no_rating_and_gets_no_sidecar(tmp_path):
+    photo = tmp_path / "photo\0.jpg"
+    assert read_rating(photo) is None
+    (given,) = rate_photos([photo], [50])
+    assert given.outcome == "refused"
+    assert given.reason == f"{photo}.xmp: cannot be written (embedded null byte)"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
 def test_other_encodings_are_read_where_they_are_declared(photo, encoding):
     declared = encoding.removesuffix("-sig")
@@ -365,6 +387,25 @@ def test_the_mode_is_kept_and_a_link_stays_a_link(photo, tmp_path):
     assert sidecar_of(photo).is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert properties_in(real)["Xmp.xmp.Rating"] == "4"
+
+
+def test_a_sidecar_is_on_the_disk_before_it_takes_the_place_of_another(photo, monkeypatch):
+    sidecar = sidecar_of(photo, packet('xmp:Rating="1"'))
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def watch_fsync(descriptor):
+        fsync(descriptor)
+        calls.append(("fsync", os.fstat(descriptor).st_size))
+
+    def watch_replace(*paths):
+        calls.append(("replace", os.path.getsize(paths[0])))
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", watch_fsync)
+    monkeypatch.setattr(os, "replace", watch_replace)
+    write_rating(sidecar, 4)
+    n_bytes = sidecar.stat().st_size
+    assert calls == [("fsync", n_bytes), ("replace", n_bytes)]
 
 
 @given(
