@@ -226,13 +226,12 @@ def recipe(args):
             what
             | asdict(network)
             | {"training": asdict(recipes[each]), "variant": asdict(variant)},
-            functools.partial(
-                predict_unseen,
+            lambda name=name, each=each, seen=seen, variant=variant: predict_unseen(
                 seen,
                 photos,
                 recipes[each],
-                network.width,
-                choose=len(network.recipes) > 1 and each not in variants,
+                networks[name].width,
+                choose=len(networks[name].recipes) > 1 and each not in variants,
                 on_votes=variant.on_votes,
                 directions=variant.directions,
             ),
