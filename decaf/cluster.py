@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 
 from features.errors import InputError
@@ -44,7 +45,9 @@ def on_cluster(scheduler: str | None) -> Iterator[None]:
     Raises
     ------
     InputError
-        If Dask is not installed, no scheduler answers there, or it has no workers.
+        If Dask is not installed, no scheduler answers there, or it has no workers; if these or the
+        scheduler are lost, a task has killed all the workers that it was given to, or the workers
+        lack a package.
     """
     if scheduler is None:
         yield
@@ -78,12 +81,11 @@ def map_on_cluster(scheduler: str, function: Callable, tasks: Iterable[tuple]) -
     Raises
     ------
     InputError
-        As from `on_cluster`; or if a call killed all the workers that it was given to, the workers
-        lack a package, or the scheduler is lost.
+        As from `on_cluster`.
     """
     tasks = iter(tasks)
     with _connected(scheduler) as client:
-        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed import as_completed
 
         def submit_more():
             wanted = TASKS_A_THREAD * sum(client.ncores().values()) - results.count()
@@ -92,27 +94,15 @@ def map_on_cluster(scheduler: str, function: Callable, tasks: Iterable[tuple]) -
             results.update([client.submit(function, *task, pure=False) for task in some])
 
         results = as_completed(loop=client.loop)
-        try:
+        submit_more()
+        for future in results:
+            yield future.result()
             submit_more()
-            for future in results:
-                yield future.result()
-                submit_more()
-        except KilledWorker:
-            raise InputError(
-                f"{scheduler}: a part of the work has killed its workers again and again; their "
-                "logs say why (memory?)"
-            ) from None
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"{scheduler}: a worker has no {error.name}; install the same decaf on all machines"
-            ) from error
-        except (CancelledError, OSError) as error:
-            raise InputError(f"{scheduler}: the scheduler is lost: {error}") from error
 
 
 @contextlib.contextmanager
 def _connected(scheduler: str) -> Iterator:
-    """A client of a Dask scheduler that has workers."""
+    """A client of a Dask scheduler that has workers; what befalls them is said in one line."""
     try:
         from distributed import Client
     except ImportError:
@@ -134,4 +124,32 @@ def _connected(scheduler: str) -> Iterator:
             raise InputError(
                 f"{scheduler}: has no workers; start some with `dask worker {scheduler}`"
             ) from error
-        yield client
+        with _telling_what_befell(scheduler):
+            yield client
+
+
+@contextlib.contextmanager
+def _telling_what_befell(scheduler: str) -> Iterator[None]:
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except KilledWorker:
+        raise InputError(
+            f"{scheduler}: a part of the work has killed its workers again and again; their logs "
+            "say why (memory?)"
+        ) from None
+    except ModuleNotFoundError as error:
+        if error.name and find_spec(error.name.partition(".")[0]) is None:
+            raise  # It is missing here, too.
+        raise InputError(
+            f"{scheduler}: a worker has no {error.name}; install the same decaf on all machines"
+        ) from error
+    # Other errors of the system are a worker's own, such as one of a file that it could not read.
+    except (CancelledError, CommClosedError, ConnectionError, TimeoutError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{scheduler}: the scheduler, or all its workers, are lost ({reason}); start them and "
+            "this command again"
+        ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import secrets
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from decaf.activations import cache_folder, index_shards, read_or_run
 from decaf.cluster import map_on_cluster, on_cluster
+from decaf.outputs import writing
 from features.errors import InputError
 from features.photos import PhotoError, file_digest
 from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
@@ -33,6 +35,8 @@ from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
 SHARD_ROWS = 512
 # On a cluster shards stay files, and a lost worker costs one shard: 24,000 for 100 million photos.
 CLUSTER_SHARD_ROWS = 4096
+# NFS shows a file that another machine has made after a minute at most (its option acdirmax).
+VISIBLE_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -143,12 +147,10 @@ def extract_features(
     if output.exists() and not force and not parts.exists():
         raise _there_already(output)
     with _locked(parts, output):
-        written = parts / "written.json"
-        stamp = _stamp(output)
-        if stamp is not None and _read_json(written) == stamp:
-            # That run was killed while it was cleaning up.
-            return _finish(output, parts, [])
-        if output.exists() and not force:
+        written = _read_json(parts / "written.json")
+        # A run that was killed while it was cleaning up; perhaps this one.
+        left = isinstance(written, dict) and written["output"] == _stamp(output)
+        if output.exists() and not force and not left:
             raise _there_already(output)
         with on_cluster(scheduler):
             pass  # A scheduler that does not answer shows now, not once the network is loaded.
@@ -156,6 +158,13 @@ def extract_features(
         job = _Job(secrets.token_hex(), load, batch_size, cache)
         network, settings, _ = _open(job)
         job = replace(job, settings=settings)
+        run = {"settings": settings, "photos": _digest_of(names, columns or {}, attributes)}
+        if left:
+            extraction = _finish(output, parts, [])
+            if written["run"] == run:
+                return extraction
+            if not force:
+                raise _there_already(output)
         rows = _open_parts(parts, settings, CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS)
         starts = range(0, len(names), rows)
         shards = {
@@ -176,8 +185,8 @@ def extract_features(
             index_stores(shards, merged, folder=parts.parent, **options)
         if output.exists() and not force:
             raise _there_already(output)
-        with _writing(output):
-            _write_json(written, _stamp(merged))
+        with writing(output):
+            _write_json(parts / "written.json", {"output": _stamp(merged), "run": run})
             os.replace(merged, output)
         return _finish(output, parts, changed)
 
@@ -213,7 +222,7 @@ def _open(job: _Job) -> tuple[FeatureNetwork, dict, tuple]:
 def _locked(parts: Path, output: Path) -> Iterator[None]:
     """The folder of shards, for one run at a time; what a killed one was writing is removed."""
     lock = FileLock(parts / "lock", blocking=False)
-    with _writing(output):
+    with writing(output):
         parts.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
@@ -238,7 +247,7 @@ def _open_parts(parts: Path, settings: dict, shard_rows: int) -> int:
     path = parts / "settings.json"
     before = _read_json(path)
     if before is None:
-        with _writing(parts):
+        with writing(parts):
             _write_json(path, {"settings": settings, "shard_rows": shard_rows})
         return shard_rows
     if before["settings"] != settings:
@@ -275,11 +284,24 @@ def _extract_shards(job, shards, names, paths, scheduler, progress) -> list[str]
             for task in unfinished():
                 _extract_shard(job, *task, advance=bar.update)
         else:
-            for n_photos in map_on_cluster(
+            for shard, began in map_on_cluster(
                 scheduler, functools.partial(_extract_shard, job), unfinished()
             ):
-                bar.update(n_photos)
+                _check_visible(shard, began)
+                bar.update(len(names[shards[shard]]))
     return changed
+
+
+def _check_visible(shard: Path, began: float) -> None:
+    """Make sure that the shard that a worker has written is to be seen here."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while (_read_json(shard.with_suffix(".json")) or {}).get("began") != began:
+        if time.monotonic() > deadline:
+            raise InputError(
+                f"{shard.parent}: a worker wrote its shard elsewhere; the output must lie in a "
+                "folder that all machines share"
+            )
+        time.sleep(0.1)
 
 
 def _check_shard(shard: Path, names, paths) -> tuple[bool, list[str]]:
@@ -304,8 +326,8 @@ def _check_shard(shard: Path, names, paths) -> tuple[bool, list[str]]:
     return not changed, changed
 
 
-def _extract_shard(job, shard, names, paths, advance=lambda n_photos: None) -> int:
-    """Write a shard and its status; give the number of its photos."""
+def _extract_shard(job, shard, names, paths, advance=lambda n_photos: None) -> tuple[Path, float]:
+    """Write a shard and its status; give the shard, and when it was begun."""
     # A worker of several threads works on one shard at a time: that uses all its cores.
     with _one_at_a_time:
         began = time.time()
@@ -320,7 +342,8 @@ def _extract_shard(job, shard, names, paths, advance=lambda n_photos: None) -> i
             batch_size=job.batch_size,
             advance=advance,
         )
-        shard.with_suffix(".json").unlink(missing_ok=True)
+        with writing(shard):
+            shard.with_suffix(".json").unlink(missing_ok=True)
         _write_store(shard, names, rows, network)
         digests = dict(zip(rows.positions, rows.digests))
         status = {
@@ -335,9 +358,9 @@ def _extract_shard(job, shard, names, paths, advance=lambda n_photos: None) -> i
             "seconds": time.time() - began,
             "worker": f"{socket.gethostname()}:{os.getpid()}",
         }
-        with _writing(shard):
+        with writing(shard):
             _write_json(shard.with_suffix(".json"), status)
-    return len(names)
+    return shard, began
 
 
 _one_at_a_time = threading.Lock()
@@ -399,16 +422,18 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _digest_of(names, columns: dict, attributes: dict | None) -> str:
+    """A digest of the photos' names and of all that is said of their ratings."""
+    digest = hashlib.blake2b(json.dumps(attributes, sort_keys=True).encode(), digest_size=16)
+    for column, values in (("path", names), *sorted(columns.items())):
+        digest.update(column.encode())
+        are_numbers = isinstance(values, np.ndarray) and values.dtype != object
+        digest.update(values.tobytes() if are_numbers else os.fsencode("\0".join(values)))
+    return digest.hexdigest()
+
+
 def _there_already(output: Path) -> InputError:
     return InputError(f"{output} is there already: choose another name, or add --force")
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _stamp(path) -> list[int] | None:

@@ -1,11 +1,13 @@
 """Models: a network and a classifier on its features, complete in one folder.
 
 The folder holds ``network.keras``, ``classifier.skops`` and ``model.json``: what the two were made
-with and trained on, how well they did on photos that they had not seen, and the digests of both.
+with and trained on, how well they did on photos that they had not seen, the digests of both, and
+one of all that it says itself.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -18,8 +20,10 @@ import numpy as np
 from classifiers.calibration import apply_sigmoid, decision_score
 from classifiers.catalogue import load_classifier, save_classifier
 from decaf.activations import Activations, cached_activations
+from decaf.backbones import POOLINGS
 from decaf.finetune import predict
 from decaf.network import load_network, save_network, split_network
+from decaf.outputs import writing
 from decaf.pipeline import choose_precision
 from decaf.weights import file_sha256
 from features.errors import InputError
@@ -184,8 +188,8 @@ def save_model(
     classifier : estimator
         Fitted on the network's features.
     record : dict
-        JSON values: ``classifier`` (its name), ``calibration``, ``judged``, ``trained_on``,
-        ``versions`` and whatever else tells of its making.
+        JSON values: ``classifier`` and ``features`` (names), ``calibration``, ``judged``,
+        ``trained_on``, ``versions`` and whatever else tells of its making.
 
     Raises
     ------
@@ -198,7 +202,7 @@ def save_model(
         **{name: network_record.get(name) for name in _FROM_NETWORK},
         **record,
     }
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECORD_FILE).unlink(missing_ok=True)
         save_network(network, folder / NETWORK_FILE, network_record, force=True)
@@ -206,14 +210,13 @@ def save_model(
         record["sha256"] = {
             name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
         }
+        record["record_sha256"] = record_sha256(record)
         part = folder / f".{RECORD_FILE}.{os.getpid()}"
         try:
             part.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
             os.replace(part, folder / RECORD_FILE)
         finally:
             part.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
@@ -242,7 +245,7 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
         try:
             found = file_sha256(folder / name)
         except OSError as error:
-            raise InputError(f"{folder / name}: {error.strerror}; {_REMEDY}") from error
+            raise InputError(f"{folder / name}: {error.strerror or error}; {_REMEDY}") from error
         if found != digest:
             raise InputError(f"{folder / name}: was altered since the model was made; {_REMEDY}")
     network, network_record = load_network(folder / NETWORK_FILE, choose_precision(precision))
@@ -269,7 +272,7 @@ def read_model_record(folder: str | os.PathLike) -> dict:
     Raises
     ------
     InputError
-        It is missing, damaged, or newer than this program.
+        It is missing, damaged, altered, or newer than this program.
     """
     path = Path(folder) / RECORD_FILE
     try:
@@ -277,8 +280,9 @@ def read_model_record(folder: str | os.PathLike) -> dict:
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(_why_no_record(Path(folder))) from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    # RecursionError: lists in lists, ten thousand deep.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error}); {_REMEDY}") from error
     version = record.get("schema_version") if isinstance(record, dict) else None
     if not isinstance(version, int):
@@ -290,7 +294,26 @@ def read_model_record(folder: str | os.PathLike) -> dict:
         )
     if not _is_whole(record):
         raise InputError(f"{path}: is not whole; {_REMEDY}")
+    if record["record_sha256"] != record_sha256(record):
+        raise InputError(f"{path}: was altered since the model was made; {_REMEDY}")
     return record
+
+
+def record_sha256(record: dict) -> str:
+    """SHA-256 of all that a model's record says but this, as 64 hex digits.
+
+    Parameters
+    ----------
+    record : dict
+        JSON values.
+
+    Returns
+    -------
+    str
+        Of its JSON by `json.dumps` with sorted keys.
+    """
+    content = {name: value for name, value in record.items() if name != "record_sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 _REMEDY = "fit the model anew with fit-classifier"
@@ -305,6 +328,22 @@ _FROM_NETWORK = (
     "scale",
     "midpoint",
 )
+# What is read of model.json, here and where a model is shown.
+_NUMBER = int | float
+_SHAPE = {
+    "classifier": str,
+    "features": str,
+    "pooling": str,
+    "width": int,
+    "calibration": {
+        **dict.fromkeys(("slope", "intercept", "lowest", "highest"), _NUMBER),
+        "calibration_error": {"after": _NUMBER | None},
+    },
+    "judged": {"photos": int, "auc": dict.fromkeys(("value", "low", "high"), _NUMBER)},
+    "trained_on": {"photos": int, "digests": list},
+    "sha256": dict.fromkeys((NETWORK_FILE, CLASSIFIER_FILE), str),
+    "record_sha256": str,
+}
 
 
 def _why_no_record(folder):
@@ -321,17 +360,19 @@ def _why_no_record(folder):
 
 
 def _is_whole(record):
-    calibration, digests = record.get("calibration"), record.get("sha256")
     return (
-        {"pooling", "judged", "trained_on"} <= set(record)
-        and isinstance(record.get("width"), int)
-        and isinstance(calibration, dict)
-        and all(
-            isinstance(calibration.get(name), int | float)
-            for name in ("slope", "intercept", "lowest", "highest")
-        )
-        and isinstance(digests, dict)
-        and set(digests) == {NETWORK_FILE, CLASSIFIER_FILE}
+        _has_shape(record, _SHAPE)
+        and record["pooling"] in POOLINGS
+        and set(record["sha256"]) == {NETWORK_FILE, CLASSIFIER_FILE}
+        and all(isinstance(digest, str) for digest in record["trained_on"]["digests"])
+    )
+
+
+def _has_shape(value, shape):
+    if not isinstance(shape, dict):
+        return isinstance(value, shape)
+    return isinstance(value, dict) and all(
+        name in value and _has_shape(value[name], inner) for name, inner in shape.items()
     )
 
 

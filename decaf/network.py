@@ -11,6 +11,7 @@ from keras import layers
 import decaf.alexnet  # noqa: F401
 from decaf.backbones import build_convolutions, pool, set_precision
 from decaf.network_file import add_record, check_harmless, read_record
+from decaf.outputs import writing
 from decaf.weights import PRETRAINED
 from features.errors import InputError
 
@@ -137,7 +138,7 @@ def save_network(network, path, record, force=False):
     ----------
     network : keras.Model
     path : path-like
-        Ends in `.keras`.
+        Ends in `.keras`; its folder is made if it is not there.
     record : dict
         Plain JSON: where the network comes from.
     force : bool
@@ -146,7 +147,7 @@ def save_network(network, path, record, force=False):
     Raises
     ------
     InputError
-        The file exists, or its name does not end in `.keras`.
+        The file exists or cannot be written, or its name does not end in `.keras`.
     """
     path = Path(path)
     if path.suffix != ".keras":
@@ -154,12 +155,14 @@ def save_network(network, path, record, force=False):
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; choose another name, or overwrite with --force")
     part = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        network.save(part)
-        add_record(part, record)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            network.save(part)
+            add_record(part, record)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def load_network(path, dtype="float32"):

@@ -48,6 +48,16 @@ _PARTS = frozenset(
     ]
 )
 
+# What is read of a record; all else is for whoever wants to know.
+_REQUIRED = {
+    "backbone": str,
+    "pooling": str,
+    "resize": str,
+    "width": int,
+    "outputs": list | None,
+    "finetuned_on": list,
+}
+
 # What zipfile raises on truncated and altered files.
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, MemoryError
@@ -77,11 +87,13 @@ def read_record(path):
     Returns
     -------
     dict
+        ``backbone``, ``pooling``, ``resize``, ``width``, ``outputs`` (None for a plain backbone)
+        and ``finetuned_on`` (digests) are there.
 
     Raises
     ------
     InputError
-        There is no such file, it is not a whole zip, or has no record.
+        There is no such file, it is not a whole zip, or has no whole record.
     """
     with _opened(path) as archive:
         try:
@@ -96,6 +108,16 @@ def read_record(path):
             record = None
     if not isinstance(record, dict):
         raise InputError(f"{path}: its {RECORD_MEMBER} is no JSON dictionary; make it anew")
+    missing = [
+        key
+        for key, kind in _REQUIRED.items()
+        if key not in record or not isinstance(record[key], kind)
+    ]
+    if missing:
+        raise InputError(
+            f"{path}: its {RECORD_MEMBER} does not tell {', '.join(missing)}; make it anew with "
+            "finetune-network"
+        )
     return record
 
 

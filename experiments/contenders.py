@@ -78,7 +78,15 @@ def prepare(work, width):
 
     keras.utils.set_random_seed(0)
     network = build_network("vgg16", width)
-    save_network(network, work.network, {"pooling": "flatten"})
+    record = {
+        "backbone": "vgg16",
+        "pooling": "flatten",
+        "resize": "squash",
+        "width": width,
+        "outputs": ["snapshot", "professional"],
+        "finetuned_on": [],
+    }
+    save_network(network, work.network, record)
     named = {layer.name: layer for layer in network.layers if layer.get_weights()}
     np.savez(
         work.arrays,

@@ -180,11 +180,19 @@ def _network_members():
     dense = part("keras.layers", "Dense", name="fc6", units=4, dtype=policy)
     photo = part("keras.layers", "InputLayer", batch_shape=[None, 8, 8, 3])
     config = part("keras.src.models.functional", "Functional", layers=[photo, dense])
+    record = {
+        "backbone": "vgg16",
+        "pooling": "flatten",
+        "resize": "squash",
+        "width": 4,
+        "outputs": ["snapshot", "professional"],
+        "finetuned_on": ["0" * 32],
+    }
     return {
         "metadata.json": "{}",
         "config.json": json.dumps(config),
         "model.weights.h5": "weights" * 20,
-        "decaf.json": json.dumps({"backbone": "vgg16", "width": 4, "finetuned_on": ["0" * 32]}),
+        "decaf.json": json.dumps(record),
     }
 
 

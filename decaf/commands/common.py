@@ -10,11 +10,13 @@ import platform
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decaf.outputs import writing
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
 
 
 def read_ratings_of(
-    args: argparse.Namespace, photos: Path, test_list: Path | None = None
+    args: argparse.Namespace, photos: Path | None, test_list: Path | None = None
 ) -> Ratings:
     """Read the ratings that the options name, and say on stderr which photos have none.
 
@@ -129,7 +131,7 @@ def read_ratings_of(
     ----------
     args : Namespace
         Of a command with the options for ratings.
-    photos : Path
+    photos : Path or None
         The photo folder.
     test_list : Path, optional
         As in `features.ratings.read_ratings`.
@@ -208,17 +210,74 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_output_folder(folder: Path, *, force: bool) -> None:
-    """Refuse a folder for results that is a file, or, without ``force``, holds something.
+def check_output_folder(folder: Path, *, force: bool, command: str | None = None) -> None:
+    """Refuse a folder for results that cannot take them, before the work that leads to them.
+
+    Parameters
+    ----------
+    folder : Path
+        Need not be there yet, and is not made.
+    force : bool
+        Whether it may hold something.
+    command : str, optional
+        As in `filling_folder`: what this command has begun there and not finished may be replaced.
+
+    Raises
+    ------
+    InputError
+        It is a file, cannot be written, or, without ``force``, holds something.
+    """
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; choose another folder with -o")
+        unfinished = command and _unfinished_mark(folder, command).exists()
+        if folder.is_dir() and any(folder.iterdir()) and not (force or unfinished):
+            raise InputError(f"{folder}: is not empty; choose another folder, or add --force")
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be made in a folder, or in the one where it would be made.
 
     Raises
     ------
     InputError
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; choose another folder with -o")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise InputError(f"{folder}: is not empty; choose another folder, or add --force")
+    with writing(folder):
+        folder = folder.absolute()
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        tempfile.TemporaryFile(dir=there).close()
+
+
+@contextlib.contextmanager
+def filling_folder(folder: Path, command: str, own_files: Sequence[str]) -> Iterator[None]:
+    """Replace a command's files in its folder; until all are there, a mark says so.
+
+    Thus `check_output_folder` knows what an interrupted run has left from a result to be kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made if it is not there.
+    command : str
+        Its name.
+    own_files : sequence of str
+        Names of the files that the command writes; those of a run before are removed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    mark = _unfinished_mark(folder, command)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        for name in own_files:
+            (folder / name).unlink(missing_ok=True)
+    yield
+    with writing(folder):
+        mark.unlink(missing_ok=True)
 
 
 def printable(text: str) -> str:
@@ -259,6 +318,10 @@ def versions() -> dict[str, str]:
 _EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 # As many as can be read at a glance; the feature file lists all.
 _FAILED_SHOWN = 5
+
+
+def _unfinished_mark(folder: Path, command: str) -> Path:
+    return folder / f".{command}-unfinished"
 
 
 def _ratings_source(text: str) -> str | Path:

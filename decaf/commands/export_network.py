@@ -9,7 +9,14 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from decaf.commands.common import add_rating_options, import_keras, report_failed, run_command
+from decaf.commands.common import (
+    add_rating_options,
+    import_keras,
+    read_ratings_of,
+    report_failed,
+    run_command,
+)
+from decaf.outputs import writing
 from features.errors import InputError
 
 DESCRIPTION = """\
@@ -138,16 +145,16 @@ def export_model(args: argparse.Namespace) -> None:
     network = probability_network(model, args.head)
     rgb, label = _read_photos(args, network.input_shape[1], model.network_record["resize"])
     expected = predict_photos(model, args.head, rgb)
-    try:
-        with tempfile.TemporaryDirectory(dir=args.output.parent, prefix=".export-") as folder:
-            part = Path(folder) / f"scorer{args.output.suffix}"
-            export_network(network, part, args.precision, rgb[representative_rows(len(rgb))])
-            score = open_scorer(part)
-            _check(args, score, rgb, label, expected)
-            _describe(args, part, network, score, rgb[0], model.network_record["resize"])
-            os.replace(part, args.output)
-    except OSError as error:
-        raise InputError(f"{args.output}: cannot be written: {error.strerror}") from error
+    with (
+        writing(args.output),
+        tempfile.TemporaryDirectory(dir=args.output.parent, prefix=".export-") as folder,
+    ):
+        part = Path(folder) / f"scorer{args.output.suffix}"
+        export_network(network, part, args.precision, rgb[representative_rows(len(rgb))])
+        score = open_scorer(part)
+        _check(args, score, rgb, label, expected)
+        _describe(args, part, network, score, rgb[0], model.network_record["resize"])
+        os.replace(part, args.output)
 
 
 def _read_photos(args, size, resize):
@@ -159,14 +166,7 @@ def _read_photos(args, size, resize):
     from features.samples import make_samples
 
     if args.ratings:
-        ratings = read_ratings(
-            args.ratings,
-            args.photos,
-            scale=args.scale,
-            midpoint=args.midpoint,
-            group_by=args.group_by,
-            skip_missing=args.skip_missing,
-        )
+        ratings = read_ratings_of(args, args.photos)
         rgb, readable = _decode(ratings.paths, size, resize)
         return rgb, np.asarray(ratings.label)[readable]
     if args.photos:
@@ -182,16 +182,16 @@ def _decode(paths, size, resize):
     import numpy as np
     from tqdm import tqdm
 
-    from features.photos import PhotoError, read_photo, resize_photo
+    from decaf.pipeline import decode_photos
+    from features.photos import PhotoError
 
     photos, readable, failed = [], [], []
-    for position, path in enumerate(tqdm(paths, "reading", unit="photo")):
-        try:
-            rgb, _ = read_photo(path, min_side=size)
-        except PhotoError as error:
-            failed.append((str(path), str(error)))
+    decoded = tqdm(decode_photos(paths, size, resize), "reading", len(paths), unit="photo")
+    for position, photo in enumerate(decoded):
+        if isinstance(photo, PhotoError):
+            failed.append((str(paths[position]), str(photo)))
         else:
-            photos.append(resize_photo(rgb, size, resize))
+            photos.append(photo[0])
             readable.append(position)
     report_failed(failed)
     if not photos:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import sys
 from pathlib import Path
 
@@ -158,13 +157,19 @@ def _load(path: Path, precision: str):
     from decaf.extraction import FeatureNetwork
     from decaf.network import load_network
     from decaf.pipeline import choose_precision
+    from decaf.weights import file_sha256
 
     precision = choose_precision(precision)
     network, record = load_network(path, precision)
+    if record["outputs"] is None:
+        blocks = f" --blocks {record['blocks']}" if record.get("blocks") else ""
+        raise InputError(
+            f"{path}: is a plain backbone, without a head; give --backbone {record['backbone']}"
+            f"{blocks} --pooling {record['pooling']} instead of --network"
+        )
     finetuned = frozenset(record.pop("finetuned_on"))
     model, to_features = _part(network, record)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    digest = file_sha256(path)
     deciding = ("backbone", "blocks", "pooling", "resize", "width")
     settings = {key: record.pop(key) for key in deciding if key in record}
     return FeatureNetwork(

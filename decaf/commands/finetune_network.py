@@ -11,6 +11,7 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    check_writable,
     import_keras,
     run_command,
     versions,
@@ -162,6 +163,7 @@ def finetune_network(args: argparse.Namespace) -> None:
         if path.exists() and not args.force:
             _check_same(path, wanted)
             continue
+        check_writable(args.output)
         head, history = finetune(
             activations,
             ratings.label,
@@ -183,7 +185,6 @@ def finetune_network(args: argparse.Namespace) -> None:
             "test": _judge(ratings.take(test), output, args.outputs),
             "versions": versions(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         save_network(network, path, wanted | measured, force=args.force)
     _print_table(paths)
 

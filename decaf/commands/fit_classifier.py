@@ -15,6 +15,7 @@ from decaf.commands.common import (
     add_machine_options,
     add_rating_options,
     check_output_folder,
+    filling_folder,
     import_keras,
     run_command,
     versions,
@@ -25,8 +26,10 @@ from decaf.commands.rated_photos import (
     read_rated_photos,
     training_settings,
 )
+from decaf.outputs import writing
 from features.errors import InputError
 
+COMMAND = "fit-classifier"
 DESCRIPTION = """\
 Compare classifiers on features by accuracy, balanced accuracy and AUC, with
 intervals; keep the best, and its network, as a model that scores photos.
@@ -75,7 +78,7 @@ def main(argv=None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        "fit-classifier",
+        COMMAND,
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -219,30 +222,31 @@ def _compare_and_keep(args):
 
     best = evaluation.best
     rows = training_rows(data.label, folds, train_on)
-    args.output.mkdir(parents=True, exist_ok=True)
-    for name in OWN_FILES:
-        (args.output / name).unlink(missing_ok=True)
-    # The results first: fitting the best one anew may take minutes, and be interrupted.
-    score_table(evaluation).to_csv(args.output / "results.csv", index=False)
-    curve = _learning_curve(args, data, evaluation, classifiers[best.classifier], train_on)
-    write_report(
-        args.output / "report.html",
-        evaluation,
-        photos=data.facts | {"margin δ": str(args.delta), "seed": str(args.seed)},
-        networks=data.networks,
-        command=args.command_line,
-        learning_curve=curve,
-    )
-    _print_table(evaluation)
-    if args.ratings:
-        network, network_record, X = _finetune_network(args, data, best.features, rows)
-    else:
-        network, network_record = _network_of_features(
-            args, best.features, data.networks[best.features], network_files
-        )
-        (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
-    classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
-    _keep(args, evaluation, data, rows, classifier, network, network_record)
+    with filling_folder(args.output, COMMAND, OWN_FILES):
+        # The results first: fitting the best one anew may take minutes, and be interrupted.
+        results, report = args.output / "results.csv", args.output / "report.html"
+        with writing(results):
+            score_table(evaluation).to_csv(results, index=False)
+        curve = _learning_curve(args, data, evaluation, classifiers[best.classifier], train_on)
+        with writing(report):
+            write_report(
+                report,
+                evaluation,
+                photos=data.facts | {"margin δ": str(args.delta), "seed": str(args.seed)},
+                networks=data.networks,
+                command=args.command_line,
+                learning_curve=curve,
+            )
+        _print_table(evaluation)
+        if args.ratings:
+            network, network_record, X = _finetune_network(args, data, best.features, rows)
+        else:
+            network, network_record = _network_of_features(
+                args, best.features, data.networks[best.features], network_files
+            )
+            (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
+        classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
+        _keep(args, evaluation, data, rows, classifier, network, network_record)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
     others = [each for each in evaluation.results[1:] if each is not best]
     n_equals = sum(evaluation.behind_best(each)[1] <= 0 for each in others)
@@ -274,7 +278,7 @@ def _check(args):
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
     if args.delta < 0:
         raise InputError(f"--delta {args.delta}: must not be negative")
-    check_output_folder(args.output, force=args.force)
+    check_output_folder(args.output, force=args.force, command=COMMAND)
 
 
 def _read_stores(paths, midpoint):
@@ -569,7 +573,9 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
     from classifiers.evaluation import INTERVAL_METRICS
 
     if network is None:
-        save_classifier(classifier, args.output / "classifier.skops")
+        path = args.output / "classifier.skops"
+        with writing(path):
+            save_classifier(classifier, path)
         return
     from decaf.model import save_model
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from decaf.commands.common import (
     add_machine_options,
     check_output_folder,
+    filling_folder,
     import_keras,
     printable,
     report_failed,
@@ -22,16 +23,17 @@ Photos are read only: none is changed, moved or deleted.
 """
 EXAMPLES = """\
 The folder gets ranking.csv (rank and percentile among these photos, probability
-of a professional photo, stack), ranking.html, and failed.csv where photos could
-not be read. Photos of one burst, and copies of one picture, are stacked under
-the best of them.
+of a professional photo, stack; last the photos that could not be read, and why)
+and ranking.html. Photos of one burst, and copies of one picture, are stacked
+under the best of them.
 
 examples:
   rank-photos album --model model/ -o ranking/
   rank-photos album --model model/ -o ranking/ --copy-best 50 best/
   rank-photos album --model model/ -o ranking/ --xmp --dry-run
 """
-OWN_FILES = ("ranking.csv", "ranking.html", "failed.csv")
+COMMAND = "rank-photos"
+OWN_FILES = ("ranking.csv", "ranking.html")
 
 
 def main(argv=None) -> int:
@@ -42,7 +44,7 @@ def main(argv=None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        "rank-photos",
+        COMMAND,
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,7 +87,8 @@ def rank_folder(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from decaf.model import load_model
-    from decaf.ranking import copy_best, rank_photos, write_page, write_tables
+    from decaf.ranking import copy_best, rank_photos, write_table
+    from decaf.ranking_page import write_page
 
     model = load_model(args.model, args.precision)
     scored = model.score_photos(paths, cache=args.cache)
@@ -94,34 +97,33 @@ def rank_folder(args: argparse.Namespace) -> None:
     if len(failed) == len(names):
         raise InputError(f"{args.photos}: none of its {len(names):,} photos can be read")
     ranking = rank_photos(names, paths, scored, model.record["pooling"])
-    _make_room(args.output)
-    write_tables(args.output, ranking, failed)
     notes = _notes(model, scored, failed)
-    with tqdm(desc="thumbnails", total=len(ranking), unit="photo") as bar:
-        write_page(
-            args.output / "ranking.html",
-            ranking,
-            title=args.photos.resolve().name,
-            facts=_facts(args, model.record),
-            notes=notes,
-            advance=bar.update,
-        )
-    _print_first(ranking)
-    for note in notes:
-        print(note)
-    print(
-        f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
-    )
-    if args.xmp:
-        give_stars(args, ranking)
-    if n_copies:
-        print(f"{copy_folder}: {copy_best(ranking, n_copies, copy_folder):,} photos copied")
+    # Until stars and copies are there, too, the same command may be given again.
+    with filling_folder(args.output, COMMAND, OWN_FILES):
+        write_table(args.output / "ranking.csv", ranking, failed)
+        with tqdm(desc="thumbnails", total=len(ranking), unit="photo") as bar:
+            write_page(
+                args.output / "ranking.html",
+                ranking,
+                title=args.photos.resolve().name,
+                facts=_facts(args, model.record),
+                notes=notes,
+                advance=bar.update,
+            )
+        _print_first(ranking)
+        for note in notes:
+            print(note)
+        print(f"{args.output}: {', '.join(OWN_FILES)}")
+        if args.xmp:
+            give_stars(args, ranking)
+        if n_copies:
+            print(f"{copy_folder}: {copy_best(ranking, n_copies, copy_folder):,} photos copied")
 
 
 def _check(args):
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
     check_star_options(args)
-    check_output_folder(args.output, force=args.force)
+    check_output_folder(args.output, force=args.force, command=COMMAND)
     if args.copy_best is None:
         return 0, None
     n, folder = args.copy_best
@@ -130,15 +132,6 @@ def _check(args):
     if Path(folder).exists() and not Path(folder).is_dir():
         raise InputError(f"{folder}: is a file; choose another folder with --copy-best")
     return int(n), Path(folder)
-
-
-def _make_room(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in OWN_FILES:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def _notes(model, scored, failed):
@@ -151,7 +144,7 @@ def _notes(model, scored, failed):
             f"{n_seen:,} of these photos trained the model; their ranks are its memory of them."
         )
     if failed:
-        notes.append(f"{len(failed):,} photos could not be read; failed.csv says why.")
+        notes.append(f"{len(failed):,} photos could not be read; ranking.csv says why.")
     return notes
 
 

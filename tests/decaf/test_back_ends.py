@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from network_record import RECORD
 
 from decaf.network import build_network, save_network
 
@@ -39,7 +40,7 @@ def networks(tmp_path_factory):
         network = build_network(name, 8, pooling="multilevel", blocks=2, weights=None)
         shape = (2, *network.input_shape[1:])
         np.save(folder / f"{name}-photos.npy", photos.integers(0, 256, shape, np.uint8))
-        save_network(network, folder / f"{name}.keras", {})
+        save_network(network, folder / f"{name}.keras", RECORD)
     return folder
 
 

@@ -13,13 +13,12 @@ import pandas
 import pytest
 
 from decaf import extraction
+from decaf.cluster import map_on_cluster, on_cluster
 from decaf.commands import extract_features, fit_classifier
 from features.errors import InputError
 from features.store import FeatureStore, StoreWriter
 
-pytest.importorskip("distributed")
-
-from decaf.cluster import map_on_cluster, on_cluster
+distributed = pytest.importorskip("distributed")
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": os.pathsep.join(sys.path),
@@ -29,7 +28,7 @@ ENVIRONMENT = os.environ | {
 
 @pytest.fixture
 def cluster(tmp_path_factory):
-    """The scheduler's address, and the processes of its two workers."""
+    """The scheduler's address, and the processes of its two workers; and its own."""
     folder = tmp_path_factory.mktemp("cluster")
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -45,7 +44,7 @@ def cluster(tmp_path_factory):
         time.sleep(0.1)
     options = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
     workers = [start("worker", address, *options) for _ in range(2)]
-    yield address, workers
+    yield address, workers, scheduler
     for process in [*workers, scheduler]:
         process.kill()
         process.wait()
@@ -73,7 +72,7 @@ def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(
     cluster, samples, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(extraction, "CLUSTER_SHARD_ROWS", 4)
-    address, workers = cluster
+    address, workers, _ = cluster
     argv = [str(samples), "--backbone", "alexnet-owt", "--blocks", "2", "--precision", "float32"]
     argv += ["--ratings", str(samples / "ratings.csv"), "--cache", str(tmp_path / "cache")]
     assert extract_features.main([*argv, "-o", str(tmp_path / "one.h5")]) == 0
@@ -101,7 +100,7 @@ def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(
 
 
 def test_classifiers_are_judged_on_the_workers_as_in_one_process(cluster, tmp_path):
-    address, workers = cluster
+    address, workers, _ = cluster
     rng = np.random.default_rng(0)
     with StoreWriter(tmp_path / "f.h5", 3) as writer:
         names = [f"{number}.jpg" for number in range(40)]
@@ -121,9 +120,58 @@ def test_classifiers_are_judged_on_the_workers_as_in_one_process(cluster, tmp_pa
 
 
 def test_a_call_that_kills_every_worker_ends_with_one_line(cluster):
-    address, _ = cluster
+    address, *_ = cluster
     with pytest.raises(InputError, match="killed its workers again and again"):
         list(map_on_cluster(address, os._exit, [(1,)]))
+
+
+def test_an_error_of_a_workers_system_is_not_taken_for_a_lost_scheduler(cluster, tmp_path):
+    address, *_ = cluster
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(map_on_cluster(address, os.rmdir, [(str(tmp_path / "nowhere"),)]))
+
+
+def test_a_scheduler_that_is_lost_in_the_middle_ends_the_work_with_one_line(cluster):
+    address, _, scheduler = cluster
+    told = f"^{address}: the scheduler, or all its workers, are lost .*start them and this command"
+    with pytest.raises(InputError, match=told), on_cluster(address):
+        joblib.Parallel()(joblib.delayed(abs)(number) for number in range(4))
+        scheduler.kill()
+        joblib.Parallel()(joblib.delayed(time.sleep)(1) for _ in range(4))
+
+
+def test_a_scheduler_that_is_lost_while_shards_are_made_ends_them_with_one_line(cluster):
+    address, _, scheduler = cluster
+    results = map_on_cluster(address, time.sleep, [(0.1,), *[(5,)] * 8])
+    next(results)
+    scheduler.kill()
+    with pytest.raises(InputError, match="the scheduler, or all its workers, are lost"):
+        list(results)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (lambda: distributed.KilledWorker("task", None, 3), "killed its workers again and again"),
+        (lambda: distributed.CancelledError("lost"), r"are lost \(lost\)"),
+        (
+            lambda: TimeoutError("no worker after 10 s\n\nSet x"),
+            r"are lost \(no worker after 10 s\)",
+        ),
+        (lambda: ConnectionResetError(), r"are lost \(ConnectionResetError\)"),
+        (lambda: ModuleNotFoundError(name="numpy"), "a worker has no numpy; install the same"),
+    ],
+)
+def test_what_befalls_the_cluster_during_the_work_is_one_line(cluster, error, told):
+    address, *_ = cluster
+    with pytest.raises(InputError, match=f"^{address}: .*{told}"), on_cluster(address):
+        raise error()
+
+
+def test_a_package_that_is_missing_here_is_not_taken_for_one_of_the_workers(cluster):
+    address, *_ = cluster
+    with pytest.raises(ModuleNotFoundError), on_cluster(address):
+        import nosuchpackage  # noqa: F401
 
 
 def test_without_a_scheduler_there_is_one_line():

@@ -2,15 +2,19 @@ import csv
 import os
 import subprocess
 import sys
+import textwrap
 from dataclasses import asdict
 
 import h5py
+import keras
 import numpy as np
 import pytest
+from network_record import RECORD
 
+from decaf.backbones import build_activations
 from decaf.commands import extract_features, finetune_network
 from decaf.finetune import RECIPES
-from decaf.network import load_network
+from decaf.network import load_network, save_network
 from decaf.network_file import read_record
 from features.photos import read_photo, resize_photo
 
@@ -188,6 +192,58 @@ def test_a_plain_backbone_gives_the_averages_of_all_its_blocks_when_asked(sample
     with h5py.File(output) as store:
         assert store["features"].shape == (60, 64 + 192)
         assert store.attrs["pooling"] == "multilevel"
+
+
+def test_a_plain_backbone_in_a_models_file_is_refused_with_what_to_give_instead(
+    samples, tmp_path, capsys
+):
+    for blocks, told in ((2, " --blocks 2"), (None, "")):
+        convolutions = build_activations("alexnet-owt", ("average",), blocks, weights=None)
+        network = keras.Model(convolutions.input, convolutions.output["average"])
+        record = RECORD | {"pooling": "average", "blocks": blocks, "outputs": None}
+        save_network(network, tmp_path / "network.keras", record, force=True)
+        output = tmp_path / "f.h5"
+        assert extract(samples, "--network", tmp_path / "network.keras", "-o", output) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        remedy = f"give --backbone alexnet-owt{told} --pooling average instead of --network"
+        assert line.endswith(f"network.keras: is a plain backbone, without a head; {remedy}")
+
+
+def test_a_folder_for_networks_that_cannot_be_written_is_named_before_they_are_made(
+    samples, capsys, monkeypatch
+):
+    monkeypatch.setattr("decaf.finetune.finetune", None)
+    assert finetune(samples, "/proc/networks") == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "finetune-network: error: /proc/networks: cannot be written: " in line
+
+
+def test_a_full_disk_is_told_in_one_line_when_a_network_is_saved(samples, tmp_path):
+    code = f"""
+        import resource, sys
+        from decaf import network
+        from tests.decaf.test_commands import finetune
+        from pathlib import Path
+
+        attach_head = network.attach_head
+
+        def and_fill_the_disk(*arguments):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+            return attach_head(*arguments)
+
+        network.attach_head = and_fill_the_disk
+        sys.exit(finetune(Path({str(samples)!r}), "networks"))
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    told = "alexnet-owt-multilevel-blocks2-250.keras: cannot be written: "
+    assert told in done.stderr.splitlines()[-1]
+    assert os.listdir(tmp_path / "networks") == []
 
 
 def test_photos_that_cannot_be_read_are_counted_in_the_summary(samples, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """export-network, from the command line to the file that was checked."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from network_record import RECORD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -21,6 +23,9 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow exports"
 )
 ROOT = Path(__file__).parents[2]
+STARS = """\
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="{}"/></rdf:RDF>"""
 # Python does not import what stands as None among its modules.
 BLOCK = """\
 import sys
@@ -43,7 +48,15 @@ def folder(photos, tmp_path_factory):
 
 
 def save(model, folder):
-    save_model(folder, model.network, model.network_record, model.classifier, model.record)
+    network_record = RECORD | model.network_record
+    error = {"calibration_error": {"before": None, "after": None}}
+    record = model.record | {
+        "features": "small",
+        "calibration": model.record["calibration"] | error,
+        "judged": {"photos": 60, "auc": {"value": 0.9, "low": 0.8, "high": 1.0}},
+        "trained_on": {"photos": 60, "digests": []},
+    }
+    save_model(folder, model.network, network_record, model.classifier, record)
     return folder
 
 
@@ -85,6 +98,25 @@ def test_a_file_that_differs_too_much_is_not_left_and_the_status_is_1(
     ratings = ["--ratings", samples / "ratings.csv", "--auc-tolerance", "-1"]
     assert "the AUC changes by" in refuse(capsys, *arguments, *ratings, status=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_photos_that_cannot_be_read_and_those_whose_stars_cannot_are_told(
+    folder, samples, tmp_path, capsys
+):
+    album = tmp_path / "album"
+    album.mkdir()
+    for number, photo in enumerate(sorted(samples.glob("*.jpg"))[:8]):
+        shutil.copy(photo, album / f"{number}.jpg")
+        (album / f"{number}.jpg.xmp").write_text(STARS.format(1 + 4 * (number % 2)))
+    (album / "0.jpg.xmp").write_text("damaged")
+    (album / "1.jpg").write_bytes(b"no photo")
+    arguments = [folder, "-o", tmp_path / "s.onnx", "--ratings", "xmp", "--photos", album]
+    assert main([str(argument) for argument in arguments]) == 0
+    out, err = capsys.readouterr()
+    assert "checked on 6 photos" in out
+    assert "7 photos have stars: 4 above 3, 3 not; 0 unrated are left out" in err
+    assert err.count("1 photos could not be read:") == 2
+    assert "0.jpg" in err and "1.jpg': no photo in a known format" in err
 
 
 def test_what_is_there_stays_without_force(folder, tmp_path, capsys):

@@ -22,6 +22,7 @@ from features.photos import file_digest
 from features.store import FeatureStore
 
 SETTINGS = {"backbone": "alexnet-owt", "width": 192, "resize": "squash"}
+RATINGS = {"score": np.linspace(1, 9, 12), "group": np.array(["a", "b"] * 6, object)}
 
 
 @pytest.fixture(scope="module")
@@ -218,18 +219,57 @@ def test_a_shard_that_is_not_whole_is_written_anew(model, photos, tmp_path, inte
     assert same(tmp_path / "whole.h5", tmp_path / "f.h5")
 
 
-def test_a_run_that_was_killed_while_it_cleaned_up_ends_well(
-    model, photos, tmp_path, monkeypatch, interrupted
-):
+@pytest.fixture
+def killed_while_cleaning_up(model, photos, tmp_path, monkeypatch):
+    """An output that is whole, beside what its run would have removed."""
+
     def killed(folder):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(extraction, "_sync_folder", killed)
-        extract(photos, tmp_path / "f.h5", model)
-    done = interrupted(photos, tmp_path / "f.h5", model, after=0)
+        extract(photos, tmp_path / "f.h5", model, columns=RATINGS)
+    return tmp_path / "f.h5"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_that_was_killed_while_it_cleaned_up_ends_well(
+    killed_while_cleaning_up, model, photos, tmp_path, interrupted, force
+):
+    output = killed_while_cleaning_up
+    done = interrupted(photos, output, model, after=0, columns=RATINGS, force=force)
     assert (done.n_rows, interrupted.ran) == (12, [])
     assert os.listdir(tmp_path) == ["f.h5"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"settings": SETTINGS | {"network_digest": "ab"}},
+        {"columns": RATINGS | {"score": np.ones(12)}},
+        {"columns": RATINGS | {"group": np.array(["a", "c"] * 6, object)}},
+        {"attributes": {"midpoint": 3}},
+        {"photos": 11},
+    ],
+)
+def test_another_run_does_not_take_over_what_was_killed_while_it_cleaned_up(
+    killed_while_cleaning_up, model, photos, tmp_path, changed
+):
+    changed = {"columns": RATINGS} | changed
+    photos = photos[: changed.pop("photos", 12)]
+    changed["columns"] = {name: rows[: len(photos)] for name, rows in changed["columns"].items()}
+    output = killed_while_cleaning_up
+    before = output.read_bytes()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"f\.h5 is there already: .* --force"):
+            extract(photos, output, model, **changed)
+        assert os.listdir(tmp_path) == ["f.h5"]
+    assert output.read_bytes() == before
+    assert extract(photos, output, model, force=True, **changed).n_rows == len(photos)
+    extract(photos, tmp_path / "other.h5", model, **changed)
+    assert same(output, tmp_path / "other.h5")
+    with FeatureStore(output) as store, FeatureStore(tmp_path / "other.h5") as other:
+        assert store.attributes == other.attributes
 
 
 def test_what_a_killed_run_was_writing_is_removed(model, photos, tmp_path, interrupted):
@@ -300,6 +340,30 @@ def test_a_run_that_cannot_begin_leaves_nothing(model, photos, tmp_path):
     with pytest.raises(InputError, match="no such network"):
         extract_features(["a"], ["a"], tmp_path / "f.h5", load)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("n_finished_here", [0, 1])
+def test_a_shard_that_a_worker_writes_where_it_is_not_seen_ends_the_run_at_once(
+    model, copies, photos, tmp_path, monkeypatch, interrupted, n_finished_here
+):
+    """As where every machine has a disk of its own under the output's name."""
+    calls = []
+
+    def map_elsewhere(scheduler, function, tasks):
+        for shard, *task in tasks:
+            calls.append(shard)
+            (tmp_path / "elsewhere").mkdir()
+            _, began = function(tmp_path / "elsewhere" / shard.name, *task)
+            yield shard, began
+
+    monkeypatch.setattr(extraction, "VISIBLE_SECONDS", 0.3)
+    monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
+    monkeypatch.setattr(extraction, "map_on_cluster", map_elsewhere)
+    interrupted(copies, tmp_path / "f.h5", model, after=n_finished_here)
+    shutil.copyfile(photos[0], copies[4])
+    with pytest.raises(InputError, match=r"f\.h5\.parts: a worker wrote its shard elsewhere; the"):
+        extract(copies, tmp_path / "f.h5", model, scheduler="tcp://host:8786")
+    assert [shard.name for shard in calls] == ["000000.h5"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(model, photos):

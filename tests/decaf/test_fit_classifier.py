@@ -1,5 +1,6 @@
 """fit-classifier, from the command line to the files in its folder."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pandas
 import pytest
 
 from classifiers.catalogue import load_classifier
+from decaf.commands import fit_classifier
 from decaf.commands.fit_classifier import build_parser, main
 from features.store import FeatureStore, StoreWriter
 
@@ -217,6 +219,53 @@ def test_results_are_replaced_only_with_force_and_other_files_stay(tmp_path, cap
     assert main([store, *QUICK, "-o", str(output), "--force"]) == 0
     assert (output / "diary.txt").read_text() == "mine"
     assert (output / "results.csv").read_text() != "old"
+
+
+@pytest.mark.parametrize(
+    "step", ["_learning_curve", "_print_table", "_network_of_features", "_keep"]
+)
+def test_an_interrupted_run_is_begun_again_by_the_same_command(tmp_path, capsys, monkeypatch, step):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    store = write_store(tmp_path / "features.h5")
+    output = tmp_path / "model"
+    arguments = [store, *QUICK, "-o", str(output)]
+    with monkeypatch.context() as patch:
+        patch.setattr(f"decaf.commands.fit_classifier.{step}", interrupted)
+        assert main(arguments) == 130
+    assert (output / "results.csv").exists()
+    assert not (output / "classifier.skops").exists()
+    assert main(arguments) == 0
+    assert sorted(file.name for file in output.iterdir()) == [
+        "classifier.skops",
+        "report.html",
+        "results.csv",
+    ]
+    assert "model: is not empty" in refuse(capsys, *arguments)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("decaf.commands.fit_classifier._compare_and_keep", None)
+    store = write_store(tmp_path / "features.h5")
+    for folder in ("/proc/model", f"{store}/model"):
+        assert f"{folder}: cannot be written: " in refuse(capsys, store, "-o", folder)
+
+
+@pytest.mark.parametrize("name", ["results.csv", "report.html", "classifier.skops"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path, capsys, monkeypatch, name):
+    filling = fit_classifier.filling_folder
+
+    @contextlib.contextmanager
+    def with_a_folder_in_the_way(output, *arguments):
+        with filling(output, *arguments):
+            (output / name).mkdir()
+            yield
+
+    monkeypatch.setattr(fit_classifier, "filling_folder", with_a_folder_in_the_way)
+    store = write_store(tmp_path / "features.h5")
+    line = refuse(capsys, store, *QUICK, "-o", tmp_path / "model")
+    assert f"{name}: cannot be written: Is a directory" in line
 
 
 def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path, capsys):

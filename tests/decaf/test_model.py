@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from tiny_model import WIDTH, save_tiny_model
 
 from decaf.backbones import build_activations
-from decaf.model import load_model, save_model
+from decaf.model import load_model, record_sha256, save_model
 from decaf.weights import file_sha256
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
@@ -24,8 +24,13 @@ def folder(tmp_path):
 
 
 def change_record(folder, **changed):
-    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    (folder / "model.json").write_text(json.dumps(record | changed), encoding="utf-8")
+    """Write a record that says other things, and whose digest fits."""
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8")) | changed
+    record["record_sha256"] = record_sha256(record)
+    (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+CALIBRATION = {"slope": 0.5, "intercept": 0.1, "lowest": -9.0, "highest": 9.0}
 
 
 def some_photos(samples, n=3):
@@ -54,7 +59,15 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
     network = keras.Model(activations.input, activations.output["average"])
     random = np.random.default_rng(0)
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
-    sigmoid = {"slope": 1.0, "intercept": 0.0, "lowest": -50.0, "highest": 50.0}
+    calibration = {"slope": 1.0, "intercept": 0.0, "lowest": -50.0, "highest": 50.0}
+    calibration["calibration_error"] = {"before": None, "after": None}
+    record = {
+        "classifier": "logistic-regression",
+        "features": "average",
+        "calibration": calibration,
+        "judged": {"photos": 20, "auc": {"value": 0.5, "low": 0.3, "high": 0.7}},
+        "trained_on": {"photos": 20, "digests": []},
+    }
     save_model(
         tmp_path / "model",
         network,
@@ -68,7 +81,7 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
             "finetuned_on": [],
         },
         classifier,
-        {"calibration": sigmoid, "judged": {}, "trained_on": {"digests": []}},
+        record,
     )
     wanted = classifier.predict_proba(network.predict_on_batch(squares(paths)))
     model = load_model(tmp_path / "model", "float32")
@@ -116,6 +129,13 @@ def test_a_file_that_is_missing_is_named(folder, name):
         ({"schema_version": 2}, "has schema version 2, this program reads 1; update it"),
         ({"schema_version": None}, "is not a model of decaf's"),
         ({"calibration": {"slope": "steep"}}, "is not whole"),
+        ({"calibration": CALIBRATION | {"calibration_error": {"before": 0.1}}}, "is not whole"),
+        ({"judged": {"photos": 60, "auc": {"value": "0.8", "low": 0, "high": 1}}}, "is not whole"),
+        ({"judged": {"auc": {"value": 0.8, "low": 0, "high": 1}}}, "is not whole"),
+        ({"trained_on": {"photos": 60}}, "is not whole"),
+        ({"trained_on": {"photos": 60, "digests": [["00"]]}}, "is not whole"),
+        ({"features": None}, "is not whole"),
+        ({"pooling": "median"}, "is not whole"),
         ({"sha256": {"../../etc/passwd": "0"}}, "is not whole"),
         ({"width": 9}, "does not take the 9 features"),
     ],
@@ -124,6 +144,37 @@ def test_a_record_that_does_not_fit_is_refused(folder, changed, message):
     change_record(folder, **changed)
     with pytest.raises(InputError, match=message):
         load_model(folder)
+
+
+@pytest.mark.parametrize("where", [("judged", "auc", "value"), ("calibration", "slope")])
+def test_a_record_that_was_altered_is_refused(folder, where):
+    record = inner = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for name in where[:-1]:
+        inner = inner[name]
+    inner[where[-1]] += 0.01
+    (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json: was altered since the model was made; fit"):
+        load_model(folder)
+
+
+def test_a_model_that_cannot_be_written_is_named(folder):
+    with pytest.raises(InputError, match=r"network\.keras: cannot be written: File exists"):
+        save_tiny_model(folder / "network.keras")
+
+
+def test_an_error_that_the_system_has_no_name_for_is_told_as_it_is(folder, monkeypatch):
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="keras: the disk is gone"):
+        patch.setattr("decaf.model.file_sha256", fail)
+        load_model(folder)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="read: the disk is gone"):
+        patch.setattr("pathlib.Path.read_bytes", fail)
+        load_model(folder)
+    monkeypatch.setattr("decaf.model.save_classifier", fail)
+    with pytest.raises(InputError, match="model: cannot be written: the disk is gone"):
+        save_tiny_model(folder)
 
 
 def test_what_is_no_model_is_refused_with_the_remedy(folder, tmp_path):

@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from network_record import RECORD
 
 from decaf.backbones import build_activations, list_backbones, set_precision
 from decaf.network import (
@@ -122,7 +123,7 @@ def test_a_split_network_gives_the_same_features(small_network, photos):
 
 def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_path):
     path = tmp_path / "small.keras"
-    record = {"backbone": "alexnet-owt", "width": 8, "midpoint": 5.0, "digests": ["00ff"]}
+    record = RECORD | {"midpoint": 5.0, "finetuned_on": ["00ff"]}
     save_network(small_network, path, record)
     network, loaded = load_network(path)
     assert loaded == record == read_record(path)
@@ -133,22 +134,24 @@ def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_pa
 
 
 def test_a_network_loaded_in_bfloat16_keeps_its_exact_weights(small_network, photos, tmp_path):
-    save_network(small_network, tmp_path / "exact.keras", {})
+    save_network(small_network, tmp_path / "exact.keras", RECORD)
     rough, _ = load_network(tmp_path / "exact.keras", dtype="bfloat16")
     assert rough.get_layer("conv1").compute_dtype == "bfloat16"
     assert rough.get_layer("fc6").compute_dtype == "float32"
     found, expected = (net.predict_on_batch(photos) for net in (rough, small_network))
     assert found.dtype == np.float32
     assert 0 < np.abs(found - expected).max() < 0.02
-    save_network(rough, tmp_path / "rough.keras", {})
+    save_network(rough, tmp_path / "rough.keras", RECORD)
     again, _ = load_network(tmp_path / "rough.keras")
     np.testing.assert_array_equal(again.predict_on_batch(photos), expected)
 
 
 def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos, tmp_path):
+    # By chance the softmax is 1e-20, where what back ends differ in is multiplied by forty.
+    keras.utils.set_random_seed(0)
     network = build_network("alexnet", 8, blocks=2, weights=None)
     photos = np.resize(photos, (2, 227, 227, 3))
-    save_network(network, tmp_path / "small.keras", {})
+    save_network(network, tmp_path / "small.keras", RECORD)
     np.save(tmp_path / "photos.npy", photos)
     code = (
         "import keras, numpy as np, decaf.network\n"
@@ -164,32 +167,32 @@ def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos,
 
 def test_an_existing_file_is_overwritten_only_with_force(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, {"number": 1})
+    save_network(small_network, path, RECORD | {"number": 1})
     with pytest.raises(InputError, match=r"small\.keras: exists already.*--force"):
-        save_network(small_network, path, {"number": 2})
-    assert read_record(path) == {"number": 1}
-    save_network(small_network, path, {"number": 3}, force=True)
-    assert read_record(path) == {"number": 3}
+        save_network(small_network, path, RECORD | {"number": 2})
+    assert read_record(path) == RECORD | {"number": 1}
+    save_network(small_network, path, RECORD | {"number": 3}, force=True)
+    assert read_record(path) == RECORD | {"number": 3}
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_no_other(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, {"number": 1})
+    save_network(small_network, path, RECORD | {"number": 1})
     with pytest.raises(TypeError):
         save_network(small_network, path, {"number": object()}, force=True)
-    assert read_record(path) == {"number": 1}
+    assert read_record(path) == RECORD | {"number": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
 
 
 def test_another_suffix_is_refused(small_network, tmp_path):
     with pytest.raises(InputError, match=r"small\.h5: .* must end in \.keras"):
-        save_network(small_network, tmp_path / "small.h5", {})
+        save_network(small_network, tmp_path / "small.h5", RECORD)
 
 
 @pytest.fixture
 def saved(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, {})
+    save_network(small_network, path, RECORD)
     return path
 
 
@@ -208,7 +211,7 @@ def test_a_truncated_network_is_refused(saved, length):
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "decaf.json"])
 def test_an_altered_network_is_refused(small_network, tmp_path, member):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, {"backbone": "alexnet-owt"})
+    save_network(small_network, path, RECORD)
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(member)
     content = bytearray(path.read_bytes())
@@ -244,9 +247,39 @@ def test_a_record_that_is_no_dictionary_is_refused(small_network, tmp_path, reco
         load_network(tmp_path / "small.keras")
 
 
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"finetuned_on": None}, "finetuned_on"),
+        ({"width": "8", "pooling": 1}, "pooling, width"),
+        ({"outputs": "votes"}, "outputs"),
+    ],
+)
+def test_a_record_that_does_not_tell_what_is_needed_is_refused(
+    small_network, tmp_path, changed, named
+):
+    save_network(small_network, tmp_path / "small.keras", RECORD | changed)
+    told = rf"small\.keras: its decaf\.json does not tell {named}; make it anew"
+    with pytest.raises(InputError, match=told):
+        read_record(tmp_path / "small.keras")
+    for key in changed:
+        without = {name: value for name, value in RECORD.items() if name != key}
+        save_network(small_network, tmp_path / "small.keras", without, force=True)
+        with pytest.raises(InputError, match=rf"does not tell {key}; make it anew"):
+            load_network(tmp_path / "small.keras")
+
+
+def test_a_network_that_cannot_be_written_is_named(small_network, saved, tmp_path):
+    with pytest.raises(InputError, match=r"small\.keras/a\.keras: cannot be written: File exists"):
+        save_network(small_network, saved / "a.keras", RECORD)
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(InputError, match=r"folder\.keras: cannot be written: Is a directory"):
+        save_network(small_network, tmp_path / "folder.keras", RECORD, force=True)
+
+
 def test_a_record_without_a_network_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "small.keras", "w") as archive:
-        archive.writestr("decaf.json", "{}")
+        archive.writestr("decaf.json", json.dumps(RECORD))
     with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
         load_network(tmp_path / "small.keras")
 
@@ -259,7 +292,7 @@ def test_code_in_a_network_is_refused_and_not_run(tmp_path):
     harmful = keras.layers.Lambda(make_folder)
     network = keras.Model(photo, harmful(photo))
     made.rmdir()
-    save_network(network, tmp_path / "small.keras", {})
+    save_network(network, tmp_path / "small.keras", RECORD)
     with pytest.raises(
         InputError, match=r"small\.keras: has parts .*: Lambda, __lambda__; it is not opened"
     ):

@@ -18,7 +18,8 @@ from PIL import Image
 from tiny_model import save_tiny_model
 
 from decaf.commands.rank_photos import build_parser, main
-from decaf.ranking import RankedPhoto, write_page
+from decaf.ranking import RankedPhoto
+from decaf.ranking_page import write_page
 from features.photos import file_digest
 
 # In a folder named <.
@@ -101,8 +102,9 @@ def page(browser, page_of_200):
     return browser
 
 
-def table(folder, name="ranking.csv"):
-    with open(folder / name, newline="", encoding="utf-8", errors="surrogateescape") as file:
+def table(folder):
+    path = folder / "ranking.csv"
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
         return list(csv.DictReader(file))
 
 
@@ -120,19 +122,29 @@ def ranks(browser):
     return browser.run(script)
 
 
+def images(browser):
+    """Names of the images that a screen reader finds in the view of one photo."""
+    script = (
+        "[...view.querySelectorAll('.stage img')].filter((i) => !i.hidden && i.alt)"
+        ".map((i) => i.alt)"
+    )
+    return browser.run(script)
+
+
 def focused(browser):
     return browser.run("document.activeElement.closest('.tile')?.photo.r")
 
 
 def test_the_table_holds_every_photo_once_in_its_order(ranking, album, model):
-    rows = table(ranking)
+    *rows, failed = table(ranking)
     assert [int(row["rank"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [row["percentile"] for row in rows] == ["100.0", "80.0", "60.0", "40.0", "20.0", "0.0"]
     probability = [float(row["probability"]) for row in rows]
     assert probability == sorted(probability, reverse=True)
     found = {str(path.relative_to(album)) for path in album.rglob("*.jpg")}
     assert {row["file"] for row in rows} == found - {"broken.jpg"}
-    assert [row["file"] for row in table(ranking, "failed.csv")] == ["broken.jpg"]
+    assert (failed["file"], failed["rank"]) == ("broken.jpg", "")
+    assert failed["reason"].startswith("no photo in a known format")
 
     from decaf.model import load_model
 
@@ -156,14 +168,14 @@ def test_what_is_printed_fits_a_terminal_and_says_what_the_model_knew(
     assert all(len(line) <= 80 and line.isprintable() for line in out.splitlines())
     assert "6 photos ranked, 1 stacks" in out
     assert "2 of these photos trained the model; their ranks are its memory" in out
-    assert "1 photos could not be read; failed.csv says why" in out
+    assert "1 photos could not be read; ranking.csv says why" in out
     assert "'broken.jpg': no photo in a known format" in captured.err
     copies = sorted(path.name for path in (tmp_path / "best").iterdir())
     assert len(copies) == 3 and copies[0].startswith("1 ")
 
 
 def test_a_ranking_is_replaced_only_with_force_and_other_files_stay(album, model, tmp_path, capsys):
-    (tmp_path / "failed.csv").write_text("old")
+    (tmp_path / "ranking.html").write_text("old")
     (tmp_path / "diary.txt").write_text("mine")
     arguments = [album, "--model", model, "-o", tmp_path]
     assert "is not empty; choose another folder, or add --force" in refuse(capsys, *arguments)
@@ -171,8 +183,41 @@ def test_a_ranking_is_replaced_only_with_force_and_other_files_stay(album, model
     only.write_text(str(album / "plain.jpg"))
     arguments[0] = only
     assert main([*map(str, arguments), "--force"]) == 0
-    assert not (tmp_path / "failed.csv").exists()
+    assert (tmp_path / "ranking.html").read_text(encoding="utf-8") != "old"
     assert (tmp_path / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("at", ["decaf.ranking_page.write_page", "shutil.copy2"])
+def test_an_interrupted_command_goes_on_when_it_is_given_again(album, model, tmp_path, at, capsys):
+    output, best = tmp_path / "ranking", tmp_path / "best"
+    arguments = [
+        str(album),
+        "--model",
+        str(model),
+        "-o",
+        str(output),
+        "--copy-best",
+        "3",
+        str(best),
+    ]
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(at, interrupt)
+        assert main(arguments) == 130
+    assert (output / "ranking.csv").exists()
+    assert main(arguments) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["ranking.csv", "ranking.html"]
+    assert len(list(best.iterdir())) == 3
+    assert "is not empty" in refuse(capsys, *arguments)
+
+
+def test_another_file_of_the_folder_is_no_ranking_to_go_on_with(album, model, tmp_path, capsys):
+    (tmp_path / "ranking.csv").write_text("mine")
+    assert "is not empty" in refuse(capsys, album, "--model", model, "-o", tmp_path)
+    assert (tmp_path / "ranking.csv").read_text() == "mine"
 
 
 def test_wrong_inputs_are_refused_in_one_line(album, model, tmp_path, capsys):
@@ -268,6 +313,7 @@ def test_photos_of_any_name_open_in_the_page(browser, ranking):
         browser.wait_for("!document.querySelector('#large').hidden")
         assert browser.run("document.querySelector('#large').naturalWidth") > 200
         assert browser.run("document.querySelectorAll('#view-votes li').length") == 7
+        assert images(browser) == [browser.run("viewed.n")]
         if rank < 5:
             browser.press("ArrowRight")
     assert not [event for event in browser.events if event.get("method") == "Log.entryAdded"]
@@ -285,6 +331,10 @@ def test_a_photo_that_is_gone_shows_its_thumbnail(browser, album, ranking, tmp_p
     browser.run("document.querySelector('.tile .open').click()")
     browser.wait_for("document.querySelector('#small').naturalWidth > 0")
     assert browser.run("document.querySelector('#large').hidden")
+    name = browser.run("photos[0].n")
+    assert images(browser) == [name]
+    browser.press("ArrowRight")
+    assert images(browser) == [browser.run("viewed.n")] != [name]
 
 
 def test_the_page_shows_5000_photos_and_decodes_only_those_that_are_seen(browser, tmp_path):
@@ -329,6 +379,40 @@ def test_a_stack_shows_its_size_and_opens(page):
     assert page.run("document.querySelector('#view-name').textContent") == "trip/photo 6.png"
     page.press("ArrowRight")
     assert page.run("viewed.r") == 7
+
+
+def test_a_closed_stack_is_as_bad_as_its_worst_photo(page):
+    # Ranks 3 to 6 are one stack: of the worst 98 % are 5 and 6.
+    page.click("#worst")
+    page.run("share.value = 98; share.dispatchEvent(new Event('input'))")
+    assert ranks(page)[-3:] == [8, 7, 6]
+    assert page.run("tileOf(photos[5]).querySelector('.pile').textContent") == "+3"
+    assert page.run("document.querySelectorAll('.tile.stacked').length") == 1
+    page.click("#select")
+    assert page.run("picked.has(photos[5]) && !picked.has(photos[2])")
+    page.click(".tile.stacked .pile")
+    assert ranks(page)[-5:] == [7, 6, 5, 4, 3]
+    assert focused(page) == 6
+    page.press("Enter")
+    assert page.run("document.querySelector('#view-stack h3').textContent") == (
+        "Stack of 4, worst first"
+    )
+    page.press("ArrowRight")
+    assert page.run("viewed.r") == 5
+    page.press("Escape")
+    page.press("s")
+    assert ranks(page)[-2:] == [7, 6]
+    page.click("#worst")
+    page.run("share.value = 100; share.dispatchEvent(new Event('input'))")
+    assert ranks(page)[:4] == [1, 2, 3, 7]
+
+
+def test_each_step_announces_the_photo_s_name_and_rank(page):
+    page.run("document.querySelector('.tile .open').click()")
+    page.press("ArrowRight")
+    region = "document.querySelector('#view-name').closest('[aria-live=polite][aria-atomic=true]')"
+    told = page.run(f"{region}.textContent")
+    assert "2 of 200" in told and "trip/photo 2.png" in told
 
 
 def test_everything_works_from_the_keyboard(page):

@@ -1,13 +1,15 @@
-"""Stacks, tables, copies: an album in order, and no photo touched."""
+"""The table and the copies: an album in order, and no photo touched."""
 
 import csv
 import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from decaf.ranking import RankedPhoto, capture_time, copy_best, find_stacks, write_tables
+from decaf.model import ScoredPhotos
+from decaf.ranking import RankedPhoto, copy_best, rank_photos, write_table
 from features.errors import InputError
 
 
@@ -16,95 +18,71 @@ def ranked(path, rank, **values):
     return RankedPhoto(name=os.path.basename(path), path=str(path), rank=rank, **values)
 
 
-def save_photo(path, taken=None, subsecond=None):
-    exif = Image.Exif()
-    tags = exif.get_ifd(0x8769)
-    if taken is not None:
-        tags[0x9003] = taken
-    if subsecond is not None:
-        tags[0x9291] = subsecond
-    Image.new("RGB", (16, 12)).save(path, exif=exif)
-    return str(path)
+def test_an_album_is_ranked_with_few_of_its_activations_in_memory(monkeypatch):
+    monkeypatch.setattr("decaf.stacks._BLOCK", 2)
+    reads = []
+
+    def read(photos):
+        reads.append(len(photos))
+        return np.eye(5, dtype=np.float16)[photos // 2]
+
+    order = np.arange(5)
+    scored = ScoredPhotos(
+        SimpleNamespace(positions=order, storage_order=order, read=read),
+        features=np.zeros((5, 1), np.float32),
+        score=np.array([0.0, 4.0, 1.0, 2.0, 2.0]),
+        probability=np.full(5, 0.5),
+        votes=None,
+    )
+    names = ["e.jpg", "a.jpg", "d.jpg", "c.jpg", "b.jpg"]
+    ranking = rank_photos(names, names, scored, "multilevel")
+    assert [photo.name for photo in ranking] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
+    assert [photo.stack for photo in ranking] == [1, None, 2, 2, 1]
+    assert [photo.is_top for photo in ranking] == [True, True, True, False, False]
+    assert max(reads) == 2
 
 
-def directions(*degrees):
-    """Activations whose cosines are those of the angles between them."""
-    angles = np.radians(degrees)
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
-
-def test_photos_of_one_moment_are_stacked_under_the_best():
-    times = np.array([0.0, 3.0, 6.0, 0.0])
-    tops = find_stacks(directions(0, 5, 10, 80), times, [2, 3, 0, 1], near=0.9)
-    assert tops.tolist() == [2, 2, 2, 3]
-
-
-def test_the_same_subject_at_another_time_is_another_photo():
-    times = np.array([0.0, 11.0, np.nan])
-    assert find_stacks(directions(0, 5, 10), times, [0, 1, 2], near=0.9).tolist() == [0, 1, 2]
-
-
-def test_copies_of_a_picture_are_stacked_whenever_they_were_made():
-    times = np.array([np.nan, 0.0, 9e9])
-    assert find_stacks(directions(0, 1, 2), times, [1, 0, 2], near=0.9).tolist() == [1, 1, 1]
-
-
-def test_a_stack_does_not_grow_from_neighbour_to_neighbour():
-    times = np.arange(5) * 6.0
-    tops = find_stacks(directions(0, 0, 0, 0, 0) * [[1, 0.3]], times * 0, [0, 1, 2, 3, 4], 0.9)
-    assert tops.tolist() == [0, 0, 0, 0, 0]
-    tops = find_stacks(directions(0, 8, 16, 24, 32), times, [0, 1, 2, 3, 4], near=0.9)
-    assert tops.tolist() == [0, 0, 2, 2, 4]
-
-
-def test_black_photos_without_activations_are_no_copies_of_everything():
-    activations = np.zeros((2, 3), np.float32)
-    assert find_stacks(activations, np.zeros(2), [0, 1], near=0.9).tolist() == [0, 1]
-
-
-def test_the_time_of_a_photo_has_its_fraction_of_a_second(tmp_path):
-    first = capture_time(save_photo(tmp_path / "1.jpg", "2024:02:29 23:59:59", "75"))
-    second = capture_time(save_photo(tmp_path / "2.jpg", "2024:03:01 00:00:00", "250"))
-    assert second - first == pytest.approx(0.5)
-
-
-def test_a_photo_without_a_time_has_none(tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x20Exif\0\0MM\0*")
-    for path in (
-        save_photo(tmp_path / "none.jpg"),
-        save_photo(tmp_path / "zero.jpg", "0000:00:00 00:00:00"),
-        tmp_path / "broken.jpg",
-        tmp_path / "missing.jpg",
-    ):
-        assert np.isnan(capture_time(str(path)))
-
-
-def test_the_table_keeps_names_that_are_not_utf_8_and_tells_failures(tmp_path):
+def test_the_table_keeps_names_that_are_not_utf_8_and_tells_failures_last(tmp_path):
     name = os.fsdecode(b'caf\xe9, "a"\nb.jpg')
     photo = ranked(name, 1, percentile=100.0, probability=0.75, mean=5.5, spread=1.25, votes=(1.0,))
-    write_tables(tmp_path, [photo], [("x.jpg", "an empty file")])
+    failed_name = os.fsdecode(b"\xff.jpg")
+    write_table(tmp_path / "ranking.csv", [photo], [(failed_name, "damaged, it is")])
     with open(tmp_path / "ranking.csv", newline="", errors="surrogateescape") as file:
-        assert list(csv.DictReader(file)) == [
-            {
-                "file": name,
-                "rank": "1",
-                "percentile": "100.0",
-                "probability": "0.7500",
-                "predicted_mean": "5.500",
-                "predicted_spread": "1.250",
-                "stack": "",
-            }
-        ]
-    assert (tmp_path / "failed.csv").read_text() == "file,reason\nx.jpg,an empty file\n"
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {
+        "file": name,
+        "rank": "1",
+        "percentile": "100.0",
+        "probability": "0.7500",
+        "predicted_mean": "5.500",
+        "predicted_spread": "1.250",
+        "stack": "",
+        "reason": "",
+    }
+    assert rows[1:] == [
+        dict.fromkeys(rows[0], "") | {"file": failed_name, "reason": "damaged, it is"}
+    ]
 
 
-def test_a_full_disk_is_told_in_one_line_and_leaves_no_part(tmp_path, monkeypatch):
+def test_the_table_of_a_network_of_labels_has_no_votes(tmp_path):
+    write_table(tmp_path / "ranking.csv", [ranked("a.jpg", 1, stack=3)], [])
+    assert (tmp_path / "ranking.csv").read_text() == (
+        "file,rank,percentile,probability,stack,reason\na.jpg,1,50.0,0.5000,3,\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, os.strerror(28)), OSError("No space left on device")],
+    ids=["errno", "text"],
+)
+def test_a_full_disk_is_told_in_one_line_and_leaves_no_part(tmp_path, monkeypatch, error):
     def full(*_, **__):
-        raise OSError(28, os.strerror(28))
+        raise error
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(InputError, match=r"ranking\.csv: cannot be written: No space left"):
-        write_tables(tmp_path, [ranked("a.jpg", 1)], [])
+        write_table(tmp_path / "ranking.csv", [ranked("a.jpg", 1)], [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,3 +119,36 @@ def test_a_photo_that_cannot_be_copied_leaves_no_empty_file(tmp_path):
     with pytest.raises(InputError, match=r"1 gone\.jpg: cannot be copied: No such file"):
         copy_best(ranking, 5, tmp_path / "best")
     assert list((tmp_path / "best").iterdir()) == []
+
+
+def test_a_photo_that_became_a_pipe_is_told_of_in_words(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"1 a\.jpg: cannot be copied: .* is a named pipe"):
+        copy_best([ranked(tmp_path / "a.jpg", 1)], 1, tmp_path / "best")
+
+
+def test_what_an_interrupted_command_has_copied_is_no_obstacle(tmp_path):
+    ranking = [ranked(tmp_path / name, rank) for rank, name in enumerate(("a.jpg", "b.jpg"), 1)]
+    for photo in ranking:
+        (tmp_path / photo.name).write_text(photo.name)
+    best = tmp_path / "best"
+    assert copy_best(ranking, 1, best) == 1
+    os.utime(best / "1 a.jpg", (1, 1))
+    assert copy_best(ranking, 2, best) == 2
+    assert sorted(path.name for path in best.iterdir()) == ["1 a.jpg", "2 b.jpg"]
+    assert (best / "1 a.jpg").stat().st_mtime == 1
+
+
+def test_a_file_of_the_same_size_or_a_link_is_no_copy(tmp_path):
+    (tmp_path / "a.jpg").write_text("new")
+    ranking = [ranked(tmp_path / "a.jpg", 1)]
+    for take in (
+        lambda target: target.write_text("old"),
+        lambda target: target.symlink_to(tmp_path / "a.jpg"),
+    ):
+        best = tmp_path / "best"
+        best.mkdir()
+        take(best / "1 a.jpg")
+        with pytest.raises(InputError, match=r"1 a\.jpg: is there already; copy to another"):
+            copy_best(ranking, 1, best)
+        shutil.rmtree(best)

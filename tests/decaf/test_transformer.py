@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 from estimator_checks import FEEDS_NUMBERS
+from network_record import RECORD
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -41,7 +42,7 @@ def test_features_are_fc7_after_relu(photos, tmp_path):
     paths, _ = photos
     head = build_head(256, 8, seed=5)
     network = attach_head("alexnet-owt", head, "multilevel", blocks=2)
-    record = {"pooling": "multilevel", "resize": "squash"}
+    record = RECORD | {"pooling": "multilevel"}
     save_network(network, tmp_path / "network.keras", record)
     found = ConvNetFeatures(network=tmp_path / "network.keras", precision="float32").fit_transform(
         paths[:6]
