@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 	$(DEMO)/rank-photos demo/photos --model demo/model -o demo/ranking
 	@echo "Open demo/model/report.html and demo/ranking/ranking.html in a browser."
 
-test: $(VENV)/installed-for-tests $(if $(filter jax,$(BACKEND)),$(VENV)/installed-jax)
+test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/installed-for-tests
@@ -39,10 +39,6 @@ $(VENV)/installed: setup.cfg pyproject.toml
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,test]'
-	touch $@
-
-$(VENV)/installed-jax: $(VENV)/installed-for-tests
-	$(BIN)/pip install --quiet --editable '.[jax]'
 	touch $@
 
 test-lowest:

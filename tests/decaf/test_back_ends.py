@@ -23,7 +23,9 @@ RUN = """
 import sys
 import numpy as np
 from decaf.network import features_model, load_network
+from decaf.pipeline import choose_precision
 
+assert choose_precision("auto") in ("float32", "bfloat16")
 for name in sys.argv[1:]:
     network, _ = load_network(f"{name}.keras")
     features = features_model(network).predict_on_batch(np.load(f"{name}-photos.npy"))
