@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import math
 import pickle
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -241,6 +242,30 @@ class _NumpyUnpickler(pickle._Unpickler):
 
     def find_class(self, module, name):
         return _admitted(_NUMPY_GLOBALS, module, name)
+
+    def load_build(self):
+        # NumPy believes what a state says of flags and lengths, and crashes on what is not so.
+        if not _is_plain_state(*self.stack[-2:]):
+            raise pickle.UnpicklingError("it holds what is no array of numbers")
+        super().load_build()
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}
+
+
+def _is_plain_state(built, state):
+    """Whether a state is what NumPy gives of a type of numbers, or of an array."""
+    if isinstance(built, np.dtype):
+        # NumPy's own types are one object each, which a state would change for everybody.
+        is_own = built is np.dtype(built.type)
+        flags = 63 if built.kind == "O" else 0
+        return not is_own and state[2:] == (None, None, None, -1, -1, flags)
+    _, shape, dtype, _, content = state
+    if not isinstance(built, np.ndarray) or min(shape, default=0) < 0:
+        return False
+    n_elements = math.prod(shape)
+    if dtype.kind == "O":
+        return isinstance(content, list) and len(content) == n_elements
+    return dtype.kind in "fiub" and len(content) == n_elements * dtype.itemsize
 
 
 # torch/serialization.py, MAGIC_NUMBER

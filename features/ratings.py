@@ -517,13 +517,15 @@ def _locate(table, photo_folder):
 
 def _read_votes(table, scale):
     """Return the counts (n_photos, n_grades), or None where there are no count columns."""
-    grades = sorted(int(name[5:]) for name in table.columns if re.fullmatch(r"count\d+", name))
+    # Nine digits: Python refuses to read numbers of thousands of them.
+    grades = sorted(int(name[5:]) for name in table.columns if re.fullmatch(r"count\d{1,9}", name))
     if not grades:
         return None
-    missing = set(range(1, max(grades[-1], 2) + 1)) - set(grades)
-    if missing or grades[0] == 0:
-        wanted = f"add count{min(missing)}" if missing else "start at count1"
-        raise table.error(f"the columns count1 … countK must be without gaps: {wanted}")
+    wanted = range(1, max(len(grades), 2) + 1)
+    if grades != [*wanted]:
+        missing = min(set(wanted) - set(grades), default=0)
+        remedy = "start at count1" if 0 in grades or not missing else f"add count{missing}"
+        raise table.error(f"the columns count1 … countK must be without gaps: {remedy}")
     if scale is not None and tuple(scale) != (1, grades[-1]):
         raise table.error(
             f"the scale {scale[0]:g} to {scale[1]:g} does not fit the columns count1 … "

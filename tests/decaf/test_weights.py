@@ -119,6 +119,41 @@ def test_code_in_an_npy_is_refused_and_not_run(tmp_path):
     assert not folder.exists()
 
 
+class _Stated:
+    """Is pickled as what a function makes, and a state of it."""
+
+    def __init__(self, *reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+NUMBERS = (np.dtype, ("f4", False, True))
+ARRAY = (np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        _Stated(*NUMBERS, (3, "<", None, -1, -1, 0)),  # found by fuzzing: NumPy crashes on it
+        _Stated(*NUMBERS, (3, "<", None, None, None, -1, -1, 63)),
+        _Stated(np.dtype, ("f8",), (3, ">", None, None, None, -1, -1, 0)),
+        _Stated(*ARRAY, (1, (2,), np.dtype("f4"), False, b"1234")),
+        _Stated(*ARRAY, (1, (-2,), np.dtype("O"), False, [])),
+        _Stated(*ARRAY, (1, (1,), np.dtype("O"), False, b"12345678")),
+        _Stated(*ARRAY, (1, (1,), np.dtype("S4"), False, b"1234")),
+    ],
+    ids=["short", "flags", "NumPy's own type", "length", "negative", "objects", "text"],
+)
+def test_states_that_numpy_would_believe_are_refused(stated, tmp_path):
+    path = tmp_path / "weights.ckpt"
+    path.write_bytes(pickle.dumps({"conv1": [stated]}, 4))
+    with pytest.raises(InputError, match=r"weights\.ckpt: .* it holds what is no array of numbers"):
+        read_numpy_pickle(path)
+    assert np.dtype("f8").isnative
+
+
 def test_code_in_a_torch_pickle_is_refused_and_not_run(tmp_path):
     path, folder = tmp_path / "weights.pth", tmp_path / "made"
     torch.save({"x": _Harmful(folder)}, path, _use_new_zipfile_serialization=False)

@@ -243,6 +243,10 @@ def test_take_keeps_the_columns_together(folder):
             ": the columns count1 … countK must be without gaps: add count2",
         ),
         (
+            "file,count1,count2,count999999999\na.jpg,1,2,3\n",
+            ": the columns count1 … countK must be without gaps: add count3",
+        ),
+        (
             "file,count0,count1,count2\na.jpg,1,2,3\n",
             ": the columns count1 … countK must be without gaps: start at count1",
         ),
