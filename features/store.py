@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from features.errors import InputError
+from features.text_heaps import TextHeaps
 
 SCHEMA_VERSION = 1
 
@@ -261,10 +262,12 @@ class FeatureStore:
         self.path = Path(path)
         if not self.path.is_file():
             raise InputError(f"{self.path}: there is no such file")
+        self._heaps = None
         with self._reading():
             self._file = h5py.File(self.path, "r")
         try:
             with self._reading():
+                self._heaps = TextHeaps(self.path)
                 self._check()
         except BaseException:
             self.close()
@@ -282,6 +285,8 @@ class FeatureStore:
     def close(self):
         """Close the file; what was not read of it cannot be read any more."""
         self._file.close()
+        if self._heaps is not None:
+            self._heaps.close()
 
     @cached_property
     def features(self):
@@ -299,7 +304,7 @@ class FeatureStore:
         if "shards" not in self._file:
             return None
         with self._reading():
-            return [self.path.parent / os.fsdecode(path) for path in self._file["shards"]["path"]]
+            return [self.path.parent / os.fsdecode(path) for path in self._take("shards")["path"]]
 
     @cached_property
     def paths(self):
@@ -356,7 +361,7 @@ class FeatureStore:
     def failed(self):
         """Photos that could not be read: list of (name, reason)."""
         with self._reading():
-            rows = self._file["failed"][:]
+            rows = self._take("failed")
         return [(os.fsdecode(path), os.fsdecode(reason)) for path, reason in rows]
 
     @cached_property
@@ -373,7 +378,13 @@ class FeatureStore:
         if name not in self._file:
             return None
         with self._reading():
-            return self._file[name][:]
+            return self._take(name)
+
+    def _take(self, name, rows=slice(None)):
+        """Rows of a dataset as they are stored; `rows` is a slice or increasing numbers."""
+        dataset = self._file[name]
+        self._heaps.check_rows(dataset, rows)
+        return dataset[rows]
 
     def _read_text(self, name):
         values = self._read(name)
@@ -382,6 +393,8 @@ class FeatureStore:
         return np.array([os.fsdecode(value) for value in values], dtype=object)
 
     def _check(self):
+        self._heaps.check_superblock()
+        self._heaps.check_header(h5py.h5o.get_info(self._file.id).addr)
         version = self._file.attrs.get("schema_version")
         if not isinstance(version, np.integer):
             raise InputError(f"{self.path}: is not a feature store (it has no schema version)")
@@ -391,11 +404,15 @@ class FeatureStore:
                 f"{SCHEMA_VERSION}; update it"
             )
         # A link may lead to any file of whoever opens the store.
-        for name in list(self._file):
+        names = list(self._file)
+        for name in names:
             if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
                 raise InputError(f"{self.path}: is not a feature store: {name!r} in it is a link")
         wanted = {"path": "O", "features": "f", "digest": "S", "failed": "V"}
         wanted |= {name: dtype.kind for name, dtype in _COLUMN_TYPES.items() if name in self._file}
+        # Opening a virtual dataset reads a heap, too.
+        for name in {*wanted, "shards"}.intersection(names):
+            self._heaps.check_header(self._file.id.links.get_info(name.encode()).u)
         for name, kind in wanted.items():
             dataset = self._file.get(name)
             n_axes = 2 if name in ("features", "votes") else 1
@@ -413,7 +430,12 @@ class FeatureStore:
     def _check_shards(self):
         # HDF5 itself says nothing of a shard that it cannot open, and gives NaN for its rows.
         shards = self._file["shards"]
-        if getattr(shards, "dtype", None) != _SHARD_TYPE or np.sum(shards["rows"]) != len(self):
+        if (
+            getattr(shards, "dtype", None) != _SHARD_TYPE
+            or not _is_stored(shards)
+            or shards.ndim != 1
+            or np.sum(self._take("shards")["rows"]) != len(self)
+        ):
             raise InputError(f"{self.path}: is not a whole feature store: see 'shards' in it")
         for path, n_bytes in zip(self.shards, shards["bytes"]):
             if not path.is_file():
@@ -614,7 +636,7 @@ def _read_rows(parts, ends, wanted, names, index=None):
             if index is not None:
                 index._check_photos(store, first, span)
             for name in names:
-                values = (store.features if name == "features" else store._file[name])[chosen]
+                values = store.features[chosen] if name == "features" else store._take(name, chosen)
                 if name not in rows:
                     rows[name] = np.empty((len(wanted), *values.shape[1:]), values.dtype)
                 rows[name][places] = values[positions]
