@@ -193,7 +193,8 @@ def test_cells_hold_everything_that_resuming_needs(table2_results):
     with open(out / "cells" / "alexnet-owt-3.json", encoding="utf-8") as file:
         cell = json.load(file)
     assert set(cell["settings"]) == {
-        *("photos", "classifiers", "seed", "training", "weights", "blocks", "precision")
+        *("photos", "features", "classifiers", "seed"),
+        *("training", "weights", "blocks", "precision"),
     }
     assert len(cell["outcome"][0]["resampled"]["auc"]) == 1000
     assert not [name for name in os.listdir(out / "cells") if name.endswith(".partial")]
