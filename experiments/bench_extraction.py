@@ -159,7 +159,7 @@ def bench_extraction(args):
             "work": f"{facts['flop'] / 1e9:.1f} GFLOP a photo",
         },
         tables=tables,
-        rows=runs,
+        rows=[{k: v for k, v in run.items() if k != "file"} for run in runs],
         figure=_draw(best),
     )
     print(f"\n{folder / pages.PAGE}")
