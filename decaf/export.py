@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -25,6 +24,7 @@ from keras import layers, ops
 from classifiers.calibration import apply_sigmoid, decision_score
 from decaf.model import Model
 from decaf.network import features_model
+from decaf.outputs import silent_stderr
 from features.errors import InputError
 
 FORMATS = (".onnx", ".tflite")
@@ -419,17 +419,6 @@ def _signature(network):
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep off stderr what converters and runtimes write there, past Python too."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(stderr, 2)
-        os.close(nowhere)
-        os.close(stderr)
+    """Keep to themselves what converters and runtimes say."""
+    with silent_stderr(), warnings.catch_warnings(action="ignore"):
+        yield

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from decaf.activations import cache_folder, index_shards, read_or_run
 from decaf.cluster import map_on_cluster, on_cluster
-from decaf.outputs import writing
+from decaf.outputs import whole_file, writing
 from features.errors import InputError
 from features.photos import PhotoError, file_digest
 from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
@@ -461,9 +461,5 @@ def _read_json(path: Path):
 
 
 def _write_json(path: Path, content) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with whole_file(path) as part:
         part.write_text(json.dumps(content))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from decaf.activations import Activations, cached_activations
 from decaf.backbones import POOLINGS
 from decaf.finetune import predict
 from decaf.network import load_network, save_network, split_network
-from decaf.outputs import writing
+from decaf.outputs import whole_file, writing
 from decaf.pipeline import choose_precision
 from decaf.weights import file_sha256
 from features.errors import InputError
@@ -211,12 +211,8 @@ def save_model(
             name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
         }
         record["record_sha256"] = record_sha256(record)
-        part = folder / f".{RECORD_FILE}.{os.getpid()}"
-        try:
+        with whole_file(folder / RECORD_FILE) as part:
             part.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
-            os.replace(part, folder / RECORD_FILE)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:

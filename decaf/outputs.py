@@ -1,10 +1,13 @@
-"""Files that a command writes: what goes wrong with them is said in one line."""
+"""What decaf writes: files whole or not at all, errors in one line, no chatter of libraries."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from features.errors import InputError
 
@@ -26,3 +29,41 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write to; the file takes its own name when that went well.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    Path
+        Beside it; removed when the writing went wrong.
+    """
+    # Other processes and, in a shared folder, other machines may write the same file.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Keep off stderr what libraries write there, past Python too."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)

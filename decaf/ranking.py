@@ -10,8 +10,7 @@ import filecmp
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from decaf.model import ScoredPhotos
-from decaf.outputs import writing
+from decaf.outputs import whole_file, writing
 from decaf.stacks import NEAR, find_stacks
 from decaf.votes import mean_and_spread
 from features.errors import InputError
@@ -134,7 +133,7 @@ def write_table(
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    with whole_file(path) as part:
+    with writing(path), whole_file(path) as part:
         # Names need not be UTF-8; `find_photos` reads them back from a .csv as they were.
         part.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
 
@@ -173,32 +172,6 @@ def copy_best(ranking: Sequence[RankedPhoto], n: int, folder: Path) -> int:
         if not is_copied:
             _copy(photo.path, target)
     return len(best)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to; the file takes its own name when that went well.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    Path
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with writing(path):
-        try:
-            yield part
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _row(photo):

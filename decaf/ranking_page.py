@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from decaf.ranking import RankedPhoto, whole_file
+from decaf.outputs import whole_file, writing
+from decaf.ranking import RankedPhoto
 from features.photos import PhotoError, read_photo
 
 # Pixels, at most.
@@ -65,7 +66,7 @@ def write_page(
         notes=[_displayable(note) for note in notes],
         photos=photos,
     )
-    with whole_file(path) as part:
+    with writing(path), whole_file(path) as part:
         part.write_text(page, encoding="utf-8")
 
 

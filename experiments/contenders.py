@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from decaf.commands.common import import_keras
+from experiments.tiny import RECORD
 
 # VGG16's input.
 SIZE = 224
@@ -78,14 +79,7 @@ def prepare(work, width):
 
     keras.utils.set_random_seed(0)
     network = build_network("vgg16", width)
-    record = {
-        "backbone": "vgg16",
-        "pooling": "flatten",
-        "resize": "squash",
-        "width": width,
-        "outputs": ["snapshot", "professional"],
-        "finetuned_on": [],
-    }
+    record = RECORD | {"backbone": "vgg16", "pooling": "flatten", "width": width}
     save_network(network, work.network, record)
     named = {layer.name: layer for layer in network.layers if layer.get_weights()}
     np.savez(

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.tiny import RECORD
+
 _STORE_COLUMNS = ("paths", "digests", "score", "label", "votes", "split", "failed", "attributes")
 
 
@@ -180,14 +182,7 @@ def _network_members():
     dense = part("keras.layers", "Dense", name="fc6", units=4, dtype=policy)
     photo = part("keras.layers", "InputLayer", batch_shape=[None, 8, 8, 3])
     config = part("keras.src.models.functional", "Functional", layers=[photo, dense])
-    record = {
-        "backbone": "vgg16",
-        "pooling": "flatten",
-        "resize": "squash",
-        "width": 4,
-        "outputs": ["snapshot", "professional"],
-        "finetuned_on": ["0" * 32],
-    }
+    record = RECORD | {"width": 4, "finetuned_on": ["0" * 32]}
     return {
         "metadata.json": "{}",
         "config.json": json.dumps(config),

@@ -6,6 +6,15 @@ import os
 SIDE = 32
 # What one inode has room for on ext4 is 65,000 names.
 ORIGINALS = 40
+# The least that a network's file must tell.
+RECORD = {
+    "backbone": "random",
+    "pooling": "average",
+    "resize": "squash",
+    "width": 8,
+    "outputs": ["snapshot", "professional"],
+    "finetuned_on": [],
+}
 
 
 def make_photos(folder, n_photos):
@@ -55,12 +64,4 @@ def save_network(path):
     x = layers.Dense(8, "relu", name="fc6")(x)
     x = layers.Dense(8, "relu", name="fc7")(x)
     x = layers.Dense(2, "softmax", name="output")(x)
-    record = {
-        "backbone": "random",
-        "pooling": "average",
-        "resize": "squash",
-        "width": 8,
-        "outputs": ["snapshot", "professional"],
-        "finetuned_on": [],
-    }
-    save_network(keras.Model(photo, x), path, record)
+    save_network(keras.Model(photo, x), path, RECORD)

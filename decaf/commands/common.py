@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.outputs import writing
+from decaf.outputs import silent_stderr, writing
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,16 +75,8 @@ def import_keras() -> None:
     TensorFlow's libraries tell of the CPU's features before any log level of theirs counts.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with silent_stderr():
         importlib.import_module("keras")
-    finally:
-        os.dup2(stderr, 2)
-        os.close(nowhere)
-        os.close(stderr)
 
 
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -293,13 +285,26 @@ def report_failed(failed: Sequence[tuple[str, str]]) -> None:
     failed : sequence of (str, str)
         Names and reasons.
     """
-    if not failed:
-        return
-    print(f"{len(failed):,} photos could not be read:", file=sys.stderr)
-    for name, reason in failed[:_FAILED_SHOWN]:
-        print(f"  {name!r}: {reason}", file=sys.stderr)
-    if len(failed) > _FAILED_SHOWN:
-        print(f"  and {len(failed) - _FAILED_SHOWN:,} more", file=sys.stderr)
+    if failed:
+        report_first(
+            f"{len(failed):,} photos could not be read:",
+            [f"{name!r}: {reason}" for name, reason in failed],
+        )
+
+
+def report_first(headline: str, lines: Sequence[str]) -> None:
+    """Say something of many on stderr, with the first lines and how many more there are.
+
+    Parameters
+    ----------
+    headline : str
+    lines : sequence of str
+    """
+    print(headline, file=sys.stderr)
+    for line in lines[:_LINES_SHOWN]:
+        print(f"  {line}", file=sys.stderr)
+    if len(lines) > _LINES_SHOWN:
+        print(f"  and {len(lines) - _LINES_SHOWN:,} more", file=sys.stderr)
 
 
 def versions() -> dict[str, str]:
@@ -316,8 +321,8 @@ def versions() -> dict[str, str]:
 
 
 _EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
-# As many as can be read at a glance; the feature file lists all.
-_FAILED_SHOWN = 5
+# As many as can be read at a glance; all are in a file, or shown by --dry-run.
+_LINES_SHOWN = 5
 
 
 def _unfinished_mark(folder: Path, command: str) -> Path:

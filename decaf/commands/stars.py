@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from decaf.commands.common import printable
+from decaf.commands.common import printable, report_first
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,21 +74,15 @@ def give_stars(args: argparse.Namespace, ranking: Sequence[RankedPhoto]) -> None
         for each in given:
             print(_describe(each))
     elif refused:
-        print(f"{len(refused):,} photos got no stars:", file=sys.stderr)
-        for each in refused[:_REFUSED_SHOWN]:
-            print(f"  {printable(each.reason)}", file=sys.stderr)
-        if len(refused) > _REFUSED_SHOWN:
-            print(f"  and {len(refused) - _REFUSED_SHOWN:,} more", file=sys.stderr)
+        report_first(
+            f"{len(refused):,} photos got no stars:", [printable(each.reason) for each in refused]
+        )
     counts = Counter(each.outcome for each in given)
     print(
         f"stars: {counts['written']:,} {'would be ' if args.dry_run else ''}written, "
         f"{counts['unchanged']:,} there already, {counts['kept']:,} kept as a person rated, "
         f"{counts['refused']:,} refused"
     )
-
-
-# As many as can be read at a glance; --dry-run shows all.
-_REFUSED_SHOWN = 5
 
 
 def _describe(each: GivenStars) -> str:
