@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from decaf.pipeline import Rows, run_network
+from decaf.pipeline import Rows, run_network, write_behind
 from features.photos import PhotoError, file_digest
 from features.store import FeatureStore, StoreWriter
 
@@ -135,51 +136,54 @@ def cached_activations(
 
 
 def read_or_run(
-    paths: Sequence[str],
+    shards: Iterable[Sequence[str]],
     model,
     cached: tuple[list[Path], dict[str, tuple[int, int]]],
     *,
     resize: str = "squash",
     batch_size: int = 32,
     advance: Callable[[int], object] = lambda n_photos: None,
-) -> Rows:
+) -> Iterator[Rows]:
     """Activations of one pooling from the cache where they are there, else computed and not kept.
 
     Parameters
     ----------
-    paths : sequence of str
-        Photo files, as many as their activations fit into memory.
+    shards, resize, batch_size, advance
+        As in `decaf.pipeline.run_network`.
     model : keras.Model
         With one pooling.
     cached : tuple
         What `index_shards` gives for it.
-    resize, batch_size, advance
-        As in `decaf.pipeline.run_network`.
 
-    Returns
-    -------
+    Yields
+    ------
     Rows
+        Of each shard.
     """
-    shards, index = cached
-    digests, _ = digest_files(paths, progress=False) if index else ([""] * len(paths), {})
-    known = [i for i, digest in enumerate(digests) if digest in index]
-    others = [i for i, digest in enumerate(digests) if digest not in index]
-    rows = run_network(
-        [paths[i] for i in others], model, resize=resize, batch_size=batch_size, advance=advance
-    )
-    ((pooling, computed),) = rows.activations.items()
-    places = np.array([index[digests[i]] for i in known], int).reshape(-1, 2)
-    positions = known + [others[i] for i in rows.positions]
-    order = np.argsort(positions)
-    advance(len(known))
-    return Rows(
-        positions=[positions[i] for i in order],
-        digests=[([digests[i] for i in known] + rows.digests)[i] for i in order],
-        activations={
-            pooling: np.concatenate([_read(shards, places, computed.shape[1]), computed])[order]
-        },
-        failed={others[i]: reason for i, reason in rows.failed.items()},
-    )
+    stored, index = cached
+
+    def look_up(paths):
+        digests, _ = digest_files(paths, progress=False) if index else ([""] * len(paths), {})
+        return paths, digests, np.array([digest in index for digest in digests], bool)
+
+    found, to_run = tee(map(look_up, shards))
+    missing = ([paths[i] for i in np.flatnonzero(~known)] for paths, _, known in to_run)
+    computed = run_network(missing, model, resize=resize, batch_size=batch_size, advance=advance)
+    for (_, digests, known), rows in zip(found, computed):
+        (known,), (others,) = known.nonzero(), (~known).nonzero()
+        ((pooling, values),) = rows.activations.items()
+        places = np.array([index[digests[i]] for i in known], int).reshape(-1, 2)
+        positions = np.concatenate([known, others[rows.positions]])
+        order = np.argsort(positions)
+        advance(len(known))
+        yield Rows(
+            positions=positions[order].tolist(),
+            digests=[([digests[i] for i in known] + rows.digests)[i] for i in order],
+            activations={
+                pooling: np.concatenate([_read(stored, places, values.shape[1]), values])[order]
+            },
+            failed={int(others[i]): reason for i, reason in rows.failed.items()},
+        )
 
 
 def default_cache() -> Path:
@@ -275,24 +279,30 @@ def _fill(
     """Compute the activations of ``missing`` (digest → path); give the failed's reasons."""
     reasons = {}
     digests = list(missing)
-    for start in range(0, len(digests), SHARD_ROWS):
-        planned = digests[start : start + SHARD_ROWS]
-        paths = [missing[digest] for digest in planned]
-        rows = run_network(paths, model, resize=resize, batch_size=batch_size, advance=bar.update)
-        reasons.update((planned[i], reason) for i, reason in rows.failed.items())
+    starts = range(0, len(digests), SHARD_ROWS)
+    planned = [digests[start : start + SHARD_ROWS] for start in starts]
+    paths = ([missing[digest] for digest in shard] for shard in planned)
+    computed = run_network(paths, model, resize=resize, batch_size=batch_size, advance=bar.update)
+
+    def write(asked: list[str], rows: Rows) -> None:
+        reasons.update((asked[i], reason) for i, reason in rows.failed.items())
         reasons.update(
-            (planned[i], "changed while it was read")
+            (asked[i], "changed while it was read")
             for i, digest in zip(rows.positions, rows.digests)
-            if digest != planned[i]
+            if digest != asked[i]
         )
-        if rows.positions:
-            name = hashlib.blake2b("".join(rows.digests).encode(), digest_size=16).hexdigest()
-            names = [os.path.basename(paths[i]) for i in rows.positions]
-            for pooling, values in rows.activations.items():
-                # force: another process may have computed the same shard meanwhile.
-                shard = folder / pooling / f"{name}.h5"
-                with StoreWriter(shard, values.shape[1], dtype="float16", force=True) as writer:
-                    writer.append(values, names, rows.digests)
+        if not rows.positions:
+            return
+        name = hashlib.blake2b("".join(rows.digests).encode(), digest_size=16).hexdigest()
+        names = [os.path.basename(missing[asked[i]]) for i in rows.positions]
+        for pooling, values in rows.activations.items():
+            # force: another process may have computed the same shard meanwhile.
+            shard = folder / pooling / f"{name}.h5"
+            with StoreWriter(shard, values.shape[1], dtype="float16", force=True) as writer:
+                writer.append(values, names, rows.digests)
+
+    for _ in write_behind(write, zip(planned, computed)):
+        pass
     return reasons
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,13 @@ from tqdm import tqdm
 from decaf.activations import cache_folder, index_shards, read_or_run
 from decaf.cluster import map_on_cluster, on_cluster
 from decaf.outputs import whole_file, writing
+from decaf.pipeline import write_behind
 from features.errors import InputError
 from features.photos import PhotoError, file_digest
 from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
 
 # What an interruption costs at most: under two minutes at 5 photos/s (VGG16 in float32 on two
-# cores). Smaller ones would cost a fast machine, since every shard drains the pipeline.
+# cores).
 SHARD_ROWS = 512
 # On a cluster shards stay files, and a lost worker costs one shard: 24,000 for 100 million photos.
 CLUSTER_SHARD_ROWS = 4096
@@ -281,8 +283,8 @@ def _extract_shards(job, shards, names, paths, scheduler, progress) -> list[str]
                     yield shard, names[some], [os.path.abspath(path) for path in paths[some]]
 
         if scheduler is None:
-            for task in unfinished():
-                _extract_shard(job, *task, advance=bar.update)
+            for _ in _write_shards(job, unfinished(), bar.update):
+                pass
         else:
             for shard, began in map_on_cluster(
                 scheduler, functools.partial(_extract_shard, job), unfinished()
@@ -326,64 +328,96 @@ def _check_shard(shard: Path, names, paths) -> tuple[bool, list[str]]:
     return not changed, changed
 
 
-def _extract_shard(job, shard, names, paths, advance=lambda n_photos: None) -> tuple[Path, float]:
-    """Write a shard and its status; give the shard, and when it was begun."""
+def _extract_shard(job, shard, names, paths) -> tuple[Path, float]:
+    """A task of a cluster: write a shard and its status; give the shard, and when it was begun."""
     # A worker of several threads works on one shard at a time: that uses all its cores.
     with _one_at_a_time:
-        began = time.time()
-        network, _, cached = _open(job)
-        # Before they are read: what changes from now on shows when the run is gone on with.
-        stamps = [_stamp(path) for path in paths]
-        rows = read_or_run(
-            paths,
-            network.model,
-            cached,
-            resize=network.settings["resize"],
-            batch_size=job.batch_size,
-            advance=advance,
-        )
-        with writing(shard):
-            shard.with_suffix(".json").unlink(missing_ok=True)
-        _write_store(shard, names, rows, network)
-        digests = dict(zip(rows.positions, rows.digests))
-        status = {
-            "photos": [
-                (name, stamp, digests.get(position))
-                for position, (name, stamp) in enumerate(zip(names, stamps))
-            ],
-            "rows": len(digests),
-            "failed": [(names[position], reason) for position, reason in rows.failed.items()],
-            "bytes": shard.stat().st_size,
-            "began": began,
-            "seconds": time.time() - began,
-            "worker": f"{socket.gethostname()}:{os.getpid()}",
-        }
-        with writing(shard):
-            _write_json(shard.with_suffix(".json"), status)
-    return shard, began
+        ((_, began),) = _write_shards(job, [(shard, names, paths)])
+        return shard, began
 
 
 _one_at_a_time = threading.Lock()
 
 
-def _write_store(shard, names, rows, network):
-    """Write the features of a shard's photos that could be read, and why the others could not."""
+def _write_shards(job, tasks, advance=lambda n_photos: None) -> Iterator[tuple[Path, float]]:
+    """Write shards and their statuses; give each shard, and when it was begun.
+
+    While one goes through the network, the photos of the next are decoded, and the one before is
+    written.
+    """
+    network, _, cached = _open(job)
+    # Stamps are taken before the photos are read: what changes from then on shows when the run is
+    # gone on with.
+    begun, decoded = tee((*task, [_stamp(path) for path in task[-1]]) for task in tasks)
+    computed = read_or_run(
+        (paths for _, _, paths, _ in decoded),
+        network.model,
+        cached,
+        resize=network.settings["resize"],
+        batch_size=job.batch_size,
+        advance=advance,
+    )
+
+    def with_features():
+        for shard, names, _, stamps in begun:
+            began = time.time()
+            rows = next(computed)
+            features, predicted = _features(network, rows, job.batch_size)
+            yield shard, names, stamps, began, rows, features, predicted
+
+    yield from write_behind(functools.partial(_write_shard, network), with_features())
+
+
+def _features(network, rows, batch_size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Features and predicted columns, in padded batches, so that nothing is traced twice."""
     (activations,) = rows.activations.values()
-    readable = len(rows.positions)
-    if not readable:
-        # No network takes an empty batch, but the columns are the same in every shard.
-        activations = np.zeros((1, activations.shape[1]), activations.dtype)
-    features, predicted = network.to_features(activations)
+    n_rows = len(activations)
+    batches = []
+    # A batch of padding alone, where no photo could be read, tells the columns all the same.
+    for start in range(0, max(n_rows, 1), batch_size):
+        batch = np.zeros((batch_size, activations.shape[1]), activations.dtype)
+        some = activations[start : start + batch_size]
+        batch[: len(some)] = some
+        batches.append(network.to_features(batch))
+    features, predicted = zip(*batches)
+    return np.concatenate(features)[:n_rows], {
+        column: np.concatenate([values[column] for values in predicted])[:n_rows]
+        for column in predicted[0]
+    }
+
+
+def _write_shard(
+    network, shard, names, stamps, began, rows, features, predicted
+) -> tuple[Path, float]:
+    """Write a shard's features and its status, the mark that it is finished."""
+    with writing(shard):
+        shard.with_suffix(".json").unlink(missing_ok=True)
     with StoreWriter(shard, network.n_features, force=True) as writer:
         writer.append(
-            features[:readable],
+            features,
             [names[position] for position in rows.positions],
             rows.digests,
             finetuned=np.array([digest in network.finetuned for digest in rows.digests], bool),
-            **{column: values[:readable] for column, values in predicted.items()},
+            **predicted,
         )
         for position, reason in rows.failed.items():
             writer.fail(names[position], reason)
+    digests = dict(zip(rows.positions, rows.digests))
+    status = {
+        "photos": [
+            (name, stamp, digests.get(position))
+            for position, (name, stamp) in enumerate(zip(names, stamps))
+        ],
+        "rows": len(digests),
+        "failed": [(names[position], reason) for position, reason in rows.failed.items()],
+        "bytes": shard.stat().st_size,
+        "began": began,
+        "seconds": time.time() - began,
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
+    }
+    with writing(shard):
+        _write_json(shard.with_suffix(".json"), status)
+    return shard, began
 
 
 def _readable(shard: Path) -> np.ndarray:

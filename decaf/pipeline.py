@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import tee
 
 import numpy as np
 
@@ -41,74 +42,54 @@ class Rows:
 
 
 def run_network(
-    paths: Sequence[str],
+    shards: Iterable[Sequence[str]],
     model,
     *,
     resize: str = "squash",
     batch_size: int = 32,
     advance: Callable[[int], object] = lambda n_photos: None,
-) -> Rows:
-    """Run the convolutions over photos.
+) -> Iterator[Rows]:
+    """Run the convolutions over photos, shard by shard; the next one's are decoded meanwhile.
 
     Parameters
     ----------
-    paths : sequence of str
-        Photo files, as many as their activations fit into memory.
+    shards : iterable of sequence of str
+        Photo files, as many in a shard as their activations fit into memory. One shard is asked
+        for ahead.
     model : keras.Model
         Takes RGB in 0–255, (batch, size, size, 3), and gives activations by pooling, as
         `decaf.backbones.build_activations` builds it.
     resize : {"squash", "crop", "pad"}
         How a photo is brought to the model's input size.
     batch_size : int
-        Photos in a forward pass. The last batch is padded, so that nothing is traced twice.
+        Photos in a forward pass. A shard's last batch is padded, so that nothing is traced twice.
     advance : callable
         Called with the number of photos that are done since its last call.
 
-    Returns
-    -------
+    Yields
+    ------
     Rows
+        Of each shard.
     """
     size = model.input_shape[1]
-    rows = Rows(
-        positions=[],
-        digests=[],
-        activations={
-            pooling: np.empty((len(paths), values.shape[1]), np.float16)
-            for pooling, values in model.output.items()
-        },
-        failed={},
-    )
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
-    filled = 0
-    for position, photo in enumerate(
-        decode_photos(paths, size, resize, BATCHES_AHEAD * batch_size)
-    ):
-        if isinstance(photo, PhotoError):
-            rows.failed[position] = str(photo)
-        else:
-            batch[filled], digest = photo
-            rows.positions.append(position)
-            rows.digests.append(digest)
-            filled += 1
-        if filled == batch_size or (filled and position == len(paths) - 1):
-            first = len(rows.positions) - filled
-            for pooling, values in model.predict_on_batch(batch).items():
-                rows.activations[pooling][first : first + filled] = values[:filled]
-            filled = 0
-        advance(1)
-    for pooling, values in rows.activations.items():
-        rows.activations[pooling] = values[: len(rows.positions)]
-    return rows
+    shards, decoded = tee(shards)
+    decoded = decode_photos(decoded, size, resize, BATCHES_AHEAD * batch_size)
+    with contextlib.closing(decoded):
+        for paths, photos in zip(shards, decoded):
+            yield _run_shard(photos, len(paths), model, batch, advance)
 
 
 def decode_photos(
-    paths: Sequence[str], size: int, resize: str = "squash", ahead: int = 64
-) -> Iterator[tuple[np.ndarray, str] | PhotoError]:
+    shards: Iterable[Sequence[str]], size: int, resize: str = "squash", ahead: int = 64
+) -> Iterator[Iterator[tuple[np.ndarray, str] | PhotoError]]:
     """Decode photos in threads, and resize them.
 
     Parameters
     ----------
-    paths : sequence of str
+    shards : iterable of sequence of str
+        Photo files. One shard is asked for ahead, so that its photos are decoded while the last
+        ones of the shard before are waiting.
     size : int
         Side of the squares in pixels.
     resize : {"squash", "crop", "pad"}
@@ -117,10 +98,12 @@ def decode_photos(
 
     Yields
     ------
-    (rgb, digest) or PhotoError
-        In the order of the paths: RGB uint8, (size, size, 3), and the digest of the file's bytes;
-        or why the photo could not be read.
+    iterator of (rgb, digest) or PhotoError
+        Of each shard, to be used up before the next is taken. In the order of the paths: RGB
+        uint8, (size, size, 3), and the digest of the file's bytes; or why the photo could not be
+        read.
     """
+    remaining, waiting = deque(), deque()
 
     def decode(path: str):
         try:
@@ -129,17 +112,52 @@ def decode_photos(
             return error
         return resize_photo(rgb, size, resize), digest
 
-    remaining = iter(paths)
+    def submit() -> None:
+        while remaining and len(waiting) < ahead:
+            waiting.append(decoders.submit(decode, remaining.popleft()))
+
+    def decoded(n_photos: int):
+        for _ in range(n_photos):
+            photo = waiting.popleft().result()
+            submit()
+            yield photo
+
+    shards, following = tee(shards)
     with ThreadPoolExecutor(os.cpu_count()) as decoders:
-        waiting = deque(decoders.submit(decode, path) for path in islice(remaining, ahead))
         try:
-            while waiting:
-                photo = waiting.popleft().result()
-                waiting.extend(decoders.submit(decode, path) for path in islice(remaining, 1))
-                yield photo
+            remaining.extend(next(following, ()))
+            for paths in shards:
+                submit()  # before the next shard is asked for, which may take a while
+                remaining.extend(next(following, ()))
+                submit()
+                yield decoded(len(paths))
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def write_behind(write: Callable, computed: Iterable[tuple]) -> Iterator:
+    """Write each of some things in a thread, while the next one is being computed.
+
+    Parameters
+    ----------
+    write : callable
+    computed : iterable of tuple
+        Arguments for ``write``. At most two are in memory: one being written, one being computed.
+
+    Yields
+    ------
+    object
+        What ``write`` returned, in the same order.
+    """
+    with ThreadPoolExecutor(1) as writer:
+        writing = None
+        for arguments in computed:
+            if writing is not None:
+                yield writing.result()
+            writing = writer.submit(write, *arguments)
+        if writing is not None:
+            yield writing.result()
 
 
 def choose_precision(precision: str) -> str:
@@ -176,6 +194,37 @@ def has_gpu() -> bool:
         return torch.cuda.is_available()
     # JAX raises an error where it is asked for GPUs and there are none.
     return any(device.startswith("gpu") for device in keras.distribution.list_devices())
+
+
+def _run_shard(photos, n_photos, model, batch, advance) -> Rows:
+    """Run the convolutions over decoded photos, a batch at a time, each in ``batch``'s memory."""
+    rows = Rows(
+        positions=[],
+        digests=[],
+        activations={
+            pooling: np.empty((n_photos, values.shape[1]), np.float16)
+            for pooling, values in model.output.items()
+        },
+        failed={},
+    )
+    filled = 0
+    for position, photo in enumerate(photos):
+        if isinstance(photo, PhotoError):
+            rows.failed[position] = str(photo)
+        else:
+            batch[filled], digest = photo
+            rows.positions.append(position)
+            rows.digests.append(digest)
+            filled += 1
+        if filled == len(batch) or (filled and position == n_photos - 1):
+            first = len(rows.positions) - filled
+            for pooling, values in model.predict_on_batch(batch).items():
+                rows.activations[pooling][first : first + filled] = values[:filled]
+            filled = 0
+        advance(1)
+    for pooling, values in rows.activations.items():
+        rows.activations[pooling] = values[: len(rows.positions)]
+    return rows
 
 
 def _cpu_flags() -> set[str]:

@@ -9,6 +9,7 @@ import argparse
 import os
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 
 from decaf.commands.common import import_keras, run_command
@@ -237,7 +238,8 @@ def time_whole_network(paths, backbone, blocks, width, precision, n_batches):
     network.compile(
         keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", jit_compile=False
     )
-    photos = np.stack([rgb for rgb, _ in decode_photos(paths, network.input_shape[1])])
+    decoded = chain.from_iterable(decode_photos([paths], network.input_shape[1]))
+    photos = np.stack([rgb for rgb, _ in decoded])
     label = np.arange(len(photos)) % 2
     network.train_on_batch(photos, label)
     start = time.perf_counter()

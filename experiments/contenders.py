@@ -7,7 +7,7 @@ All compute fc7 of the same network from the same photos.
 import functools
 import time
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -286,7 +286,7 @@ def decode_alone(work):
     from decaf.pipeline import decode_photos
 
     start = time.perf_counter()
-    for _ in decode_photos(work.paths, SIZE):
+    for _ in chain.from_iterable(decode_photos([work.paths], SIZE)):
         pass
     return {"seconds": time.perf_counter() - start}
 

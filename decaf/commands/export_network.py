@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from decaf.commands.common import (
@@ -186,8 +187,8 @@ def _decode(paths, size, resize):
     from features.photos import PhotoError
 
     photos, readable, failed = [], [], []
-    decoded = tqdm(decode_photos(paths, size, resize), "reading", len(paths), unit="photo")
-    for position, photo in enumerate(decoded):
+    decoded = chain.from_iterable(decode_photos([paths], size, resize))
+    for position, photo in enumerate(tqdm(decoded, "reading", len(paths), unit="photo")):
         if isinstance(photo, PhotoError):
             failed.append((str(paths[position]), str(photo)))
         else:

@@ -29,9 +29,8 @@ def photos(samples, tmp_path):
 def no_convolution(monkeypatch):
     """Fails the test as soon as a photo is to be run through a network."""
 
-    def refuse(paths, *args, **kwargs):
-        assert not paths, "the convolutions run again"
-        return run_network(paths, *args, **kwargs)
+    def refuse(*args, **kwargs):
+        raise AssertionError("the convolutions run again")
 
     return lambda: monkeypatch.setattr(activations_module, "run_network", refuse)
 
@@ -42,7 +41,7 @@ def cached(paths, model, cache):
 
 def test_cached_activations_are_those_of_the_network(model, photos, tmp_path):
     found = cached(photos, model, tmp_path / "cache")
-    direct = run_network(photos, model)
+    (direct,) = run_network([photos], model)
     for pooling in ("average", "multilevel"):
         np.testing.assert_array_equal(
             found[pooling].read(np.arange(12)), direct.activations[pooling]
@@ -61,9 +60,10 @@ def test_only_new_photos_are_run(model, photos, tmp_path, monkeypatch):
     cached(photos[:8], model, tmp_path / "cache")
     ran = []
 
-    def spy(paths, *args, **kwargs):
-        ran.extend(paths)
-        return run_network(paths, *args, **kwargs)
+    def spy(shards, *args, **kwargs):
+        for paths in shards:
+            ran.extend(paths)
+            yield from run_network([paths], *args, **kwargs)
 
     monkeypatch.setattr(activations_module, "run_network", spy)
     found = cached(photos, model, tmp_path / "cache")["average"]
@@ -78,7 +78,8 @@ def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, m
     assert sorted(len(FeatureStore(shard)) for shard in shards) == [2, 5, 5]
     assert len(index) == 12
     order = np.random.default_rng(0).permutation(12)
-    direct = run_network(photos, model).activations["average"]
+    (direct,) = run_network([photos], model)
+    direct = direct.activations["average"]
     np.testing.assert_allclose(found.read(order), direct[order], rtol=2e-3, atol=2e-3)
     assert sorted(found.storage_order) == list(range(12))
 
@@ -119,10 +120,15 @@ def test_a_partly_filled_cache_and_an_empty_one_give_the_same_rows(photos, tmp_p
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     asked = [*photos[:3], str(tmp_path / "broken.jpg"), *photos[3:]]
     folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
-    fresh = read_or_run(asked, model, index_shards(folder))
+    (fresh,) = read_or_run([asked], model, index_shards(folder))
     cached(photos[::2], model, tmp_path / "cache")
-    mixed = read_or_run(asked, model, index_shards(folder))
+    shards = [asked, photos[:3:2], []]
+    mixed, known, none = read_or_run(shards, model, index_shards(folder))
     assert mixed.positions == fresh.positions
+    assert (known.positions, none.positions) == ([0, 1], [])
+    np.testing.assert_array_equal(
+        known.activations["average"], mixed.activations["average"][[0, 2]]
+    )
     assert mixed.digests == fresh.digests
     assert list(mixed.failed) == list(fresh.failed) == [3]
     np.testing.assert_allclose(

@@ -63,7 +63,7 @@ def test_rows_are_the_photos_in_their_order_with_their_ratings(model, photos, tm
     output = tmp_path / "features.h5"
     finetuned = frozenset([file_digest(photos[3])])
     extract(photos, output, model, columns={"score": score, "label": label}, finetuned=finetuned)
-    direct = run_network([str(photo) for photo in photos], model)
+    (direct,) = run_network([[str(photo) for photo in photos]], model)
     with FeatureStore(output) as store:
         assert store.paths.tolist() == [photo.name for photo in photos]
         assert store.digests.tolist() == direct.digests
@@ -114,15 +114,12 @@ class Interrupted:
         self._monkeypatch, self._run, self.ran = monkeypatch, extraction.read_or_run, []
 
     def __call__(self, photos, output, model, after=2, **options):
-        n_shards = 0
-
-        def run(paths, *args, **kwargs):
-            nonlocal n_shards
-            if n_shards == after:
-                raise KeyboardInterrupt
-            n_shards += 1
-            self.ran.extend(paths)
-            return self._run(paths, *args, **kwargs)
+        def run(shards, *args, **kwargs):
+            for number, paths in enumerate(shards):
+                if number == after:
+                    raise KeyboardInterrupt
+                self.ran.extend(paths)
+                yield from self._run([paths], *args, **kwargs)
 
         self.ran.clear()
         with self._monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):

@@ -85,11 +85,13 @@ def test_cross_validation_runs_the_convolutions_once_a_photo(photos, tmp_path, m
     paths, label = photos
     ran = []
     run_network = activations_module.run_network
-    monkeypatch.setattr(
-        activations_module,
-        "run_network",
-        lambda paths, *args, **kwargs: ran.extend(paths) or run_network(paths, *args, **kwargs),
-    )
+
+    def spy(shards, *args, **kwargs):
+        for paths in shards:
+            ran.extend(paths)
+            yield from run_network([paths], *args, **kwargs)
+
+    monkeypatch.setattr(activations_module, "run_network", spy)
     pipeline = make_pipeline(features(cache=tmp_path), LogisticRegression())
     probability = cross_val_predict(pipeline, paths, label, cv=3, method="predict_proba")
     assert probability.shape == (len(paths), 2)
