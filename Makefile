@@ -1,5 +1,6 @@
 # make demo   the whole way on sample photos, in demo/
-# make test   the test suite; BACKEND=jax or torch runs it on another back end
+# make test   the test suite; BACKEND=jax or torch runs it on another back end, and with
+#             CUDA_VISIBLE_DEVICES=0 in the environment on the GPU
 # make lint   formatting and style
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 

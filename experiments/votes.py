@@ -204,9 +204,11 @@ def mean_distance(shares, predicted):
     -------
     float
     """
+    from keras import ops
+
     from decaf.votes import earth_movers_distance
 
-    return float(np.mean(earth_movers_distance(shares, predicted, 1)))
+    return float(ops.mean(earth_movers_distance(shares, predicted, 1)))
 
 
 def _write(args, folder, photos, rows, settings):

@@ -124,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def export_model(args: argparse.Namespace) -> None:
     """Export a model, check the file, and put it in its place."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the one that exports
     import_keras()
     from decaf.export import (
         check_format,

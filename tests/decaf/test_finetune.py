@@ -288,7 +288,12 @@ def test_groups_stay_on_one_side_of_the_validation_split(make_activations):
     label = np.random.default_rng(2).integers(0, 2, 30)[group]
     values = 3.0 * (group[:, None] == np.arange(30))
     settings = TrainingSettings(
-        optimizer="adam", learning_rate=0.01, epochs=30, batch_size=16, dropout=0
+        optimizer="adam",
+        learning_rate=0.01,
+        epochs=30,
+        batch_size=16,
+        dropout=0,
+        validation_fraction=0.5,
     )
     _, apart = finetune(make_activations(values), label, 32, settings, group=group)
     _, mixed = finetune(make_activations(values), label, 32, settings)

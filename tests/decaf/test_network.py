@@ -291,8 +291,9 @@ def test_code_in_a_network_is_refused_and_not_run(tmp_path):
     photo = keras.Input((8, 8, 3))
     # Keras keeps a lambda's byte code, but not its closure or defaults.
     make_folder = eval(f"lambda x: __import__('os').mkdir({str(made)!r}) or x")
-    harmful = keras.layers.Lambda(make_folder)
+    harmful = keras.layers.Lambda(make_folder, output_shape=(8, 8, 3))
     network = keras.Model(photo, harmful(photo))
+    network(np.zeros((1, 8, 8, 3)))
     made.rmdir()
     save_network(network, tmp_path / "small.keras", RECORD)
     with pytest.raises(

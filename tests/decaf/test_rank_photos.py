@@ -435,6 +435,7 @@ def test_everything_works_from_the_keyboard(page):
     page.press("ArrowRight")
     page.press("x")
     page.press("Escape")
+    page.wait_for("viewed === null")  # its closing has been dealt with
     assert not page.run("view.open")
     assert focused(page) == 2
     assert page.run("tileOf(photos[1]).querySelector('input').checked")
