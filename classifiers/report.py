@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_curve
 
-from classifiers.evaluation import CONFIDENCE, INTERVAL_METRICS, MAJORITY, N_RESAMPLES
+from classifiers.bootstrap import CONFIDENCE, N_RESAMPLES
+from classifiers.evaluation import INTERVAL_METRICS, MAJORITY
 from classifiers.uncertainty import accuracy_coverage_curve
 
 
@@ -35,7 +36,7 @@ def write_report(path, evaluation, *, photos, networks, command, learning_curve=
         Feature set → what made it, such as a store's attributes.
     command : str
         The command line that made this report.
-    learning_curve : classifiers.evaluation.LearningCurve, optional
+    learning_curve : classifiers.learning_curve.LearningCurve, optional
     """
     template = jinja2.Environment(
         autoescape=True,

@@ -30,7 +30,7 @@ class Photos:
     Attributes
     ----------
     ratings : features.ratings.Ratings
-    folds : classifiers.evaluation.Folds
+    folds : classifiers.folds.Folds
     facts : dict of str to str
         What they are and how they were divided, for the page.
     identity : str
@@ -215,7 +215,7 @@ def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
     -------
     Photos
     """
-    from classifiers.evaluation import make_folds
+    from classifiers.folds import make_folds
     from features.ratings import test_rows
 
     report_failed(unreadable)

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
+from classifiers.bootstrap import CONFIDENCE
 from classifiers.catalogue import make_classifier
 from classifiers.evaluation import (
-    CONFIDENCE,
     INTERVAL_METRICS,
     MAJORITY,
     FeatureSet,

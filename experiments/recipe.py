@@ -423,7 +423,7 @@ def choose_recipes(found, folds):
     ----------
     found : dict of str to dict
         Recipe → what `predict_unseen` gives.
-    folds : list of classifiers.evaluation.Fold
+    folds : list of classifiers.folds.Fold
 
     Returns
     -------

@@ -183,7 +183,8 @@ def _compare_and_keep(args):
     from tqdm import tqdm
 
     from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
-    from classifiers.evaluation import evaluate, make_folds, score_table, training_rows
+    from classifiers.evaluation import evaluate, score_table
+    from classifiers.folds import make_folds, training_rows
     from classifiers.report import write_report
 
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
@@ -435,7 +436,7 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
     """
     from tqdm import tqdm
 
-    from classifiers.evaluation import learning_curve
+    from classifiers.learning_curve import learning_curve
 
     if data.finetuned is not None and data.finetuned.any():
         return None

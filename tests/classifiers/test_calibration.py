@@ -10,7 +10,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from classifiers.calibration import apply_sigmoid, calibrate, decision_score, fit_sigmoid
 from classifiers.catalogue import list_classifiers, make_classifier
-from classifiers.evaluation import FeatureSet, evaluate, make_folds
+from classifiers.evaluation import FeatureSet, evaluate
+from classifiers.folds import make_folds
 from classifiers.uncertainty import expected_calibration_error
 
 

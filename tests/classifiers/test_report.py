@@ -7,7 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from classifiers.evaluation import FeatureSet, LearningCurve, evaluate, make_folds
+from classifiers.evaluation import FeatureSet, evaluate
+from classifiers.folds import make_folds
+from classifiers.learning_curve import LearningCurve
 from classifiers.report import write_report
 
 HOSTILE = "<script>alert('x')</script>"

@@ -1,0 +1,112 @@
+"""Intervals of accuracy, balanced accuracy and AUC, from paired bootstrap resamples."""
+
+import numpy as np
+
+CONFIDENCE = 0.95
+N_RESAMPLES = 1000
+
+
+def bootstrap_weights(row, fold_of_row, group, n_resamples, seed):
+    """Draw resamples of test rows within their folds.
+
+    Parameters
+    ----------
+    row : ndarray of int, shape (n_test,)
+        Which photo each test row is.
+    fold_of_row : ndarray of int, shape (n_test,)
+    group : array-like of shape (n_photos,), optional
+        Photos of one group are drawn together.
+    n_resamples : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_resamples, n_test)
+        How often each row occurs in each resample; float for the matrix products, exact up to
+        2**24.
+    """
+    unit = np.arange(len(row)) if group is None else np.asarray(group)[row]
+    random = np.random.default_rng(seed)
+    weights = np.empty((n_resamples, len(row)), np.float32)
+    for number in np.unique(fold_of_row):
+        rows = np.flatnonzero(fold_of_row == number)
+        units, unit_of_row = np.unique(unit[rows], return_inverse=True)
+        for resample in weights:
+            drawn = random.integers(len(units), size=len(units))
+            resample[rows] = np.bincount(drawn, minlength=len(units))[unit_of_row]
+    return weights
+
+
+def resampled_auc(label, score, weights, block=100):
+    """AUC of each resample, as the Mann–Whitney statistic of weighted rows, ties counting half.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n_test,)
+        0 or 1.
+    score : ndarray of shape (n_test,)
+    weights : ndarray of shape (n_resamples, n_test)
+        Of `bootstrap_weights`.
+    block : int
+        Resamples that are computed at once, which bounds the memory.
+
+    Returns
+    -------
+    ndarray of shape (n_resamples,)
+        NaN where a resample holds one class only.
+    """
+    order = np.argsort(score)
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
+    positive = label[order] == 1
+    aucs = []
+    for start in range(0, len(weights), block):
+        drawn = weights[start : start + block, order].astype(float)
+        of_positive = np.add.reduceat(drawn * positive, starts, axis=1)
+        of_negative = np.add.reduceat(drawn * ~positive, starts, axis=1)
+        below = np.cumsum(of_negative, axis=1) - of_negative / 2
+        pairs = of_positive.sum(axis=1) * of_negative.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            aucs.append((of_positive * below).sum(axis=1) / pairs)
+    return np.concatenate(aucs)
+
+
+def resampled_accuracies(label, prediction, weights):
+    """Accuracy and balanced accuracy of each resample, from its confusion matrix.
+
+    Parameters
+    ----------
+    label, prediction : ndarray of shape (n_test,)
+        0 or 1.
+    weights : ndarray of shape (n_resamples, n_test)
+        Of `bootstrap_weights`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_resamples,)
+    """
+    cells = [(label == true) & (prediction == called) for true in (0, 1) for called in (0, 1)]
+    counts = weights @ np.stack(cells, axis=1).astype(np.float32)
+    right = counts[:, [0, 3]]
+    of_class = counts.reshape(-1, 2, 2).sum(axis=2)
+    with np.errstate(invalid="ignore"):
+        recall = right / of_class
+    return {
+        "accuracy": right.sum(axis=1) / counts.sum(axis=1),
+        "balanced_accuracy": recall.mean(axis=1),
+    }
+
+
+def interval(resampled):
+    """Percentile interval of `CONFIDENCE`.
+
+    Parameters
+    ----------
+    resampled : ndarray of shape (n_resamples,)
+        Resamples in which a fold lost one of its classes are NaN, and do not count.
+
+    Returns
+    -------
+    low, high : float
+    """
+    tail = (1 - CONFIDENCE) / 2
+    return tuple(np.nanquantile(resampled, [tail, 1 - tail]))

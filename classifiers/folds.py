@@ -1,0 +1,208 @@
+"""Training and test rows, so that no test row was seen before."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from features.errors import InputError
+
+Fold = namedtuple("Fold", ["train", "test"])
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How the rows are divided: `folds` of row indices, the `design` in words, the leak guard.
+
+    Attributes
+    ----------
+    folds : list of Fold
+        Each with `train` and `test`, sorted row indices.
+    design : str
+        What was divided how, for the report.
+    excluded : dict of str to int
+        Reason → number of test rows that the leak guard took out for it.
+    """
+
+    folds: list
+    design: str
+    excluded: dict
+
+
+def make_folds(
+    label,
+    *,
+    group=None,
+    split=None,
+    finetuned=None,
+    digest=None,
+    n_folds=5,
+    seed=0,
+    allow_leak=False,
+):
+    """Divide rows into training and test rows, so that no test row was seen before.
+
+    A given split is taken as it is. Without one, the photos that the network was finetuned on
+    train and the others test. Without either, the rows are divided in stratified folds. The leak
+    guard then takes out every test row that was finetuned on, or whose group or photo is on the
+    side that was trained or finetuned on.
+
+    Parameters
+    ----------
+    label : array-like of shape (n_photos,)
+        0 or 1.
+    group : array-like of shape (n_photos,), optional
+        Photos of one group (a theme, near-duplicates) stay on one side.
+    split : array-like of shape (n_photos,), optional
+        "train" or "test".
+    finetuned : array-like of bool of shape (n_photos,), optional
+        Whether the network saw the photo while it was finetuned.
+    digest : array-like of shape (n_photos,), optional
+        Identities of the photos.
+    n_folds : int, default=5
+    seed : int, default=0
+    allow_leak : bool, default=False
+        Switch the leak guard off, and take no notice of `finetuned`.
+
+    Returns
+    -------
+    Folds
+
+    Raises
+    ------
+    InputError
+        If a side is empty or holds one class only.
+    """
+    label = np.asarray(label)
+    n = len(label)
+    if finetuned is None or allow_leak:
+        finetuned = np.zeros(n, bool)
+    finetuned = np.asarray(finetuned, bool)
+    if split is not None and np.any(np.asarray(split) == "test"):
+        split = np.asarray(split)
+        design = "the given split"
+        sides = [(split == "train", split == "test")]
+    elif finetuned.any():
+        design = "trained on the photos that the network was finetuned on, judged on the others"
+        sides = [(finetuned, ~finetuned)]
+    else:
+        design = f"{n_folds} stratified folds" + ("" if group is None else ", groups kept together")
+        sides = _k_folds(label, group, n_folds, seed)
+
+    folds = []
+    excluded = {}
+    for train, test in sides:
+        if not allow_leak:
+            test = _without_leaks(test, train, finetuned, group, digest, excluded)
+        folds.append(Fold(np.flatnonzero(train), np.flatnonzero(test)))
+    _check_folds(folds, label, finetuned, excluded)
+    return Folds(folds, design, excluded)
+
+
+def training_rows(label, folds, train_on=None):
+    """Choose the rows on which the classifier that is kept is fitted.
+
+    With one fold these are its training rows, so that the classifier is the very one that was
+    judged, and test rows stay unseen; with more they are all rows. Rows within the margin stay out.
+
+    Parameters
+    ----------
+    label : array-like of shape (n_photos,)
+    folds : Folds
+    train_on : array-like of bool of shape (n_photos,), optional
+
+    Returns
+    -------
+    ndarray of int
+    """
+    label = np.asarray(label)
+    rows = folds.folds[0].train if len(folds.folds) == 1 else np.arange(len(label))
+    (fold,) = apply_margin([Fold(rows, rows)], label, train_on)
+    return fold.train
+
+
+def apply_margin(folds, label, train_on):
+    """Take the rows within the margin δ of the midpoint out of the training rows.
+
+    Parameters
+    ----------
+    folds : list of Fold
+    label : ndarray of shape (n_photos,)
+    train_on : array-like of bool of shape (n_photos,), optional
+        Rows that may train.
+
+    Returns
+    -------
+    list of Fold
+
+    Raises
+    ------
+    InputError
+        If a fold is left without one of the classes.
+    """
+    if train_on is None:
+        return folds
+    train_on = np.asarray(train_on, bool)
+    kept = [Fold(fold.train[train_on[fold.train]], fold.test) for fold in folds]
+    if any(len(np.unique(label[fold.train])) < 2 for fold in kept):
+        raise InputError("the margin leaves training photos of one class only: use a smaller delta")
+    return kept
+
+
+def _k_folds(label, group, n_folds, seed):
+    """List (train, test) masks of stratified folds, with the groups whole."""
+    names = ("snapshot", "professional")
+    for value, name in enumerate(names):
+        of_class = label == value
+        members = of_class.sum() if group is None else len(np.unique(np.asarray(group)[of_class]))
+        if members < n_folds:
+            what = "photos" if group is None else "groups"
+            raise InputError(
+                f"{n_folds} folds need at least {n_folds} {what} of each class, and "
+                f"{members} hold a {name}: use fewer folds or rate more photos"
+            )
+    splitter = StratifiedKFold if group is None else StratifiedGroupKFold
+    splitter = splitter(n_folds, shuffle=True, random_state=seed)
+    sides = []
+    for _, rows in splitter.split(label, label, group):
+        test = np.zeros(len(label), bool)
+        test[rows] = True
+        sides.append((~test, test))
+    return sides
+
+
+def _without_leaks(test, train, finetuned, group, digest, excluded):
+    """Take test rows that were seen before out of the mask, and count them in `excluded`."""
+    seen = train | finetuned
+    leaks = {"the network was finetuned on them": finetuned}
+    if group is not None:
+        leaks["of a group that was trained on"] = np.isin(group, np.asarray(group)[seen])
+    if digest is not None:
+        leaks["copies of a photo that was trained on"] = np.isin(digest, np.asarray(digest)[seen])
+    for reason, leak in leaks.items():
+        excluded[reason] = excluded.get(reason, 0) + int(np.sum(test & leak))
+        test = test & ~leak
+    return test
+
+
+def _check_folds(folds, label, finetuned, excluded):
+    remedy = "use fewer folds, another split, or rate more photos"
+    if finetuned.any() or any(excluded.values()):
+        remedy = (
+            "extract features of photos that the network has not seen; or let "
+            "`fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or say --allow-leak"
+        )
+    for number, fold in enumerate(folds, 1):
+        for side, rows in fold._asdict().items():
+            where = f"the {side} side" + (f" of fold {number}" if len(folds) > 1 else "")
+            if len(rows) == 0:
+                problem = f"no photo is left on {where}"
+                if any(excluded.values()):
+                    counts = ", ".join(f"{n:,} {reason}" for reason, n in excluded.items() if n)
+                    problem += f" (excluded: {counts})"
+                elif finetuned.all():
+                    problem += f": the network was finetuned on all {len(label):,}"
+                raise InputError(f"{problem}: {remedy}")
+            if len(np.unique(label[rows])) < 2:
+                raise InputError(f"all {len(rows):,} photos on {where} are of one class: {remedy}")
