@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 import textwrap
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from decaf.cluster import add_scheduler_option, on_cluster
@@ -16,16 +15,12 @@ from decaf.commands.common import (
     add_rating_options,
     check_output_folder,
     filling_folder,
-    import_keras,
     run_command,
     versions,
 )
-from decaf.commands.rated_photos import (
-    add_recipe_options,
-    network_name,
-    read_rated_photos,
-    training_settings,
-)
+from decaf.commands.judged_photos import read_feature_files, read_photos
+from decaf.commands.kept_network import find_networks, finetune_network, network_of_features
+from decaf.commands.rated_photos import add_recipe_options
 from decaf.outputs import writing
 from features.errors import InputError
 
@@ -63,8 +58,6 @@ classifiers:
 OWN_FILES = ("classifier.skops", "network.keras", "model.json", "results.csv", "report.html")
 # The curve fits up to 15 more heads and classifiers, and is for those who rate photos by hand.
 LEARNING_CURVE_PHOTOS = 5_000
-# What a feature file says of its extraction and not of its network, or does not repeat.
-OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
 
 
 def main(argv=None) -> int:
@@ -159,25 +152,6 @@ def fit_classifier(args: argparse.Namespace) -> None:
         _compare_and_keep(args)
 
 
-@dataclass
-class _Data:
-    """Rated photos and their feature sets; the columns as in `make_folds`."""
-
-    feature_sets: list
-    label: object
-    digest: object
-    score: object = None
-    midpoint: float | None = None
-    group: object = None
-    split: object = None
-    finetuned: object = None
-    facts: dict = field(default_factory=dict)
-    networks: dict = field(default_factory=dict)
-    activations: object = None
-    distance: object = None
-    settings: object = None
-
-
 def _compare_and_keep(args):
     from sklearn.base import clone
     from tqdm import tqdm
@@ -189,8 +163,8 @@ def _compare_and_keep(args):
 
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
     classifiers = {name: make_classifier(name, args.seed) for name in names}
-    data = _read_photos(args) if args.ratings else _read_stores(args.source, args.midpoint)
-    network_files = _find_networks(args.network or [], data.networks)
+    data = read_photos(args) if args.ratings else read_feature_files(args.source, args.midpoint)
+    network_files = find_networks(args.network or [], data.networks)
     folds = make_folds(
         data.label,
         group=data.group,
@@ -240,9 +214,9 @@ def _compare_and_keep(args):
             )
         _print_table(evaluation)
         if args.ratings:
-            network, network_record, X = _finetune_network(args, data, best.features, rows)
+            network, network_record, X = finetune_network(args, data, best.features, rows)
         else:
-            network, network_record = _network_of_features(
+            network, network_record = network_of_features(
                 args, best.features, data.networks[best.features], network_files
             )
             (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
@@ -282,153 +256,6 @@ def _check(args):
     check_output_folder(args.output, force=args.force, command=COMMAND)
 
 
-def _read_stores(paths, midpoint):
-    """Read feature files, and keep the photos that are in all of them."""
-    import numpy as np
-
-    from classifiers.evaluation import FeatureSet
-
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    if len(set(names)) < len(names):
-        raise InputError(f"{paths[0]}: give each feature file once")
-    tables = [_read_store(path) for path in paths]
-    n_photos = [len(table["label"]) for table in tables]
-    _keep_common_photos(tables, paths)
-    first = tables[0]
-    for path, table in zip(paths, tables):
-        if not np.array_equal(table["label"], first["label"]):
-            raise InputError(
-                f"{path}: rates photos otherwise than {paths[0]}; extract both with the same "
-                "ratings"
-            )
-    left_out = max(n_photos) - len(first["label"])
-    if left_out:
-        print(f"{left_out:,} photos are left out: not in every feature file", file=sys.stderr)
-    finetuned = [table["finetuned"] for table in tables if table["finetuned"] is not None]
-    if midpoint is None:
-        midpoint = first["attributes"].get("midpoint")
-    return _Data(
-        feature_sets=[FeatureSet(name, table["X"]) for name, table in zip(names, tables)],
-        label=first["label"],
-        digest=first["digest"],
-        score=first["score"],
-        midpoint=midpoint,
-        group=first["group"],
-        split=first["split"],
-        finetuned=np.any(finetuned, axis=0) if finetuned else None,
-        facts={
-            "feature files": ", ".join(map(str, paths)),
-            "photos": f"{len(first['label']):,}, {first['label'].mean():.0%} professional",
-            "left out, not in every file": f"{left_out:,}",
-        },
-        networks={name: table["attributes"] for name, table in zip(names, tables)},
-    )
-
-
-def _read_store(path):
-    """Read one feature file's columns, attributes, and features as float32."""
-    import numpy as np
-
-    from features.store import FeatureStore
-
-    with FeatureStore(path) as store:
-        if store.label is None:
-            raise InputError(f"{path}: holds no ratings; extract the features with --ratings FILE")
-        X = store.features[:].astype(np.float32)
-        bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
-        if len(bad):
-            raise InputError(
-                f"{path}: row {bad[0]} ({store.paths[bad[0]]}) holds features that are no finite "
-                "numbers; extract them again"
-            )
-        return {
-            "X": X,
-            "label": store.label,
-            "digest": store.digests,
-            "score": store.score,
-            "group": store.group,
-            "split": store.split,
-            "finetuned": store.finetuned,
-            "attributes": store.attributes,
-        }
-
-
-def _keep_common_photos(tables, paths):
-    """Where there are several files, keep in each the photos that are in all, in one order."""
-    import numpy as np
-
-    if len(tables) == 1:
-        return
-    places = [{digest: row for row, digest in enumerate(table["digest"])} for table in tables]
-    common = [digest for digest in places[0] if all(digest in place for place in places)]
-    if not common:
-        raise InputError(
-            f"{', '.join(map(str, paths))}: no photo is in all of them; compare feature files of "
-            "the same photos"
-        )
-    for table, place in zip(tables, places):
-        rows = [place[digest] for digest in common]
-        table |= {
-            name: column[rows] for name, column in table.items() if isinstance(column, np.ndarray)
-        }
-
-
-def _read_photos(args):
-    """Read rated photos, and compute their activations once."""
-    import_keras()
-    import numpy as np
-    from sklearn.base import clone
-
-    from classifiers.evaluation import FeatureSet
-    from decaf.transformer import ConvNetFeatures
-
-    # All photos train: the folds judge.
-    settings = replace(training_settings(args), validation_fraction=0.0)
-    widths = list(dict.fromkeys(args.width or [250]))
-    rated = read_rated_photos(args, args.source[0], settings, widths)
-    ratings = rated.ratings
-    records = [rated.record | {"width": width} for width in widths]
-    transformer = ConvNetFeatures(
-        args.backbone,
-        pooling=rated.record["pooling"],
-        blocks=args.blocks,
-        weights=args.weights,
-        resize=args.resize,
-        precision=args.precision,
-        distance=None if ratings.distance is None else dict(zip(ratings.paths, ratings.distance)),
-        random_state=args.seed,
-        cache=args.cache,
-    )
-    transformer.set_params(**{k: v for k, v in asdict(settings).items() if k != "seed"})
-    paths = np.asarray(ratings.paths, object)
-    return _Data(
-        feature_sets=[
-            FeatureSet(
-                network_name(record), paths, clone(transformer).set_params(width=record["width"])
-            )
-            for record in records
-        ],
-        label=ratings.label,
-        digest=rated.activations.digests,
-        score=ratings.score,
-        midpoint=ratings.midpoint,
-        group=ratings.group,
-        split=ratings.split,
-        facts={
-            "photos": f"{len(ratings):,} of {args.source[0]}, "
-            f"{ratings.label.mean():.0%} professional",
-            "ratings": str(args.ratings),
-            "could not be read": f"{len(rated.activations.failed):,}",
-        },
-        networks={network_name(record): record for record in records},
-        activations=rated.activations,
-        distance=ratings.distance,
-        settings=settings,
-    )
-
-
 def _learning_curve(args, data, evaluation, classifier, train_on):
     """What fewer training photos would have taught.
 
@@ -463,106 +290,6 @@ def _outside_margin(data, delta):
     from features.ratings import outside_margin
 
     return outside_margin(data.score, data.midpoint, delta)
-
-
-def _find_networks(paths, networks):
-    """Which network file made which of the feature files: path by the features' name."""
-    from decaf.network_file import read_record
-
-    found = {}
-    for path in paths:
-        record = read_record(path)
-        differing = {
-            name: [
-                key
-                for key, value in record.items()
-                if key not in OF_EXTRACTION and attributes.get(key) != value
-            ]
-            for name, attributes in networks.items()
-        }
-        own = [name for name, keys in differing.items() if not keys]
-        if not own:
-            name, keys = min(differing.items(), key=lambda item: len(item[1]))
-            raise InputError(
-                f"{path}: did not give the features {name}, whose network has other "
-                f"{' and '.join(keys[:3])}"
-            )
-        found |= dict.fromkeys(own, path)
-    return found
-
-
-def _network_of_features(args, name, attributes, network_files):
-    """The network that gave a feature file and its record, or None where it cannot be had."""
-    if name in network_files or ("pooling" in attributes and "network" not in attributes):
-        import_keras()
-    if name in network_files:
-        from decaf.network import load_network
-
-        return load_network(network_files[name])
-    if "network" in attributes:
-        print(
-            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
-            f"--network with the file {attributes['network']}, and --force",
-            file=sys.stderr,
-        )
-        return None, None
-    if "pooling" not in attributes:
-        print(
-            f"{args.output}: holds a classifier only, and scores no photos: the features {name} "
-            "are not a network's",
-            file=sys.stderr,
-        )
-        return None, None
-    weights = Path(args.weights).name
-    if attributes.get("weights", weights) != weights:
-        print(
-            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
-            f"--weights {attributes['weights']}, as for the features, and --force",
-            file=sys.stderr,
-        )
-        return None, None
-    return _plain_network(args, attributes)
-
-
-def _plain_network(args, attributes):
-    """The pooled backbone whose activations are the features."""
-    import keras
-
-    from decaf.backbones import build_activations
-
-    pooling = attributes["pooling"]
-    model = build_activations(
-        attributes["backbone"], (pooling,), attributes["blocks"], args.weights
-    )
-    network = keras.Model(model.input, model.output[pooling])
-    names = ("backbone", "blocks", "pooling", "resize", "width", "scale", "midpoint")
-    record = {name: attributes.get(name) for name in names}
-    return network, record | {"outputs": None, "finetuned_on": [], "versions": versions()}
-
-
-def _finetune_network(args, data, features, rows):
-    """Finetune the network that is kept on the training photos; it, its record, their features."""
-    from decaf.finetune import finetune, predict
-    from decaf.network import attach_head, features_model
-
-    record = data.networks[features]
-    head, history = finetune(
-        data.activations,
-        data.label,
-        record["width"],
-        data.settings,
-        distance=data.distance,
-        photos=rows,
-        progress=features,
-    )
-    network = attach_head(args.backbone, head, record["pooling"], args.blocks, args.weights)
-    record = record | {
-        "finetuned_on": sorted(set(data.digest[rows].tolist())),
-        "parameters": network.count_params(),
-        "history": history,
-        "versions": versions(),
-    }
-    return network, record, predict(features_model(head), data.activations, rows)
 
 
 def _keep(args, evaluation, data, rows, classifier, network, network_record):

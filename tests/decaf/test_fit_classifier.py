@@ -222,7 +222,7 @@ def test_results_are_replaced_only_with_force_and_other_files_stay(tmp_path, cap
 
 
 @pytest.mark.parametrize(
-    "step", ["_learning_curve", "_print_table", "_network_of_features", "_keep"]
+    "step", ["_learning_curve", "_print_table", "network_of_features", "_keep"]
 )
 def test_an_interrupted_run_is_begun_again_by_the_same_command(tmp_path, capsys, monkeypatch, step):
     def interrupted(*_):

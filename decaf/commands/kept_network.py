@@ -1,0 +1,180 @@
+"""The network that fit-classifier keeps beside its classifier."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decaf.commands.common import import_keras, versions
+from features.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from decaf.commands.judged_photos import JudgedPhotos
+
+# What a feature file says of its extraction and not of its network, or does not repeat.
+OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
+
+
+def find_networks(paths: Sequence[Path], networks: dict[str, dict]) -> dict[str, Path]:
+    """Tell which network file gave which features.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Network files.
+    networks : dict of str to dict
+        What feature files say of their networks, by the features' names.
+
+    Returns
+    -------
+    dict of str to Path
+        By the features' names, those that have one.
+
+    Raises
+    ------
+    InputError
+        A network gave none of them.
+    """
+    from decaf.network_file import read_record
+
+    found = {}
+    for path in paths:
+        record = read_record(path)
+        differing = {
+            name: [
+                key
+                for key, value in record.items()
+                if key not in OF_EXTRACTION and attributes.get(key) != value
+            ]
+            for name, attributes in networks.items()
+        }
+        own = [name for name, keys in differing.items() if not keys]
+        if not own:
+            name, keys = min(differing.items(), key=lambda item: len(item[1]))
+            raise InputError(
+                f"{path}: did not give the features {name}, whose network has other "
+                f"{' and '.join(keys[:3])}"
+            )
+        found |= dict.fromkeys(own, path)
+    return found
+
+
+def network_of_features(
+    args: argparse.Namespace, name: str, attributes: dict, network_files: dict[str, Path]
+) -> tuple[keras.Model | None, dict | None]:
+    """The network that gave the features of a file, and its record.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of fit-classifier.
+    name : str
+        Of the features.
+    attributes : dict
+        What their file says of the network.
+    network_files : dict of str to Path
+        As `find_networks` gives it.
+
+    Returns
+    -------
+    network : keras.Model or None
+        None where it cannot be had, which is said on stderr with the remedy.
+    record : dict or None
+    """
+    if name in network_files or ("pooling" in attributes and "network" not in attributes):
+        import_keras()
+    if name in network_files:
+        from decaf.network import load_network
+
+        return load_network(network_files[name])
+    if "network" in attributes:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
+            f"--network with the file {attributes['network']}, and --force",
+            file=sys.stderr,
+        )
+        return None, None
+    if "pooling" not in attributes:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos: the features {name} "
+            "are not a network's",
+            file=sys.stderr,
+        )
+        return None, None
+    weights = Path(args.weights).name
+    if attributes.get("weights", weights) != weights:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos; for a whole model add "
+            f"--weights {attributes['weights']}, as for the features, and --force",
+            file=sys.stderr,
+        )
+        return None, None
+    return _plain_network(args, attributes)
+
+
+def finetune_network(
+    args: argparse.Namespace, data: JudgedPhotos, features: str, rows: np.ndarray
+) -> tuple[keras.Model, dict, np.ndarray]:
+    """Finetune the network that is kept on the training photos.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of fit-classifier.
+    data : JudgedPhotos
+        Of `decaf.commands.judged_photos.read_photos`.
+    features : str
+        Name of the feature set.
+    rows : ndarray of int
+        The training photos.
+
+    Returns
+    -------
+    network : keras.Model
+    record : dict
+    features : ndarray of float32, shape (n_rows, width)
+        Of the training photos.
+    """
+    from decaf.finetune import finetune, predict
+    from decaf.network import attach_head, features_model
+
+    record = data.networks[features]
+    head, history = finetune(
+        data.activations,
+        data.label,
+        record["width"],
+        data.settings,
+        distance=data.distance,
+        photos=rows,
+        progress=features,
+    )
+    network = attach_head(args.backbone, head, record["pooling"], args.blocks, args.weights)
+    record = record | {
+        "finetuned_on": sorted(set(data.digest[rows].tolist())),
+        "parameters": network.count_params(),
+        "history": history,
+        "versions": versions(),
+    }
+    return network, record, predict(features_model(head), data.activations, rows)
+
+
+def _plain_network(args, attributes):
+    """The pooled backbone whose activations are the features."""
+    import keras
+
+    from decaf.backbones import build_activations
+
+    pooling = attributes["pooling"]
+    model = build_activations(
+        attributes["backbone"], (pooling,), attributes["blocks"], args.weights
+    )
+    network = keras.Model(model.input, model.output[pooling])
+    names = ("backbone", "blocks", "pooling", "resize", "width", "scale", "midpoint")
+    record = {name: attributes.get(name) for name in names}
+    return network, record | {"outputs": None, "finetuned_on": [], "versions": versions()}
