@@ -502,7 +502,7 @@ class _ShardedFeatures:
         return read["features"].reshape(*wanted.shape, self.shape[1])
 
 
-def merge_stores(parts, path, *, columns=None, attributes=None, order=None, force=False):
+def merge_stores(parts, path, *, columns=None, attributes=None, force=False):
     """Write the rows of several stores to one, a block at a time.
 
     Parameters
@@ -516,9 +516,6 @@ def merge_stores(parts, path, *, columns=None, attributes=None, order=None, forc
         instead of those of the parts.
     attributes : dict, optional
         Those of the first part by default.
-    order : array of int, optional
-        Which rows to write, and in what order, counted through all the parts; all of them as they
-        come by default.
     force : bool
         Replace a file that is there.
 
@@ -535,7 +532,7 @@ def merge_stores(parts, path, *, columns=None, attributes=None, order=None, forc
         names = _row_datasets(first)
         attributes = first.attributes if attributes is None else attributes
     with StoreWriter(path, n_features, dtype=dtype, attributes=attributes, force=force) as writer:
-        _copy_rows(writer, parts, lengths, names, columns, order)
+        _copy_rows(writer, parts, lengths, names, columns)
 
 
 def index_stores(parts, path, *, folder=None, columns=None, attributes=None, force=False):
@@ -593,10 +590,10 @@ def _check_alike(parts, path):
     return lengths
 
 
-def _copy_rows(writer, parts, lengths, names, columns, order=None):
+def _copy_rows(writer, parts, lengths, names, columns):
     """Write the datasets of these names, a block of rows at a time, and the failures."""
     ends = np.cumsum(lengths)
-    n_rows = ends[-1] if order is None else len(order)
+    n_rows = ends[-1]
     columns = {
         name: _to_stored(values, _COLUMN_TYPES[name]) for name, values in (columns or {}).items()
     }
@@ -607,8 +604,7 @@ def _copy_rows(writer, parts, lengths, names, columns, order=None):
     block = max(1, _COPY_BYTES // (features.shape[1] * features.dtype.itemsize + _OBJECT_BYTES))
     for start in range(0, n_rows, block):
         stop = min(start + block, n_rows)
-        wanted = np.arange(start, stop) if order is None else np.asarray(order[start:stop])
-        rows = _read_rows(parts, ends, wanted, names)
+        rows = _read_rows(parts, ends, np.arange(start, stop), names)
         rows.update((name, values[start:stop]) for name, values in columns.items())
         writer._append_rows(rows)
     for part in parts:

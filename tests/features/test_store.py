@@ -421,20 +421,6 @@ def test_merging_concatenates_rows_and_failures(tmp_path, parts, monkeypatch, co
         assert store.attributes == {"width": 6}
 
 
-@pytest.mark.parametrize("copy_bytes", [2**24, 24 * 3])
-@pytest.mark.parametrize("order", [[9, 0, 5, 4, 3, 8, 1, 2, 7, 6], [7, 2, 2, 9], []])
-def test_merging_takes_the_rows_asked_for_in_their_order(
-    tmp_path, parts, monkeypatch, order, copy_bytes
-):
-    monkeypatch.setattr("features.store._COPY_BYTES", copy_bytes)
-    paths, features, names, digests = parts
-    merge_stores(paths, tmp_path / "all.h5", order=order)
-    with FeatureStore(tmp_path / "all.h5") as store:
-        np.testing.assert_array_equal(store.features[:], features[order])
-        assert store.paths.tolist() == names[order].tolist()
-        assert store.digests.tolist() == digests[order].tolist()
-
-
 def test_merging_takes_columns_and_attributes_from_the_caller(tmp_path, parts):
     columns = {"label": np.arange(10), "group": [f"g{i}" for i in range(10)]}
     merge_stores(parts[0], tmp_path / "all.h5", columns=columns, attributes={"a": [1]})
