@@ -1,9 +1,14 @@
 """Fixtures for every test: a cache of their own, sample photos, the measuring photographs."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+# PyTorch's CUDA builds bring Triton, whose library crashes if TensorFlow's was loaded before it.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 # Before Keras is imported anywhere: its errors only, and the same hardware everywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
