@@ -50,8 +50,8 @@ class FeatureNetwork:
     model : keras.Model
         Gives the activations of one pooling, as `decaf.backbones.build_activations` builds it.
     to_features : callable
-        Activations (n, n_activations), float16, to features (n, n_features) and to the columns
-        that the network predicts.
+        A batch of activations (n, n_activations), float16, to features (n, n_features) and to the
+        columns that the network predicts; n is always the same.
     n_features : int
     settings : dict
         What the features depend on, ``resize`` with it; JSON values. An unfinished run with others
