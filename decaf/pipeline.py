@@ -73,8 +73,8 @@ def run_network(
     """
     size = model.input_shape[1]
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
-    shards, decoded = tee(shards)
-    decoded = decode_photos(decoded, size, resize, BATCHES_AHEAD * batch_size)
+    shards, to_decode = tee(shards)
+    decoded = decode_photos(to_decode, size, resize, BATCHES_AHEAD * batch_size)
     with contextlib.closing(decoded):
         for paths, photos in zip(shards, decoded):
             yield _run_shard(photos, len(paths), model, batch, advance)
