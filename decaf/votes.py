@@ -74,6 +74,20 @@ def mean_and_spread(votes):
     return mean, np.sqrt((votes * (steps - mean[:, None]) ** 2).sum(axis=1) / total)
 
 
+def mean_distance(shares, predicted):
+    """Mean earth mover's distance with r = 1, as NIMA judges.
+
+    Parameters
+    ----------
+    shares, predicted : ndarray, shape (n_photos, n_steps)
+
+    Returns
+    -------
+    float
+    """
+    return float(ops.mean(earth_movers_distance(shares, predicted, 1)))
+
+
 def judge_votes(votes, predicted):
     """NIMA's measures of predicted votes (its tables 1 to 3).
 
@@ -92,8 +106,7 @@ def judge_votes(votes, predicted):
     """
     from scipy.stats import pearsonr, spearmanr
 
-    distance = earth_movers_distance(vote_shares(votes), predicted, 1)
-    judged = {"emd": float(ops.mean(distance))}
+    judged = {"emd": mean_distance(vote_shares(votes), predicted)}
     for name, true, guess in zip(
         ("mean", "spread"), mean_and_spread(votes), mean_and_spread(predicted)
     ):

@@ -158,7 +158,7 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
     from scipy.stats import spearmanr
 
     from decaf.finetune import finetune, predict
-    from decaf.votes import judge_votes, mean_and_spread, vote_shares
+    from decaf.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
 
     ratings = photos.ratings
     score, measures = [None] * len(ratings), []
@@ -191,24 +191,6 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
         "score": score,
         "measures": {name: np.mean([fold[name] for fold in measures]) for name in measures[0]},
     }
-
-
-def mean_distance(shares, predicted):
-    """The mean earth mover's distance with r = 1.
-
-    Parameters
-    ----------
-    shares, predicted : ndarray, shape (n_photos, n_steps)
-
-    Returns
-    -------
-    float
-    """
-    from keras import ops
-
-    from decaf.votes import earth_movers_distance
-
-    return float(ops.mean(earth_movers_distance(shares, predicted, 1)))
 
 
 def _write(args, folder, photos, rows, settings):
