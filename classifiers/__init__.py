@@ -3,14 +3,14 @@
 from importlib import import_module
 
 _MODULES = {
-    "NaiveBayesClassifier": "augmented",
-    "TANClassifier": "augmented",
-    "KDBClassifier": "augmented",
-    "AODEClassifier": "aode",
-    "BayesianNetworkClassifier": "markov_blanket",
-    "ZeroAwareDiscretizer": "discretize",
-    "EqualWidthDiscretizer": "discretize",
-    "MDLPDiscretizer": "discretize",
+    "NaiveBayesClassifier": "classifiers.bayesian.augmented",
+    "TANClassifier": "classifiers.bayesian.augmented",
+    "KDBClassifier": "classifiers.bayesian.augmented",
+    "AODEClassifier": "classifiers.bayesian.aode",
+    "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
+    "ZeroAwareDiscretizer": "classifiers.bayesian.discretize",
+    "EqualWidthDiscretizer": "classifiers.bayesian.discretize",
+    "MDLPDiscretizer": "classifiers.bayesian.discretize",
 }
 
 __all__ = list(_MODULES)
@@ -20,4 +20,4 @@ def __getattr__(name):
     # Imported on first use: scikit-learn and SciPy take longer to load than `--help` may.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"classifiers.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -223,12 +223,12 @@ DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", 
 
 # What classifiers of the catalogue are made of beyond the types that skops admits by itself.
 TRUSTED_TYPES = (
-    "classifiers.aode.AODEClassifier",
-    "classifiers.augmented.KDBClassifier",
-    "classifiers.augmented.NaiveBayesClassifier",
-    "classifiers.augmented.TANClassifier",
-    "classifiers.discretize.ZeroAwareDiscretizer",
-    "classifiers.markov_blanket.BayesianNetworkClassifier",
+    "classifiers.bayesian.aode.AODEClassifier",
+    "classifiers.bayesian.augmented.KDBClassifier",
+    "classifiers.bayesian.augmented.NaiveBayesClassifier",
+    "classifiers.bayesian.augmented.TANClassifier",
+    "classifiers.bayesian.discretize.ZeroAwareDiscretizer",
+    "classifiers.bayesian.markov_blanket.BayesianNetworkClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )

@@ -5,10 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _HOMES = {
-    "list_backbones": "decaf.backbones",
-    "build_network": "decaf.network",
-    "load_network": "decaf.network",
-    "ConvNetFeatures": "decaf.transformer",
+    "list_backbones": "decaf.networks.backbones",
+    "build_network": "decaf.networks.network",
+    "load_network": "decaf.networks.network",
+    "ConvNetFeatures": "decaf.training.transformer",
 }
 __all__ = list(_HOMES)
 

@@ -5,7 +5,8 @@ Visual words and Fisher vectors of SIFT are learnt anew in each fold, on its tra
 
 import argparse
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_data_options, add_out_options, divide, read_data
 
@@ -100,8 +101,8 @@ def _feature_set(family, measured, keypoints, args):
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import FunctionTransformer
 
-    from classifiers.evaluation import FeatureSet
-    from features.descriptors import BagOfVisualWords, FisherVectors
+    from classifiers.evaluation.evaluation import FeatureSet
+    from features.descriptors.generic import BagOfVisualWords, FisherVectors
 
     if family in MEASURED:
         return FeatureSet(family, measured[family])

@@ -12,7 +12,8 @@ import time
 from itertools import chain
 from pathlib import Path
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import contenders, pages
 from experiments.bench_extraction import choose_photos, in_child
 from experiments.data import add_out_options
@@ -174,10 +175,10 @@ def time_heads(paths, backbone, blocks, widths, epochs, batch, cache):
     import_keras()
     import numpy as np
 
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
-    from decaf.finetune import TrainingSettings, finetune
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.extraction.activations import cached_activations
+    from decaf.networks.backbones import build_activations
+    from decaf.training.finetune import TrainingSettings, finetune
 
     precision = choose_precision("auto")
     start = time.perf_counter()
@@ -227,9 +228,10 @@ def time_whole_network(paths, backbone, blocks, width, precision, n_batches):
     import keras
     import numpy as np
 
-    from decaf.backbones import set_precision
-    from decaf.network import build_network
-    from decaf.pipeline import choose_precision, decode_photos
+    from decaf.backend import choose_precision
+    from decaf.extraction.forward_pass import decode_photos
+    from decaf.networks.backbones import set_precision
+    from decaf.networks.network import build_network
 
     network = build_network(backbone, width, blocks=blocks)
     for layer in network.layers:

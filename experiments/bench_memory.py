@@ -55,7 +55,7 @@ def measure(n_photos):
     dict
         Photos, shards, peak of the resident memory in megabytes, seconds.
     """
-    from decaf.extraction import SHARD_ROWS
+    from decaf.extraction.feature_file import SHARD_ROWS
 
     with tempfile.TemporaryDirectory() as folder:
         photos, network = Path(folder, "photos"), Path(folder, "tiny.keras")

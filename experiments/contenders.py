@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from decaf.commands.common import import_keras
+from decaf.backend import import_keras
 from experiments.tiny import RECORD
 
 # VGG16's input.
 SIZE = 224
-# torchvision.models, "Transforms" of VGG16's weights, as in `decaf.backbones`.
+# torchvision.models, "Transforms" of VGG16's weights, as in `decaf.networks.backbones`.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Configuration D of Simonyan and Zisserman (2015), table 1: channels, and where maps are pooled.
 VGG16 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool")
@@ -74,8 +74,8 @@ def prepare(work, width):
     import_keras()
     import keras
 
-    from decaf.network import build_network, save_network, split_network
-    from decaf.pipeline import choose_precision, has_gpu
+    from decaf.backend import choose_precision, has_gpu
+    from decaf.networks.network import build_network, save_network, split_network
 
     keras.utils.set_random_seed(0)
     network = build_network("vgg16", width)
@@ -129,7 +129,7 @@ def decaf(work, precision):
         ``seconds`` from the loaded network, which has seen one batch, to the closed file; the
         ``file``.
     """
-    from decaf.extraction import FeatureNetwork, extract_features
+    from decaf.extraction.feature_file import FeatureNetwork, extract_features
 
     model, head = _load(work, precision)
     network = FeatureNetwork(
@@ -283,7 +283,7 @@ def decode_alone(work):
     dict
         ``seconds``.
     """
-    from decaf.pipeline import decode_photos
+    from decaf.extraction.forward_pass import decode_photos
 
     start = time.perf_counter()
     for _ in chain.from_iterable(decode_photos([work.paths], SIZE)):
@@ -385,7 +385,7 @@ def matrix_peak(work, library, precision):
         import_keras()
         import keras
 
-        from decaf.pipeline import has_gpu
+        from decaf.backend import has_gpu
 
         n = 16384 if has_gpu() else 4096
         multiply, finish = keras.ops.matmul, _first
@@ -406,8 +406,8 @@ def matrix_peak(work, library, precision):
 def _load(work, precision):
     """The convolutions and the head up to fc7, after one batch."""
     import_keras()
-    from decaf.network import load_network, split_network
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.networks.network import load_network, split_network
 
     network, _ = load_network(work.network, choose_precision(precision))
     model, head = split_network(network, "flatten")

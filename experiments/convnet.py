@@ -7,7 +7,8 @@ fold; with the Bayesian-network classifiers, which the paper does not have.
 import argparse
 from dataclasses import asdict
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -83,7 +84,7 @@ def convnet(args):
     import_keras()
     import numpy as np
 
-    from classifiers.evaluation import FeatureSet
+    from classifiers.evaluation.evaluation import FeatureSet
     from experiments.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
 

@@ -30,7 +30,7 @@ class Photos:
     Attributes
     ----------
     ratings : features.ratings.Ratings
-    folds : classifiers.folds.Folds
+    folds : classifiers.evaluation.folds.Folds
     facts : dict of str to str
         What they are and how they were divided, for the page.
     identity : str
@@ -96,7 +96,7 @@ def add_out_options(parser):
 
 
 def add_training_options(parser):
-    """Options of `decaf.finetune.TrainingSettings`.
+    """Options of `decaf.training.finetune.TrainingSettings`.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def training_settings(args: argparse.Namespace):
 
     Returns
     -------
-    decaf.finetune.TrainingSettings
+    decaf.training.finetune.TrainingSettings
     """
-    from decaf.finetune import TrainingSettings, check_settings
+    from decaf.training.finetune import TrainingSettings, check_settings
 
     settings = TrainingSettings(
         optimizer=args.optimizer,
@@ -153,7 +153,7 @@ def network_settings(args: argparse.Namespace):
     dict
         JSON values.
     """
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
 
     return {"blocks": args.blocks, "precision": choose_precision(args.precision)}
 
@@ -163,7 +163,7 @@ def training_facts(settings):
 
     Parameters
     ----------
-    settings : decaf.finetune.TrainingSettings
+    settings : decaf.training.finetune.TrainingSettings
 
     Returns
     -------
@@ -215,8 +215,8 @@ def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
     -------
     Photos
     """
-    from classifiers.folds import make_folds
-    from features.ratings import test_rows
+    from classifiers.evaluation.folds import make_folds
+    from features.splits import test_rows
 
     report_failed(unreadable)
     split = None
@@ -270,18 +270,18 @@ def compute_activations(
     mirrored : bool
         Of the photos' mirror images.
     **build
-        ``blocks`` and ``weights`` of `decaf.backbones.build_activations`.
+        ``blocks`` and ``weights`` of `decaf.networks.backbones.build_activations`.
 
     Returns
     -------
-    dict of str to decaf.activations.Activations
+    dict of str to decaf.extraction.activations.Activations
         By pooling.
     """
     import keras
 
-    from decaf.activations import cached_activations, default_cache
-    from decaf.backbones import build_activations
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.extraction.activations import cached_activations, default_cache
+    from decaf.networks.backbones import build_activations
 
     precision = choose_precision(args.precision)
     model = build_activations(backbone, poolings, dtype=precision, **build)
@@ -301,7 +301,7 @@ def take_readable(ratings, activations):
     ----------
     ratings : features.ratings.Ratings
         Those that the activations were asked for.
-    activations : sequence of decaf.activations.Activations
+    activations : sequence of decaf.extraction.activations.Activations
         Of several backbones, of the same photos.
 
     Returns

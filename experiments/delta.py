@@ -7,7 +7,8 @@ descriptors (figure 4) and on fc7 of heads finetuned on what is left (figure 5).
 import argparse
 from dataclasses import asdict
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -77,11 +78,12 @@ def delta(args):
     import_keras()
     import numpy as np
 
-    from classifiers.evaluation import FeatureSet
+    from classifiers.evaluation.evaluation import FeatureSet
     from experiments.described import describe
     from experiments.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
-    from features.ratings import AVA_SCALE, outside_margin
+    from features.ratings import AVA_SCALE
+    from features.splits import outside_margin
 
     settings = training_settings(args)
     deltas = sorted({0.0, *(args.delta or DELTAS)})

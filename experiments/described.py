@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from decaf.activations import default_cache, digest_files
-from features import descriptors, gist, measures
-from features.descriptors import PhotoDescriptors, SiftDescriptors
+from decaf.extraction.activations import default_cache, digest_files
+from features.descriptors import composition as measures
+from features.descriptors import generic as descriptors
+from features.descriptors import gist
+from features.descriptors.generic import PhotoDescriptors, SiftDescriptors
 from features.errors import InputError
 from features.photos import file_digest
 
@@ -39,7 +41,7 @@ def describe(ratings, *, cache=None, jobs=None):
     ----------
     ratings : features.ratings.Ratings
     cache : path-like, optional
-        As of `decaf.activations.cached_activations`.
+        As of `decaf.extraction.activations.cached_activations`.
     jobs : int, optional
         Photos measured at once.
 
@@ -88,7 +90,7 @@ def describe_keypoints(ratings, digests, *, cache=None, jobs=None):
     Returns
     -------
     ndarray of objects, shape (n_photos,)
-        As `features.descriptors.SiftDescriptors` gives them.
+        As `features.descriptors.generic.SiftDescriptors` gives them.
     """
     describer = SiftDescriptors(n_jobs=jobs)
 

@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_data_options, add_out_options, divide, read_data, take_readable
 
@@ -173,7 +174,7 @@ def compare_decoding(backbone, large, blocks=None):
     """
     import numpy as np
 
-    from decaf.backbones import build_activations
+    from decaf.networks.backbones import build_activations
     from experiments.bench_extraction import cosines
     from features.photos import read_photo, resize_photo
 
@@ -217,8 +218,8 @@ def compare_precision(backbone, rated, args):
     """
     import numpy as np
 
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
+    from decaf.extraction.activations import cached_activations
+    from decaf.networks.backbones import build_activations
     from experiments.bench_extraction import cosines
 
     activations = {
@@ -254,7 +255,7 @@ def judge(activations, photos):
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.extraction.activations.Activations
     photos : experiments.data.Photos
 
     Returns

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_out_options
 from experiments.table1 import PAPER_MILLIONS, WIDTHS, count_networks
@@ -25,8 +26,8 @@ N_PHOTOS = 4
 MARKERS = {"float32": "o", "float16": "D", "int8": "^", "int8-full": "v"}
 TEXT = """\
 Every backbone with heads of the paper's widths on the averages of all blocks, and the networks of
-the paper's table I (*flatten*), each exported by `decaf.export` to one file with everything inside,
-from RGB bytes to the probability. MB are 10**6 bytes of the file. The number in brackets is the
+the paper's table I (*flatten*), each exported by `decaf.models.export` to one file with everything
+inside, from RGB bytes to the probability. MB are 10**6 bytes of the file. The number in brackets is the
 latency in units of that of {reference} in float32 and the same format: the median of {runs} runs on
 one thread, each file's right before the reference's. ONNX files are run by ONNX Runtime, LiteRT
 files by ai-edge-litert. float16 and int8 are of the weights; LiteRT rounds the activations of int8
@@ -115,7 +116,7 @@ def list_networks(backbones, widths, limit):
         ``backbone``, ``pooling``, ``width``, ``parameters`` and, where the paper has the network,
         ``paper_millions`` and perhaps ``paper_mib``.
     """
-    from decaf.backbones import list_backbones
+    from decaf.networks.backbones import list_backbones
 
     papers = dict.fromkeys(backbone for backbone, _ in PAPER_MILLIONS)
     names = backbones or list_backbones()
@@ -152,7 +153,13 @@ def measure_files(backbone, pooling, width, runs, references):
         A file each: ``format``, ``precision``, ``bytes``, ``seconds`` (the median), ``ratio``, to
         the reference's.
     """
-    from decaf.export import FORMATS, PRECISIONS, export_network, measure_latency, open_scorer
+    from decaf.models.export import (
+        FORMATS,
+        PRECISIONS,
+        export_network,
+        measure_latency,
+        open_scorer,
+    )
 
     rng = np.random.default_rng(0)
     network = _build(backbone, pooling, width)
@@ -186,8 +193,8 @@ def measure_files(backbone, pooling, width, runs, references):
 def _build(backbone, pooling, width):
     import keras
 
-    from decaf.export import softmax_probability
-    from decaf.network import build_network
+    from decaf.models.export import softmax_probability
+    from decaf.networks.network import build_network
 
     # With some random weights ResNet's activations grow beyond what int8-full's ranges can hold.
     keras.utils.set_random_seed(0)

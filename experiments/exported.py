@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -65,10 +66,10 @@ def exported(args):
     folder = pages.results_folder(args)
     import_keras()
 
-    from classifiers.evaluation import FeatureSet
-    from decaf.export import CALIBRATION_PHOTOS
-    from decaf.finetune import RECIPES
-    from decaf.pipeline import choose_precision
+    from classifiers.evaluation.evaluation import FeatureSet
+    from decaf.backend import choose_precision
+    from decaf.models.export import CALIBRATION_PHOTOS
+    from decaf.training.finetune import RECIPES
     from experiments.judging import (
         Cell,
         GivenScores,
@@ -145,9 +146,9 @@ def score_unseen(activations, photos, settings):
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.extraction.activations.Activations
     photos : experiments.data.Photos
-    settings : decaf.finetune.TrainingSettings
+    settings : decaf.training.finetune.TrainingSettings
 
     Returns
     -------
@@ -157,7 +158,7 @@ def score_unseen(activations, photos, settings):
     """
     from tqdm import tqdm
 
-    from decaf.export import (
+    from decaf.models.export import (
         FORMATS,
         PRECISIONS,
         export_network,
@@ -165,8 +166,8 @@ def score_unseen(activations, photos, settings):
         representative_rows,
         softmax_probability,
     )
-    from decaf.finetune import finetune
-    from decaf.network import attach_head
+    from decaf.networks.network import attach_head
+    from decaf.training.finetune import finetune
 
     ratings = photos.ratings
     files = [(suffix, precision) for suffix in FORMATS for precision in PRECISIONS]

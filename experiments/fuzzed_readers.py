@@ -151,7 +151,7 @@ def _feature_files():
 
 
 def _network_files():
-    from decaf.network_file import check_harmless, read_record
+    from decaf.networks.network_file import check_harmless, read_record
 
     def read(path):
         read_record(path)
@@ -202,7 +202,7 @@ def _zip(members):
 def _numpy_pickles():
     import numpy as np
 
-    from decaf.weights import read_numpy_pickle
+    from decaf.networks.weights import read_numpy_pickle
 
     weights = {"conv1": [np.ones((3, 3)), np.arange(4, dtype="f4")], "fc": {"bias": np.zeros(2)}}
     array = io.BytesIO()
@@ -216,7 +216,7 @@ def _torch_pickles():
 
     import torch
 
-    from decaf.weights import read_torch_pickle
+    from decaf.networks.weights import read_torch_pickle
 
     weights = OrderedDict(a=torch.ones(3, 4), b=torch.arange(5), c=torch.ones(2, 3).T)
     file = io.BytesIO()

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
-from decaf.finetune import finetune, predict
-from decaf.network import features_model
+from decaf.networks.network import features_model
+from decaf.training.finetune import finetune, predict
 
 
 class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -15,10 +15,10 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.extraction.activations.Activations
     width : int
         Units of fc6 and of fc7.
-    settings : decaf.finetune.TrainingSettings
+    settings : decaf.training.finetune.TrainingSettings
     """
 
     def __init__(self, activations, width, settings):

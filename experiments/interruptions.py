@@ -21,7 +21,7 @@ import h5py
 from tqdm import tqdm
 
 from decaf.commands.common import run_command
-from decaf.extraction import SHARD_ROWS
+from decaf.extraction.feature_file import SHARD_ROWS
 from experiments.pages import remember_command, results_folder, write_page
 from experiments.tiny import make_photos, save_network
 from features.store import FeatureStore
@@ -216,7 +216,9 @@ def _fork(function, *arguments):
     """A process of its own, forked from one that has imported everything: it begins at once."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "decaf.extraction", "decaf.network"])
+    context.set_forkserver_preload(
+        ["tensorflow", "decaf.extraction.feature_file", "decaf.networks.network"]
+    )
     process = context.Process(target=function, args=arguments)
     process.start()
     return process

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
-from classifiers.bootstrap import CONFIDENCE
 from classifiers.catalogue import make_classifier
-from classifiers.evaluation import (
+from classifiers.evaluation.bootstrap import CONFIDENCE
+from classifiers.evaluation.evaluation import (
     INTERVAL_METRICS,
     MAJORITY,
     FeatureSet,
@@ -76,12 +76,12 @@ class Cell:
     ----------
     name : str
         The file's.
-    feature_set : classifiers.evaluation.FeatureSet
+    feature_set : classifiers.evaluation.evaluation.FeatureSet
     classifiers : list of str, or dict of str to estimator
     settings : dict
         JSON values; all on which the figures depend beside photos, classifiers' names and seed.
     train_on : ndarray of bool, shape (n_photos,), optional
-        As in `classifiers.evaluation.evaluate`.
+        As in `classifiers.evaluation.evaluation.evaluate`.
     """
 
     name: str
@@ -151,7 +151,7 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
     Returns
     -------
     list of (list of dict)
-        Of each cell a row a classifier: what `classifiers.evaluation.score_table` says;
+        Of each cell a row a classifier: what `classifiers.evaluation.evaluation.score_table` says;
         ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
         each bootstrap resample, which are paired with those of all other rows.
     """

@@ -125,7 +125,7 @@ def plan(n_photos, speed, price):
 
 
 def _run(args):
-    from decaf.extraction import CLUSTER_SHARD_ROWS
+    from decaf.extraction.feature_file import CLUSTER_SHARD_ROWS
 
     speeds = {kind: getattr(args, f"{kind}_speed") for kind in EXAMPLE_PRICES}
     speeds = {kind: speed for kind, speed in speeds.items() if speed}

@@ -6,7 +6,8 @@ group should be found, and those of two groups should not.
 
 import argparse
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_data_options, add_out_options, read_data, take_readable
 from features.errors import InputError
@@ -53,10 +54,10 @@ def near_duplicates(args):
     """
     folder = pages.results_folder(args)
     import_keras()
-    from decaf.activations import cached_activations
-    from decaf.backbones import POOLINGS, build_activations
-    from decaf.pipeline import choose_precision
-    from decaf.stacks import BURST_SECONDS, NEAR, SAME
+    from decaf.backend import choose_precision
+    from decaf.extraction.activations import cached_activations
+    from decaf.networks.backbones import POOLINGS, build_activations
+    from decaf.ranking.stacks import BURST_SECONDS, NEAR, SAME
 
     rated = read_data(args)
     if rated.group is None:
@@ -93,7 +94,7 @@ def count_pairs(activations, group, cosines, backbone, pooling):
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.extraction.activations.Activations
     group : ndarray, shape (n_photos,)
     cosines : sequence of float
     backbone, pooling : str

@@ -258,7 +258,7 @@ def _processor():
 
 
 def _versions():
-    from decaf.commands.common import versions
+    from decaf.backend import versions
 
     packages = ("scikit-learn", "scikit-image")
     return versions() | {package: metadata.version(package) for package in packages}

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -124,10 +125,10 @@ def make_recipes(seed):
 
     Returns
     -------
-    dict of str to decaf.finetune.TrainingSettings
+    dict of str to decaf.training.finetune.TrainingSettings
         ``paper`` has a momentum of 0.9, without which it hardly learns on so few photos.
     """
-    from decaf.finetune import RECIPES, TrainingSettings
+    from decaf.training.finetune import RECIPES, TrainingSettings
 
     recipes = {
         "paper": replace(RECIPES["paper"], momentum=0.9),
@@ -178,8 +179,8 @@ def recipe(args):
     import_keras()
     from tqdm import tqdm
 
-    from classifiers.evaluation import FeatureSet
-    from decaf.pipeline import choose_precision
+    from classifiers.evaluation.evaluation import FeatureSet
+    from decaf.backend import choose_precision
     from experiments.judging import Cell, GivenScores, cells_folder, compute_once, judge_cells
 
     rated = read_data(args)
@@ -282,9 +283,9 @@ def predict_unseen(
 
     Parameters
     ----------
-    activations : decaf.activations.Activations or AveragedActivations
+    activations : decaf.extraction.activations.Activations or AveragedActivations
     photos : experiments.data.Photos
-    settings : decaf.finetune.TrainingSettings
+    settings : decaf.training.finetune.TrainingSettings
     width : int
     choose : bool
         Judge the recipe in inner folds too.
@@ -303,9 +304,9 @@ def predict_unseen(
     from sklearn.model_selection import StratifiedGroupKFold
 
     from classifiers.catalogue import make_classifier
-    from decaf.finetune import finetune, predict
-    from decaf.network import features_model
-    from decaf.votes import mean_and_spread
+    from decaf.networks.network import features_model
+    from decaf.networks.votes import mean_and_spread
+    from decaf.training.finetune import finetune, predict
 
     ratings = photos.ratings
     group = np.arange(len(ratings)) if ratings.group is None else ratings.group
@@ -357,7 +358,7 @@ class AveragedActivations:
 
     Parameters
     ----------
-    views : sequence of decaf.activations.Activations
+    views : sequence of decaf.extraction.activations.Activations
     """
 
     def __init__(self, views):
@@ -368,7 +369,7 @@ class AveragedActivations:
         return self.shape[0]
 
     def read(self, photos):
-        """As `decaf.activations.Activations.read`."""
+        """As `decaf.extraction.activations.Activations.read`."""
         return np.mean([view.read(photos) for view in self.views], axis=0, dtype=np.float32)
 
 
@@ -399,7 +400,7 @@ def first_kernel(activations, score, width, directions, seed):
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.preprocessing import StandardScaler
 
-    from decaf.network import build_head
+    from decaf.networks.network import build_head
 
     X = StandardScaler().fit_transform(activations.astype(np.float32))
     if directions == "principal":
@@ -423,7 +424,7 @@ def choose_recipes(found, folds):
     ----------
     found : dict of str to dict
         Recipe → what `predict_unseen` gives.
-    folds : list of classifiers.folds.Fold
+    folds : list of classifiers.evaluation.folds.Fold
 
     Returns
     -------
@@ -449,8 +450,8 @@ def _threshold(classifier, recipe_name, midpoint):
 @functools.lru_cache
 def _count(network, with_head):
     """Parameters of the backbone, and of the head if there is one."""
-    from decaf.backbones import build_activations
-    from decaf.network import build_head
+    from decaf.networks.backbones import build_activations
+    from decaf.networks.network import build_head
 
     model = build_activations(network.backbone, (network.pooling,), network.blocks, weights=None)
     parameters = model.count_params()

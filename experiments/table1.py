@@ -10,7 +10,8 @@ import math
 import tempfile
 from pathlib import Path
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_out_options
 
@@ -76,7 +77,7 @@ def table1(args):
     import_keras()
     from tqdm import tqdm
 
-    from decaf.backbones import get_backbone, list_backbones
+    from decaf.networks.backbones import get_backbone, list_backbones
 
     backbones = [get_backbone(name).name for name in args.backbone or list_backbones()]
     rows = []
@@ -138,7 +139,7 @@ def count_networks(backbone, pooling, widths):
         A row a width: ``parameters``, ``float32_bytes``, ``float16_bytes``, ``int8_bytes`` and,
         where the paper has the network, ``paper_millions`` and ``paper_mib``.
     """
-    from decaf.backbones import build_activations
+    from decaf.networks.backbones import build_activations
 
     activations = build_activations(backbone, (pooling,), weights=None)
     n_activations = activations.output[pooling].shape[1]
@@ -196,7 +197,7 @@ def _layer_weights(layer):
 
 
 def _head_weights(n_activations, width, outputs=2):
-    """The same of the layers of `decaf.network.build_head`."""
+    """The same of the layers of `decaf.networks.network.build_head`."""
     sizes = (n_activations, width, width, outputs)
     for n_inputs, n_units in itertools.pairwise(sizes):
         yield n_inputs * n_units, n_units
@@ -204,7 +205,7 @@ def _head_weights(n_activations, width, outputs=2):
 
 
 def _save(backbone, width, pooling):
-    from decaf.network import build_network, save_network
+    from decaf.networks.network import build_network, save_network
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"

@@ -6,7 +6,8 @@ Each head is finetuned on the training photos, on cached activations, and judged
 import argparse
 from dataclasses import asdict
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -89,7 +90,7 @@ def table2(args):
     import_keras()
     import numpy as np
 
-    from classifiers.evaluation import FeatureSet
+    from classifiers.evaluation.evaluation import FeatureSet
     from experiments.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells
 

@@ -55,7 +55,7 @@ def save_network(path):
     import keras
     from keras import layers
 
-    from decaf.network import save_network
+    from decaf.networks.network import save_network
 
     keras.utils.set_random_seed(0)
     photo = keras.Input((SIDE, SIDE, 3))

@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from decaf.commands.common import import_keras, run_command
+from decaf.backend import import_keras
+from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import (
     add_data_options,
@@ -77,9 +78,9 @@ def votes(args):
     import_keras()
     from tqdm import tqdm
 
-    from classifiers.evaluation import FeatureSet
-    from decaf.finetune import RECIPES
-    from decaf.pipeline import choose_precision
+    from classifiers.evaluation.evaluation import FeatureSet
+    from decaf.backend import choose_precision
+    from decaf.training.finetune import RECIPES
     from experiments.judging import (
         Cell,
         GivenScores,
@@ -141,9 +142,9 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
 
     Parameters
     ----------
-    activations : decaf.activations.Activations
+    activations : decaf.extraction.activations.Activations
     photos : experiments.data.Photos
-    settings : decaf.finetune.TrainingSettings
+    settings : decaf.training.finetune.TrainingSettings
     width : int
     outputs : {"label", "votes"}
 
@@ -152,13 +153,13 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
     dict
         ``score``, a list of n_photos, None where a photo is in no fold's test photos: the predicted
         mean of the votes, or the probability of the positive class. ``measures``: what
-        `decaf.votes.judge_votes` says, on the folds' average; of labels ``srcc_mean`` only, that
-        of the probability with the mean of the votes; of votes also ``emd_constant``.
+        `decaf.networks.votes.judge_votes` says, on the folds' average; of labels ``srcc_mean``
+        only, that of the probability with the mean of the votes; of votes also ``emd_constant``.
     """
     from scipy.stats import spearmanr
 
-    from decaf.finetune import finetune, predict
-    from decaf.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
+    from decaf.networks.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
+    from decaf.training.finetune import finetune, predict
 
     ratings = photos.ratings
     score, measures = [None] * len(ratings), []

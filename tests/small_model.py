@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 
-from decaf.model import Model
+from decaf.models.model import Model
 
 SIZE = 32
 LABELS = ["snapshot", "professional"]

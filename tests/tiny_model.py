@@ -21,8 +21,8 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
     """
     import keras
 
-    from decaf.model import save_model
-    from decaf.network import build_network
+    from decaf.models.model import save_model
+    from decaf.networks.network import build_network
 
     keras.utils.set_random_seed(0)
     network = build_network(

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
-import os
-import platform
 import re
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.outputs import silent_stderr, writing
 from features.errors import InputError
+from features.files import writing
 
 if TYPE_CHECKING:
     from features.ratings import Ratings
@@ -67,16 +63,6 @@ def run_command(
             f"Keras has no back end, {package} is not installed: "
             f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
         )
-
-
-def import_keras() -> None:
-    """Import Keras, and keep off stderr what its back end writes while it is loaded.
-
-    TensorFlow's libraries tell of the CPU's features before any log level of theirs counts.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with silent_stderr():
-        importlib.import_module("keras")
 
 
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -305,19 +291,6 @@ def report_first(headline: str, lines: Sequence[str]) -> None:
         print(f"  {line}", file=sys.stderr)
     if len(lines) > _LINES_SHOWN:
         print(f"  and {len(lines) - _LINES_SHOWN:,} more", file=sys.stderr)
-
-
-def versions() -> dict[str, str]:
-    """The versions of what computes: Python, decaf, Keras, its back end, NumPy."""
-    import keras
-
-    packages = ("decaf", "keras", "numpy")
-    back_end = keras.backend.backend()
-    return {
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in packages},
-        back_end: importlib.import_module(back_end).__version__,
-    }
 
 
 _EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}

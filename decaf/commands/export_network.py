@@ -10,15 +10,10 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
-from decaf.commands.common import (
-    add_rating_options,
-    import_keras,
-    read_ratings_of,
-    report_failed,
-    run_command,
-)
-from decaf.outputs import writing
+from decaf.backend import import_keras
+from decaf.commands.common import add_rating_options, read_ratings_of, report_failed, run_command
 from features.errors import InputError
+from features.files import writing
 
 DESCRIPTION = """\
 Put a model's network and classifier into one file for ONNX Runtime or LiteRT,
@@ -126,7 +121,7 @@ def export_model(args: argparse.Namespace) -> None:
     """Export a model, check the file, and put it in its place."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # the one that exports
     import_keras()
-    from decaf.export import (
+    from decaf.models.export import (
         check_format,
         export_network,
         open_scorer,
@@ -134,7 +129,7 @@ def export_model(args: argparse.Namespace) -> None:
         probability_network,
         representative_rows,
     )
-    from decaf.model import load_model
+    from decaf.models.model import load_model
 
     check_format(args.output)
     if args.output.exists() and not args.force:
@@ -184,7 +179,7 @@ def _decode(paths, size, resize):
     import numpy as np
     from tqdm import tqdm
 
-    from decaf.pipeline import decode_photos
+    from decaf.extraction.forward_pass import decode_photos
     from features.photos import PhotoError
 
     photos, readable, failed = [], [], []
@@ -234,7 +229,7 @@ def _check(args, score, rgb, label, expected):
 
 
 def _describe(args, path, network, score, rgb, resize):
-    from decaf.export import measure_latency
+    from decaf.models.export import measure_latency
 
     size = len(rgb)
     latency = measure_latency(score, rgb, N_RUNS)

@@ -7,17 +7,16 @@ import functools
 import sys
 from pathlib import Path
 
-from decaf.cluster import add_scheduler_option
+from decaf.backend import import_keras, versions
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
-    import_keras,
     read_ratings_of,
     report_failed,
     run_command,
-    versions,
 )
+from decaf.extraction.cluster import add_scheduler_option
 from features.errors import InputError
 
 DESCRIPTION = """\
@@ -85,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def extract_features_of_photos(args: argparse.Namespace) -> int:
     """Write the feature file and print what it holds."""
-    from decaf.extraction import extract_features
+    from decaf.extraction.feature_file import extract_features
 
     if bool(args.network) == bool(args.backbone):
         raise InputError("give either --network FILE or --backbone NAME")
@@ -154,10 +153,10 @@ def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, 
 def _load(path: Path, precision: str):
     """Convolutions, head and provenance of a finetuned network."""
     import_keras()
-    from decaf.extraction import FeatureNetwork
-    from decaf.network import load_network
-    from decaf.pipeline import choose_precision
-    from decaf.weights import file_sha256
+    from decaf.backend import choose_precision
+    from decaf.extraction.feature_file import FeatureNetwork
+    from decaf.networks.network import load_network
+    from decaf.networks.weights import file_sha256
 
     precision = choose_precision(precision)
     network, record = load_network(path, precision)
@@ -186,8 +185,8 @@ def _part(network, record: dict):
     """Convolutions; and the head, which gives features and, if it has learnt them, votes."""
     import keras
 
-    from decaf.network import split_network
-    from decaf.votes import mean_and_spread
+    from decaf.networks.network import split_network
+    from decaf.networks.votes import mean_and_spread
 
     model, _ = split_network(network, record["pooling"])
     fc6, fc7 = network.get_layer("fc6"), network.get_layer("fc7")
@@ -205,9 +204,9 @@ def _part(network, record: dict):
 def _build(backbone, blocks, pooling, weights, resize, precision):
     """The activations of a plain backbone are the features."""
     import_keras()
-    from decaf.backbones import build_activations
-    from decaf.extraction import FeatureNetwork
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.extraction.feature_file import FeatureNetwork
+    from decaf.networks.backbones import build_activations
 
     precision = choose_precision(precision)
     model = build_activations(backbone, (pooling,), blocks, weights, dtype=precision)

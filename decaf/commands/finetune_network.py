@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decaf.backend import import_keras, versions
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     check_writable,
-    import_keras,
     run_command,
-    versions,
 )
 from decaf.commands.rated_photos import (
     add_recipe_options,
@@ -137,9 +136,9 @@ def finetune_network(args: argparse.Namespace) -> None:
     import_keras()
     import numpy as np
 
-    from decaf.finetune import finetune, predict
-    from decaf.network import attach_head, save_network
-    from features.ratings import outside_margin, test_rows
+    from decaf.networks.network import attach_head, save_network
+    from decaf.training.finetune import finetune, predict
+    from features.splits import outside_margin, test_rows
 
     widths = list(dict.fromkeys(args.width or [250]))
     settings = training_settings(args)
@@ -191,7 +190,7 @@ def finetune_network(args: argparse.Namespace) -> None:
 
 def _check_same(path: Path, wanted: dict) -> None:
     """A network that is there is kept if this command would make it again."""
-    from decaf.network_file import read_record
+    from decaf.networks.network_file import read_record
 
     record = read_record(path)
     differing = [key for key, value in wanted.items() if record.get(key) != value]
@@ -206,7 +205,7 @@ def _check_same(path: Path, wanted: dict) -> None:
 def _judge(ratings: Ratings, output: np.ndarray, outputs: str) -> dict:
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-    from decaf.votes import judge_votes, mean_and_spread
+    from decaf.networks.votes import judge_votes, mean_and_spread
 
     if outputs == "label":
         score, threshold, judged = output[:, 1], 0.5, {}
@@ -223,7 +222,7 @@ def _judge(ratings: Ratings, output: np.ndarray, outputs: str) -> dict:
 
 
 def _print_table(paths: list[Path]) -> None:
-    from decaf.network_file import read_record
+    from decaf.networks.network_file import read_record
 
     records = [read_record(path) for path in paths]
     length = max(len(path.stem) for path in paths)

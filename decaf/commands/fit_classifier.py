@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from decaf.cluster import add_scheduler_option, on_cluster
+from decaf.backend import versions
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
@@ -16,13 +16,13 @@ from decaf.commands.common import (
     check_output_folder,
     filling_folder,
     run_command,
-    versions,
 )
 from decaf.commands.judged_photos import read_feature_files, read_photos
 from decaf.commands.kept_network import find_networks, finetune_network, network_of_features
 from decaf.commands.rated_photos import add_recipe_options
-from decaf.outputs import writing
+from decaf.extraction.cluster import add_scheduler_option, on_cluster
 from features.errors import InputError
+from features.files import writing
 
 COMMAND = "fit-classifier"
 DESCRIPTION = """\
@@ -157,9 +157,9 @@ def _compare_and_keep(args):
     from tqdm import tqdm
 
     from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
-    from classifiers.evaluation import evaluate, score_table
-    from classifiers.folds import make_folds, training_rows
-    from classifiers.report import write_report
+    from classifiers.evaluation.evaluation import evaluate, score_table
+    from classifiers.evaluation.folds import make_folds, training_rows
+    from classifiers.evaluation.report import write_report
 
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
     classifiers = {name: make_classifier(name, args.seed) for name in names}
@@ -263,7 +263,7 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
     """
     from tqdm import tqdm
 
-    from classifiers.learning_curve import learning_curve
+    from classifiers.evaluation.learning_curve import learning_curve
 
     if data.finetuned is not None and data.finetuned.any():
         return None
@@ -287,7 +287,7 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
 def _outside_margin(data, delta):
     if not delta:
         return None
-    from features.ratings import outside_margin
+    from features.splits import outside_margin
 
     return outside_margin(data.score, data.midpoint, delta)
 
@@ -296,16 +296,16 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
     """Save the model, or the classifier alone where its network is not at hand."""
     from importlib import metadata
 
-    from classifiers.calibration import calibrate
     from classifiers.catalogue import save_classifier
-    from classifiers.evaluation import INTERVAL_METRICS
+    from classifiers.evaluation.calibration import calibrate
+    from classifiers.evaluation.evaluation import INTERVAL_METRICS
 
     if network is None:
         path = args.output / "classifier.skops"
         with writing(path):
             save_classifier(classifier, path)
         return
-    from decaf.model import save_model
+    from decaf.models.model import save_model
 
     best = evaluation.best
     record = {

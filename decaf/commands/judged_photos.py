@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.commands.common import import_keras
+from decaf.backend import import_keras
 from decaf.commands.rated_photos import network_name, read_rated_photos, training_settings
 from features.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from classifiers.evaluation import FeatureSet
-    from decaf.activations import Activations
-    from decaf.finetune import TrainingSettings
+    from classifiers.evaluation.evaluation import FeatureSet
+    from decaf.extraction.activations import Activations
+    from decaf.training.finetune import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class JudgedPhotos:
     ----------
     feature_sets : list of FeatureSet
     label, digest, score, group, split, finetuned : ndarray of shape (n_photos,)
-        As in `classifiers.folds.make_folds`; None where there are none.
+        As in `classifiers.evaluation.folds.make_folds`; None where there are none.
     midpoint : float or None
         Of the scores' scale.
     facts : dict of str to str
@@ -39,7 +39,7 @@ class JudgedPhotos:
     activations : Activations or None
         Of photos whose heads are to be finetuned.
     distance : ndarray of shape (n_photos,) or None
-        Of these, as in `decaf.finetune.finetune`.
+        Of these, as in `decaf.training.finetune.finetune`.
     settings : TrainingSettings or None
         Of these.
     """
@@ -76,7 +76,7 @@ def read_feature_files(paths: Sequence[Path], midpoint: float | None) -> JudgedP
     """
     import numpy as np
 
-    from classifiers.evaluation import FeatureSet
+    from classifiers.evaluation.evaluation import FeatureSet
 
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
@@ -134,8 +134,8 @@ def read_photos(args: argparse.Namespace) -> JudgedPhotos:
     import numpy as np
     from sklearn.base import clone
 
-    from classifiers.evaluation import FeatureSet
-    from decaf.transformer import ConvNetFeatures
+    from classifiers.evaluation.evaluation import FeatureSet
+    from decaf.training.transformer import ConvNetFeatures
 
     # All photos train: the folds judge.
     settings = replace(training_settings(args), validation_fraction=0.0)

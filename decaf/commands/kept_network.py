@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.commands.common import import_keras, versions
+from decaf.backend import import_keras, versions
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def find_networks(paths: Sequence[Path], networks: dict[str, dict]) -> dict[str,
     InputError
         A network gave none of them.
     """
-    from decaf.network_file import read_record
+    from decaf.networks.network_file import read_record
 
     found = {}
     for path in paths:
@@ -90,7 +90,7 @@ def network_of_features(
     if name in network_files or ("pooling" in attributes and "network" not in attributes):
         import_keras()
     if name in network_files:
-        from decaf.network import load_network
+        from decaf.networks.network import load_network
 
         return load_network(network_files[name])
     if "network" in attributes:
@@ -141,8 +141,8 @@ def finetune_network(
     features : ndarray of float32, shape (n_rows, width)
         Of the training photos.
     """
-    from decaf.finetune import finetune, predict
-    from decaf.network import attach_head, features_model
+    from decaf.networks.network import attach_head, features_model
+    from decaf.training.finetune import finetune, predict
 
     record = data.networks[features]
     head, history = finetune(
@@ -168,7 +168,7 @@ def _plain_network(args, attributes):
     """The pooled backbone whose activations are the features."""
     import keras
 
-    from decaf.backbones import build_activations
+    from decaf.networks.backbones import build_activations
 
     pooling = attributes["pooling"]
     model = build_activations(

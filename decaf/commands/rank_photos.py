@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from decaf.backend import import_keras
 from decaf.commands.common import (
     add_machine_options,
     check_output_folder,
     filling_folder,
-    import_keras,
     printable,
     report_failed,
     run_command,
@@ -86,9 +86,9 @@ def rank_folder(args: argparse.Namespace) -> None:
     import_keras()
     from tqdm import tqdm
 
-    from decaf.model import load_model
-    from decaf.ranking import copy_best, rank_photos, write_table
-    from decaf.ranking_page import write_page
+    from decaf.models.model import load_model
+    from decaf.ranking.page import write_page
+    from decaf.ranking.ranking import copy_best, rank_photos, write_table
 
     model = load_model(args.model, args.precision)
     scored = model.score_photos(paths, cache=args.cache)

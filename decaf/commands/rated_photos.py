@@ -12,8 +12,8 @@ from decaf.commands.common import read_ratings_of, report_failed
 from features.errors import InputError
 
 if TYPE_CHECKING:
-    from decaf.activations import Activations
-    from decaf.finetune import TrainingSettings
+    from decaf.extraction.activations import Activations
+    from decaf.training.finetune import TrainingSettings
     from features.ratings import Ratings
 
 
@@ -70,7 +70,7 @@ def training_settings(args: argparse.Namespace) -> TrainingSettings:
     """
     from dataclasses import fields, replace
 
-    from decaf.finetune import RECIPES, TrainingSettings
+    from decaf.training.finetune import RECIPES, TrainingSettings
 
     given = {field.name: getattr(args, field.name, None) for field in fields(TrainingSettings)}
     given = {name: value for name, value in given.items() if value is not None}
@@ -111,10 +111,10 @@ def read_rated_photos(
     ------
     InputError
     """
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
-    from decaf.finetune import check_settings
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.extraction.activations import cached_activations
+    from decaf.networks.backbones import build_activations
+    from decaf.training.finetune import check_settings
 
     for width in widths:
         check_settings(settings, width)

@@ -11,7 +11,7 @@ from decaf.commands.common import printable, report_first
 from features.errors import InputError
 
 if TYPE_CHECKING:
-    from decaf.ranking import RankedPhoto
+    from decaf.ranking.ranking import RankedPhoto
     from features.xmp import GivenStars
 
 

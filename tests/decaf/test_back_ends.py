@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from network_record import RECORD
 
-from decaf.network import build_network, save_network
+from decaf.networks.network import build_network, save_network
 
 OTHERS = [
     name
@@ -22,8 +22,8 @@ BACKBONES = ("alexnet", "mobilenet-v2", "efficientnet-lite0")
 RUN = """
 import sys
 import numpy as np
-from decaf.network import features_model, load_network
-from decaf.pipeline import choose_precision
+from decaf.networks.network import features_model, load_network
+from decaf.backend import choose_precision
 
 assert choose_precision("auto") in ("float32", "bfloat16")
 for name in sys.argv[1:]:

@@ -32,9 +32,9 @@ def test_a_user_s_file_that_hides_a_package_is_named_with_the_remedy(tmp_path, n
 
 
 def test_what_decaf_exposes_is_found(tmp_path):
-    from decaf.backbones import list_backbones
-    from decaf.network import build_network, load_network
-    from decaf.transformer import ConvNetFeatures
+    from decaf.networks.backbones import list_backbones
+    from decaf.networks.network import build_network, load_network
+    from decaf.training.transformer import ConvNetFeatures
 
     assert decaf.list_backbones is list_backbones
     assert decaf.build_network is build_network

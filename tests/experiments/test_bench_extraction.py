@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 import pytest
 
-from decaf.backbones import build_activations
+from decaf.networks.backbones import build_activations
 from experiments import bench_extraction, contenders
 from experiments.bench_extraction import bound, choose_photos, cosines, in_child, summarize
 from experiments.contenders import Work, count_flop

@@ -44,10 +44,10 @@ def test_table2_compares_in_pairs_with_the_widest_network(table2_results):
 
 
 def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava):
-    from decaf.activations import cached_activations
-    from decaf.backbones import build_activations
-    from decaf.finetune import TrainingSettings, finetune, predict
-    from decaf.pipeline import choose_precision
+    from decaf.backend import choose_precision
+    from decaf.extraction.activations import cached_activations
+    from decaf.networks.backbones import build_activations
+    from decaf.training.finetune import TrainingSettings, finetune, predict
 
     _, _, table, _ = table2_results
     model = build_activations("alexnet-owt", ("flatten",), 2, dtype=choose_precision("auto"))

@@ -5,7 +5,7 @@ import pandas
 import pytest
 from PIL import Image, ImageOps
 
-from classifiers.folds import Fold
+from classifiers.evaluation.folds import Fold
 from experiments import recipe
 from experiments.data import compute_activations
 

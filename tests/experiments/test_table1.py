@@ -1,7 +1,7 @@
 import pandas
 import pytest
 
-from decaf.network import build_network
+from decaf.networks.network import build_network
 from experiments import table1
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from features.errors import InputError
-from features.ratings import outside_margin, read_ratings, test_rows
+from features.ratings import read_ratings
+from features.splits import outside_margin, test_rows
 from features.xmp import write_rating
 
 VOTES = "file,count1,count2,count3,count4\na.jpg,0,0,1,3\nb.jpg,2,2,0,0\n"

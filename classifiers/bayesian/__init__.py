@@ -1,0 +1,1 @@
+"""Bayesian-network classifiers: structures, tables, discretisers, and the way to pgmpy."""

@@ -1,0 +1,122 @@
+"""Keras and what computes under it: its import, versions, precision, and what it must not keep."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+from features.errors import InputError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def import_keras() -> None:
+    """Import Keras, and keep off stderr what its back end writes while it is loaded.
+
+    TensorFlow's libraries tell of the CPU's features before any log level of theirs counts.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with silent_stderr():
+        importlib.import_module("keras")
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes: Python, decaf, Keras, its back end, NumPy."""
+    import keras
+
+    packages = ("decaf", "keras", "numpy")
+    back_end = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+        back_end: importlib.import_module(back_end).__version__,
+    }
+
+
+def choose_precision(precision: str) -> str:
+    """Resolve ``auto``: bfloat16 where the hardware multiplies matrices in it, else float32.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+
+    Returns
+    -------
+    {"float32", "bfloat16"}
+
+    Raises
+    ------
+    InputError
+        If there is no such precision.
+    """
+    choices = ("auto", *PRECISIONS)
+    if precision not in choices:
+        raise InputError(f"precision {precision!r}: choose one of {', '.join(choices)}")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if has_gpu() or _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+def has_gpu() -> bool:
+    """Whether the back end computes on a GPU."""
+    import keras
+
+    if keras.backend.backend() == "torch":  # Keras lists no devices of this one
+        import torch
+
+        return torch.cuda.is_available()
+    # JAX raises an error where it is asked for GPUs and there are none.
+    return any(device.startswith("gpu") for device in keras.distribution.list_devices())
+
+
+@contextlib.contextmanager
+def forgetting_gradients() -> Iterator[None]:
+    """Let TensorFlow free the graphs and weights of what was trained inside.
+
+    Keras's optimizers sum gradients over replicas by a function with a gradient of its own, and
+    TensorFlow's registry keeps those for ever, with the graphs, the weights and the optimizer's
+    momenta that they refer to (seen with Keras 3.15 and TensorFlow 2.21).
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.python.framework import ops
+
+    registered = ops.gradient_registry._registry
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            del registered[name]
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Keep off stderr what libraries write there, past Python too."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    except OSError:  # not Linux: float32 is right everywhere
+        return set()

@@ -1,0 +1,1 @@
+"""Photos → activations → feature files: decoding and forward pass, cache, shards, cluster."""

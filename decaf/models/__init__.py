@@ -1,0 +1,1 @@
+"""Models: a network and a classifier on its features; made, kept, exported."""

@@ -1,0 +1,1 @@
+"""Backbones, the heads on them, and the files of both."""

@@ -1,0 +1,1 @@
+"""An album in order: the ranking, its stacks, its page."""

@@ -1,0 +1,1 @@
+"""Heads finetuned on cached activations."""

@@ -1,0 +1,263 @@
+"""`ConvNetFeatures`: photos in, fc7 features out, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from features.errors import InputError
+from features.photos import check_paths
+
+
+class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Features of photos: fc7 after ReLU of a network with a reduced head.
+
+    ``fit`` finetunes a head on the photos it is given, so that cross-validating a pipeline of this
+    transformer and a classifier is honest: the head is finetuned anew in every fold, on that fold's
+    training photos. The activations of the frozen backbone are cached on disk, so the convolutions
+    run once a photo. With ``network``, a finetuned network is loaded instead and ``fit`` learns
+    nothing.
+
+    Parameters
+    ----------
+    backbone : str
+        A name from `decaf.list_backbones`.
+    width : int
+        Units of fc6 and of fc7; the number of features.
+    network : path, optional
+        A network file of ``finetune-network``. Then ``backbone``, ``width`` and the settings of the
+        finetuning are not used.
+    pooling : {"flatten", "multilevel", "average"}
+        What of the backbone's activations fc6 is fed with.
+    blocks : int, optional
+        Cut the backbone after this many blocks.
+    weights : {"pretrained", None} or path
+        The backbone's weights, as in `decaf.build_network`.
+    resize : {"squash", "crop", "pad"}
+        How photos are brought to the backbone's input size.
+    precision : {"auto", "float32", "bfloat16"}
+        What the convolutions are computed in.
+    standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout,
+    class_weight
+        As in `decaf.training.finetune.TrainingSettings`; the defaults are those of
+        ``decaf.training.finetune.RECIPES["decaf"]``.
+    validation_fraction, patience
+        Likewise; here all photos are trained on by default.
+    softness : float
+        Likewise; without ``distance`` labels are taken as they are.
+    distance : mapping of str to float, optional
+        By path, how far a photo's score lies above the midpoint, as a share of the scale. The
+        labels of photos near to it are softened by ``softness``; the classes must then be 0 and 1,
+        or sort in that order.
+    random_state : int, RandomState or None
+        Seeds the finetuning.
+    cache : path, optional
+        The folder of cached activations; by default ``$DECAF_CACHE`` or the user's cache folder.
+    verbose : bool
+        Show progress on stderr.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The labels; only where a head was finetuned.
+    history_ : list of dict
+        Loss of each epoch; only where a head was finetuned.
+    n_features_out_ : int
+
+    References
+    ----------
+    Rubio, Flores and Puerta, "Optimización de las técnicas de Transfer Learning para la
+    clasificación de la calidad estética en fotografía".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from decaf import ConvNetFeatures
+    >>> pipeline = make_pipeline(ConvNetFeatures("alexnet-owt", width=250), LogisticRegression())
+    """
+
+    def __init__(
+        self,
+        backbone="vgg16",
+        *,
+        width=250,
+        network=None,
+        pooling="multilevel",
+        blocks=None,
+        weights="pretrained",
+        resize="squash",
+        precision="auto",
+        standardize=True,
+        optimizer="adamw",
+        learning_rate=0.001,
+        momentum=0.0,
+        weight_decay=10.0,
+        batch_size=128,
+        epochs=20,
+        dropout=0.5,
+        class_weight="balanced",
+        validation_fraction=0.0,
+        patience=None,
+        softness=0.05,
+        distance=None,
+        random_state=None,
+        cache=None,
+        verbose=False,
+    ):
+        self.backbone = backbone
+        self.width = width
+        self.network = network
+        self.pooling = pooling
+        self.blocks = blocks
+        self.weights = weights
+        self.resize = resize
+        self.precision = precision
+        self.standardize = standardize
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.dropout = dropout
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.softness = softness
+        self.distance = distance
+        self.random_state = random_state
+        self.cache = cache
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Finetune a head on photos, or load ``network``.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_photos,) or (n_photos, 1)
+            Paths of photo files.
+        y : array-like, shape (n_photos,)
+            Labels; not needed with ``network``.
+
+        Returns
+        -------
+        ConvNetFeatures
+
+        Raises
+        ------
+        InputError
+            If a photo cannot be read, or a parameter is out of its range.
+        """
+        from decaf.backend import choose_precision
+        from decaf.networks.network import features_model, load_network, split_network
+
+        if self.network is None and y is None:
+            raise ValueError(
+                "This ConvNetFeatures estimator requires y to be passed, but the target y is None: "
+                "it finetunes a head; give network= to use a finetuned one"
+            )
+        paths = check_paths(self, X, reset=True)
+        if self.network is None:
+            self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
+            self._head = features_model(self._finetune(paths, y))
+        else:
+            network, record = load_network(self.network, choose_precision(self.precision))
+            self._pooling, self._resize = record["pooling"], record["resize"]
+            self._loaded, self._head = split_network(network, self._pooling)
+        self._n_features_out = self.n_features_out_ = self._head.output_shape[1]
+        return self
+
+    def transform(self, X):
+        """Compute the features of photos.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_photos,) or (n_photos, 1)
+            Paths of photo files.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_photos, width)
+            fc7 after ReLU.
+
+        Raises
+        ------
+        InputError
+            If a photo cannot be read.
+        """
+        from decaf.training.finetune import predict
+
+        check_is_fitted(self)
+        activations = self._activations(check_paths(self, X, reset=False))
+        return predict(self._head, activations, np.arange(len(activations)))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.target_tags.required = self.network is None
+        tags.requires_fit = True
+        return tags
+
+    def _finetune(self, paths, y):
+        from decaf.training.finetune import TrainingSettings, finetune
+
+        encoder = LabelEncoder().fit(column_or_1d(y))
+        check_consistent_length(paths, y)
+        self.classes_ = encoder.classes_
+        settings = TrainingSettings(
+            **{
+                field.name: getattr(self, field.name)
+                for field in fields(TrainingSettings)
+                if field.name != "seed"
+            },
+            seed=check_random_state(self.random_state).randint(2**31),
+        )
+        head, self.history_ = finetune(
+            self._activations(paths),
+            encoder.transform(y),
+            self.width,
+            settings,
+            distance=None if self.distance is None else self._distances(paths),
+            progress=f"{self.backbone}-{self.width}" if self.verbose else None,
+        )
+        return head
+
+    def _distances(self, paths):
+        missing = [path for path in paths if path not in self.distance]
+        if missing:
+            raise InputError(f"{missing[0]}: is not in distance, which must hold every photo")
+        return np.array([self.distance[path] for path in paths])
+
+    def _activations(self, paths):
+        from decaf.backend import choose_precision
+        from decaf.extraction.activations import cached_activations
+
+        model = self._loaded or _build_activations(
+            self.backbone,
+            self._pooling,
+            self.blocks,
+            self.weights,
+            choose_precision(self.precision),
+        )
+        activations = cached_activations(
+            paths, model, resize=self._resize, cache=self.cache, progress=bool(self.verbose)
+        )[self._pooling]
+        if activations.failed:
+            position, reason = activations.failed[0]
+            raise InputError(f"{paths[position]}: {reason}; leave it out")
+        return activations
+
+
+# Loading VGG16 takes seconds, and cross-validation asks for it several times a fold.
+@lru_cache(maxsize=1)
+def _build_activations(backbone, pooling, blocks, weights, precision):
+    from decaf.networks.backbones import build_activations
+
+    return build_activations(backbone, (pooling,), blocks, weights, dtype=precision)

@@ -1,0 +1,108 @@
+"""Probabilities of held-back scores, against scikit-learn's own calibration."""
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+
+from classifiers.catalogue import list_classifiers, make_classifier
+from classifiers.evaluation.calibration import apply_sigmoid, calibrate, decision_score, fit_sigmoid
+from classifiers.evaluation.evaluation import FeatureSet, evaluate
+from classifiers.evaluation.folds import make_folds
+from classifiers.evaluation.uncertainty import expected_calibration_error
+
+
+def overlapping(n, seed=0, n_features=4):
+    random = np.random.default_rng(seed)
+    label = (random.random(n) < 0.4).astype(int)
+    return random.normal(size=(n, n_features)) + 0.6 * label[:, None], label
+
+
+def test_the_sigmoid_is_scikit_learns():
+    X, label = overlapping(300)
+    classifier = LogisticRegression().fit(*overlapping(100, seed=1))
+    theirs = CalibratedClassifierCV(FrozenEstimator(classifier), method="sigmoid", cv=3)
+    theirs.set_params(ensemble=False).fit(X, label)
+    sigmoid = fit_sigmoid(decision_score(classifier, X), label)
+    inside = apply_sigmoid(sigmoid, decision_score(classifier, X))
+    np.testing.assert_allclose(inside, theirs.predict_proba(X)[:, 1], atol=1e-3)
+
+
+def test_beyond_the_scores_that_were_seen_the_probability_stays():
+    score = np.linspace(-2, 3, 50)
+    sigmoid = fit_sigmoid(score, (score + np.sin(9 * score) > 0).astype(int))
+    low, lowest, highest, high = apply_sigmoid(sigmoid, np.array([-99, -2, 3, 99]))
+    assert low == lowest < highest == high
+
+
+def test_probabilities_of_0_and_1_do_not_spoil_the_others():
+    X, label = overlapping(200)
+    forest = RandomForestClassifier(20, random_state=0).fit(*overlapping(200, seed=1))
+    score = decision_score(forest, X)
+    assert np.abs(score).max() == np.finfo(float).max
+    sigmoid = fit_sigmoid(score, label)
+    assert sigmoid["slope"] > 0.2 and sigmoid["highest"] < 5
+
+
+def test_scores_no_better_than_chance_give_every_photo_the_share_of_the_positives():
+    score = np.arange(100.0)
+    label = (score < 30).astype(int)
+    np.testing.assert_allclose(apply_sigmoid(fit_sigmoid(score, label), score), 0.3, atol=0.01)
+
+
+def test_classes_that_a_score_separates_do_not_make_a_step():
+    score = np.r_[np.linspace(-2, -1, 20), np.linspace(1, 2, 20)]
+    sigmoid = fit_sigmoid(score, (score > 0).astype(int))
+    assert 0.6 < apply_sigmoid(sigmoid, np.array([0.5]))[0] < 0.99
+
+
+@pytest.mark.parametrize("name", list_classifiers())
+def test_every_classifier_is_scored_as_it_was_judged(name):
+    X, label = overlapping(120)
+    split = np.where(np.arange(120) < 80, "train", "test")
+    folds = make_folds(label, split=split)
+    evaluation = evaluate([FeatureSet("X", X)], label, folds, [name], n_jobs=1, n_resamples=10)
+    classifier = make_classifier(name).fit(X[:80], label[:80])
+    np.testing.assert_allclose(decision_score(classifier, X[80:]), evaluation.results[1].score)
+
+
+@pytest.fixture(scope="module")
+def overconfident():
+    X, label = overlapping(400, n_features=1)
+    folds = make_folds(label, n_folds=4)
+    repeated = FeatureSet("one feature 20 times", np.repeat(X, 20, axis=1))
+    return evaluate([repeated], label, folds, {"naive": GaussianNB()}, n_jobs=1)
+
+
+def test_an_overconfident_classifier_is_calibrated_and_judged_on_other_folds(overconfident):
+    result = overconfident.results[1]
+    found = calibrate(overconfident, result)
+    error = found["calibration_error"]
+    assert error["before"] > 0.15 and error["after"] < 0.08
+    ends = np.cumsum([len(fold.test) for fold in overconfident.folds.folds])
+    probability = []
+    for start, end in zip([0, *ends], ends):
+        own = np.zeros(len(result.score), bool)
+        own[start:end] = True
+        sigmoid = fit_sigmoid(result.score[~own], overconfident.label[~own])
+        probability.append(apply_sigmoid(sigmoid, result.score[own]))
+    wanted = expected_calibration_error(overconfident.label, np.concatenate(probability))
+    assert error["after"] == pytest.approx(wanted)
+    assert found["photos"] == 400
+
+
+def test_one_split_is_judged_in_parts_where_there_are_photos_enough():
+    X, label = overlapping(200)
+    split = np.where(np.arange(200) < 100, "train", "test")
+    for n_test, is_judged in ((100, True), (8, False)):
+        rows = np.arange(100 + n_test)
+        folds = make_folds(label[rows], split=split[rows])
+        features = [FeatureSet("X", X[rows])]
+        evaluation = evaluate(
+            features, label[rows], folds, {"linear": LogisticRegression()}, n_jobs=1
+        )
+        found = calibrate(evaluation, evaluation.results[1])
+        assert (found["calibration_error"]["after"] is not None) == is_judged

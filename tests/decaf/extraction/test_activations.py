@@ -1,0 +1,136 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decaf.extraction import activations as activations_module
+from decaf.extraction.activations import cache_folder, cached_activations, index_shards, read_or_run
+from decaf.extraction.forward_pass import run_network
+from decaf.networks.backbones import build_activations
+from features.store import FeatureStore
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_activations("alexnet-owt", ("average", "multilevel"), blocks=2)
+
+
+@pytest.fixture
+def photos(samples, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted(samples.glob("*.jpg"))[:12]:
+        shutil.copy(path, folder)
+    return sorted(str(path) for path in folder.glob("*.jpg"))
+
+
+@pytest.fixture
+def no_convolution(monkeypatch):
+    """Fails the test as soon as a photo is to be run through a network."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the convolutions run again")
+
+    return lambda: monkeypatch.setattr(activations_module, "run_network", refuse)
+
+
+def cached(paths, model, cache):
+    return cached_activations(paths, model, cache=cache, progress=False)
+
+
+def test_cached_activations_are_those_of_the_network(model, photos, tmp_path):
+    found = cached(photos, model, tmp_path / "cache")
+    (direct,) = run_network([photos], model)
+    for pooling in ("average", "multilevel"):
+        np.testing.assert_array_equal(
+            found[pooling].read(np.arange(12)), direct.activations[pooling]
+        )
+        assert found[pooling].digests.tolist() == direct.digests
+
+
+def test_asking_again_runs_no_convolution(model, photos, tmp_path, no_convolution):
+    first = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
+    no_convolution()
+    again = cached(photos[::-1], model, tmp_path / "cache")["average"].read(np.arange(12))
+    np.testing.assert_array_equal(again, first[::-1])
+
+
+def test_only_new_photos_are_run(model, photos, tmp_path, monkeypatch):
+    cached(photos[:8], model, tmp_path / "cache")
+    ran = []
+
+    def spy(shards, *args, **kwargs):
+        for paths in shards:
+            ran.extend(paths)
+            yield from run_network([paths], *args, **kwargs)
+
+    monkeypatch.setattr(activations_module, "run_network", spy)
+    found = cached(photos, model, tmp_path / "cache")["average"]
+    assert ran == photos[8:]
+    assert found.shape == (12, 192)
+
+
+def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(activations_module, "SHARD_ROWS", 5)
+    found = cached(photos, model, tmp_path / "cache")["average"]
+    shards, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    assert sorted(len(FeatureStore(shard)) for shard in shards) == [2, 5, 5]
+    assert len(index) == 12
+    order = np.random.default_rng(0).permutation(12)
+    (direct,) = run_network([photos], model)
+    direct = direct.activations["average"]
+    np.testing.assert_allclose(found.read(order), direct[order], rtol=2e-3, atol=2e-3)
+    assert sorted(found.storage_order) == list(range(12))
+
+
+def test_another_precision_resize_mode_or_network_has_another_cache(model, tmp_path):
+    half = build_activations("alexnet-owt", ("average",), blocks=2, dtype="bfloat16")
+    cut = build_activations("alexnet-owt", ("average",), blocks=1)
+    folders = {
+        cache_folder(model, "squash", tmp_path),
+        cache_folder(model, "pad", tmp_path),
+        cache_folder(half, "squash", tmp_path),
+        cache_folder(cut, "squash", tmp_path),
+    }
+    assert len(folders) == 4
+
+
+def test_unreadable_photos_are_left_out_with_their_reasons(model, photos, tmp_path):
+    (tmp_path / "photos" / "truncated.jpg").write_bytes(Path(photos[0]).read_bytes()[:900])
+    asked = [str(tmp_path / "photos" / "truncated.jpg"), photos[0], str(tmp_path / "gone.jpg")]
+    found = cached(asked, model, tmp_path / "cache")["average"]
+    assert found.positions.tolist() == [1]
+    assert [position for position, _ in found.failed] == [0, 2]
+    assert found.shape == (1, 192)
+
+
+def test_copies_of_a_photo_are_run_once_and_found_under_both_names(model, photos, tmp_path):
+    copy = str(tmp_path / "photos" / "copy.jpg")
+    shutil.copy(photos[0], copy)
+    found = cached([photos[0], copy], model, tmp_path / "cache")["average"]
+    rows = found.read(np.arange(2))
+    np.testing.assert_array_equal(rows[0], rows[1])
+    _, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    assert len(index) == 1
+
+
+def test_a_partly_filled_cache_and_an_empty_one_give_the_same_rows(photos, tmp_path):
+    model = build_activations("alexnet-owt", ("average",), blocks=2)
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    asked = [*photos[:3], str(tmp_path / "broken.jpg"), *photos[3:]]
+    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    (fresh,) = read_or_run([asked], model, index_shards(folder))
+    cached(photos[::2], model, tmp_path / "cache")
+    shards = [asked, photos[:3:2], []]
+    mixed, known, none = read_or_run(shards, model, index_shards(folder))
+    assert mixed.positions == fresh.positions
+    assert (known.positions, none.positions) == ([0, 1], [])
+    np.testing.assert_array_equal(
+        known.activations["average"], mixed.activations["average"][[0, 2]]
+    )
+    assert mixed.digests == fresh.digests
+    assert list(mixed.failed) == list(fresh.failed) == [3]
+    np.testing.assert_allclose(
+        mixed.activations["average"], fresh.activations["average"], rtol=2e-3, atol=2e-3
+    )

@@ -1,0 +1,211 @@
+"""A model is one folder: what it says of photos, and which folders are refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import skops.io
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from tiny_model import WIDTH, save_tiny_model
+
+from decaf.models.model import load_model, record_sha256, save_model
+from decaf.networks.backbones import build_activations
+from decaf.networks.weights import file_sha256
+from features.errors import InputError
+from features.photos import read_photo, resize_photo
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_tiny_model(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def change_record(folder, **changed):
+    """Write a record that says other things, and whose digest fits."""
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8")) | changed
+    record["record_sha256"] = record_sha256(record)
+    (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+CALIBRATION = {"slope": 0.5, "intercept": 0.1, "lowest": -9.0, "highest": 9.0}
+
+
+def some_photos(samples, n=3):
+    return sorted(str(path) for path in samples.glob("*.jpg"))[:n]
+
+
+def squares(paths):
+    return np.stack([resize_photo(read_photo(path, min_side=224)[0], 224) for path in paths])
+
+
+def test_a_model_is_its_network_its_classifier_and_the_calibration(folder, samples):
+    paths = some_photos(samples)
+    model = load_model(folder, "float32")
+    fc7 = keras.Model(model.network.input, model.network.get_layer("fc7").output)
+    score = model.classifier.decision_function(fc7.predict_on_batch(squares(paths)))
+    probability = model.predict_proba(paths)
+    assert probability.shape == (3, 2)
+    np.testing.assert_allclose(probability[:, 1], expit(0.5 * score + 0.1), rtol=0.01)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert len(set(probability[:, 1])) == 3
+
+
+def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samples):
+    paths = some_photos(samples)
+    activations = build_activations("alexnet-owt", ("average",), 1, weights=None)
+    network = keras.Model(activations.input, activations.output["average"])
+    random = np.random.default_rng(0)
+    classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
+    calibration = {"slope": 1.0, "intercept": 0.0, "lowest": -50.0, "highest": 50.0}
+    calibration["calibration_error"] = {"before": None, "after": None}
+    record = {
+        "classifier": "logistic-regression",
+        "features": "average",
+        "calibration": calibration,
+        "judged": {"photos": 20, "auc": {"value": 0.5, "low": 0.3, "high": 0.7}},
+        "trained_on": {"photos": 20, "digests": []},
+    }
+    save_model(
+        tmp_path / "model",
+        network,
+        {
+            "backbone": "alexnet-owt",
+            "blocks": 1,
+            "pooling": "average",
+            "resize": "squash",
+            "width": 64,
+            "outputs": None,
+            "finetuned_on": [],
+        },
+        classifier,
+        record,
+    )
+    wanted = classifier.predict_proba(network.predict_on_batch(squares(paths)))
+    model = load_model(tmp_path / "model", "float32")
+    np.testing.assert_allclose(model.predict_proba(paths), wanted, rtol=0.02)
+    assert model.score_photos(paths, progress=False).votes is None
+
+
+def test_a_network_of_votes_tells_their_shares(tmp_path, samples):
+    save_tiny_model(tmp_path / "model", n_votes=7)
+    model = load_model(tmp_path / "model", "float32")
+    paths = some_photos(samples)
+    votes = model.score_photos(paths, progress=False).votes
+    np.testing.assert_allclose(votes, model.network.predict_on_batch(squares(paths)), rtol=0.02)
+
+
+def test_a_photo_that_cannot_be_read_is_named(folder, samples, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    paths = [*some_photos(samples, 1), str(tmp_path / "broken.jpg")]
+    with pytest.raises(InputError, match=r"broken\.jpg: no photo in a known format.*leave it out"):
+        load_model(folder).predict_proba(paths)
+    scored = load_model(folder).score_photos(paths, progress=False)
+    assert [position for position, _ in scored.activations.failed] == [1]
+    assert len(scored.score) == 1
+
+
+@pytest.mark.parametrize("name", ["network.keras", "classifier.skops"])
+def test_a_file_that_was_altered_is_refused(folder, name):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: was altered since the model was made"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["network.keras", "classifier.skops"])
+def test_a_file_that_is_missing_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: No such file"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"schema_version": 2}, "has schema version 2, this program reads 1; update it"),
+        ({"schema_version": None}, "is not a model of decaf's"),
+        ({"calibration": {"slope": "steep"}}, "is not whole"),
+        ({"calibration": CALIBRATION | {"calibration_error": {"before": 0.1}}}, "is not whole"),
+        ({"judged": {"photos": 60, "auc": {"value": "0.8", "low": 0, "high": 1}}}, "is not whole"),
+        ({"judged": {"auc": {"value": 0.8, "low": 0, "high": 1}}}, "is not whole"),
+        ({"trained_on": {"photos": 60}}, "is not whole"),
+        ({"trained_on": {"photos": 60, "digests": [["00"]]}}, "is not whole"),
+        ({"features": None}, "is not whole"),
+        ({"pooling": "median"}, "is not whole"),
+        ({"sha256": {"../../etc/passwd": "0"}}, "is not whole"),
+        ({"width": 9}, "does not take the 9 features"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused(folder, changed, message):
+    change_record(folder, **changed)
+    with pytest.raises(InputError, match=message):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("where", [("judged", "auc", "value"), ("calibration", "slope")])
+def test_a_record_that_was_altered_is_refused(folder, where):
+    record = inner = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for name in where[:-1]:
+        inner = inner[name]
+    inner[where[-1]] += 0.01
+    (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json: was altered since the model was made; fit"):
+        load_model(folder)
+
+
+def test_a_model_that_cannot_be_written_is_named(folder):
+    with pytest.raises(InputError, match=r"network\.keras: cannot be written: File exists"):
+        save_tiny_model(folder / "network.keras")
+
+
+def test_an_error_that_the_system_has_no_name_for_is_told_as_it_is(folder, monkeypatch):
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="keras: the disk is gone"):
+        patch.setattr("decaf.models.model.file_sha256", fail)
+        load_model(folder)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="read: the disk is gone"):
+        patch.setattr("pathlib.Path.read_bytes", fail)
+        load_model(folder)
+    monkeypatch.setattr("decaf.models.model.save_classifier", fail)
+    with pytest.raises(InputError, match="model: cannot be written: the disk is gone"):
+        save_tiny_model(folder)
+
+
+def test_what_is_no_model_is_refused_with_the_remedy(folder, tmp_path):
+    (folder / "model.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json: is not JSON"):
+        load_model(folder)
+    (folder / "model.json").unlink()
+    with pytest.raises(InputError, match=r"holds a classifier without its network.*--network FILE"):
+        load_model(folder)
+    with pytest.raises(InputError, match="there is no such folder; make a model"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is no folder"):
+        load_model(folder / "network.keras")
+    with pytest.raises(InputError, match=r"is not a model \(it has no model\.json\)"):
+        load_model(tmp_path)
+
+
+def test_a_classifier_of_foreign_types_is_not_opened_even_with_the_right_digest(folder):
+    class Stranger:
+        n_features_in_ = WIDTH
+
+    skops.io.dump(Stranger(), folder / "classifier.skops")
+    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    digests = record["sha256"] | {"classifier.skops": file_sha256(folder / "classifier.skops")}
+    change_record(folder, sha256=digests)
+    with pytest.raises(InputError, match="holds types that a classifier of decaf never holds"):
+        load_model(folder)
+
+
+def test_a_model_that_was_not_written_to_its_end_is_no_model(folder, monkeypatch):
+    monkeypatch.setattr("decaf.models.model.save_classifier", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_tiny_model(folder)
+    assert not (folder / "model.json").exists()

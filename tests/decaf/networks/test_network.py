@@ -1,0 +1,425 @@
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from network_record import RECORD
+
+from decaf.networks.backbones import build_activations, list_backbones, set_precision
+from decaf.networks.network import (
+    attach_head,
+    build_head,
+    build_network,
+    features_model,
+    load_network,
+    save_network,
+    split_network,
+)
+from decaf.networks.network_file import check_harmless, read_record
+from features.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def small_network():
+    return build_network("alexnet-owt", 8, blocks=2, weights=None)
+
+
+@pytest.fixture
+def photos():
+    return np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "width", "n_parameters"),
+    [
+        # The paper's Table I, exactly (it rounds to millions).
+        ("alexnet", 4096, 58_289_538),
+        ("alexnet", 1000, 13_967_202),
+        ("alexnet", 500, 8_607_202),
+        ("alexnet", 250, 6_114_702),
+        ("vgg16", 4096, 134_268_738),
+        ("vgg16", 1000, 40_806_690),
+        ("vgg16", 500, 27_510_690),
+        ("vgg16", 250, 21_050_190),
+    ],
+)
+def test_parameters_are_counted_as_in_the_paper(backbone, width, n_parameters):
+    assert build_network(backbone, width, weights=None).count_params() == n_parameters
+
+
+def test_a_head_is_two_relu_layers_with_dropout_and_a_softmax():
+    head = build_head(10, 4, outputs=3, dropout=0.25)
+    names = [layer.name for layer in head.layers]
+    assert names == ["activations", "fc6", "drop6", "fc7", "drop7", "output"]
+    assert [head.get_layer(name).rate for name in ("drop6", "drop7")] == [0.25, 0.25]
+    x = np.random.default_rng(0).normal(size=(5, 10)).astype("float32")
+    found = head.predict_on_batch(x)
+    fc6, fc7, output = (head.get_layer(name).get_weights() for name in ("fc6", "fc7", "output"))
+    x = np.maximum(x @ fc6[0] + fc6[1], 0)
+    x = np.maximum(x @ fc7[0] + fc7[1], 0)
+    x = np.exp(x @ output[0] + output[1])
+    np.testing.assert_allclose(found, x / x.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_head():
+    first, same, other = (build_head(10, 4, seed=seed) for seed in (1, 1, 2))
+    for weights, same_weights in zip(first.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, same_weights)
+    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
+
+
+def test_the_layers_of_a_head_start_from_different_weights():
+    head = build_head(4, 4, seed=0)
+    fc6, fc7 = (head.get_layer(name).get_weights()[0] for name in ("fc6", "fc7"))
+    assert not np.array_equal(fc6, fc7)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "blocks"), [("flatten", None), ("multilevel", 3), ("average", 2)]
+)
+def test_an_attached_head_sees_the_activations_it_was_trained_on(photos, pooling, blocks):
+    activations = build_activations("alexnet-owt", (pooling,), blocks).predict_on_batch(photos)
+    head = build_head(activations[pooling].shape[1], 6, outputs=3, dropout=0.1)
+    network = attach_head("alexnet-owt", head, pooling, blocks)
+    np.testing.assert_allclose(
+        network.predict_on_batch(photos), head.predict_on_batch(activations[pooling]), rtol=1e-5
+    )
+    assert network.get_layer("drop6").rate == 0.1
+    np.testing.assert_allclose(
+        features_model(network).predict_on_batch(photos),
+        features_model(head).predict_on_batch(activations[pooling]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_features_are_fc7_after_relu(small_network, photos):
+    features = features_model(small_network).predict_on_batch(photos)
+    assert features.shape == (2, 8)
+    assert features.min() == 0 < features.max()
+    kernel, bias = small_network.get_layer("output").get_weights()
+    logits = np.exp(features @ kernel + bias)
+    np.testing.assert_allclose(
+        small_network.predict_on_batch(photos),
+        logits / logits.sum(axis=1, keepdims=True),
+        rtol=1e-4,
+    )
+
+
+def test_a_split_network_gives_the_same_features(small_network, photos):
+    activations, features = split_network(small_network, "flatten")
+    np.testing.assert_allclose(
+        features.predict_on_batch(activations.predict_on_batch(photos)["flatten"]),
+        features_model(small_network).predict_on_batch(photos),
+        rtol=1e-5,
+    )
+
+
+def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_path):
+    path = tmp_path / "small.keras"
+    record = RECORD | {"midpoint": 5.0, "finetuned_on": ["00ff"]}
+    save_network(small_network, path, record)
+    network, loaded = load_network(path)
+    assert loaded == record == read_record(path)
+    np.testing.assert_array_equal(
+        network.predict_on_batch(photos), small_network.predict_on_batch(photos)
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
+
+
+def test_a_network_loaded_in_bfloat16_keeps_its_exact_weights(small_network, photos, tmp_path):
+    save_network(small_network, tmp_path / "exact.keras", RECORD)
+    rough, _ = load_network(tmp_path / "exact.keras", dtype="bfloat16")
+    assert rough.get_layer("conv1").compute_dtype == "bfloat16"
+    assert rough.get_layer("fc6").compute_dtype == "float32"
+    found, expected = (net.predict_on_batch(photos) for net in (rough, small_network))
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() < 0.02
+    save_network(rough, tmp_path / "rough.keras", RECORD)
+    again, _ = load_network(tmp_path / "rough.keras")
+    np.testing.assert_array_equal(again.predict_on_batch(photos), expected)
+
+
+def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos, tmp_path):
+    keras.utils.set_random_seed(0)  # with some others all of the few features are 0
+    network = build_network("alexnet", 8, blocks=2, weights=None)
+    photos = np.resize(photos, (2, 227, 227, 3))
+    save_network(network, tmp_path / "small.keras", RECORD)
+    np.save(tmp_path / "photos.npy", photos)
+    # Features, since the softmax of random weights may be 1e-20, which no two back ends agree on.
+    code = (
+        "import keras, numpy as np, decaf.networks.network\n"
+        "network = decaf.networks.network.features_model(keras.saving.load_model('small.keras'))\n"
+        "np.save('torch.npy', network.predict_on_batch(np.load('photos.npy')))"
+    )
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    expected = features_model(network).predict_on_batch(photos)
+    assert expected.max() > 0
+    np.testing.assert_allclose(
+        np.load(tmp_path / "torch.npy"), expected, rtol=1e-4, atol=1e-4 * expected.max()
+    )
+
+
+def test_an_existing_file_is_overwritten_only_with_force(small_network, tmp_path):
+    path = tmp_path / "small.keras"
+    save_network(small_network, path, RECORD | {"number": 1})
+    with pytest.raises(InputError, match=r"small\.keras: exists already.*--force"):
+        save_network(small_network, path, RECORD | {"number": 2})
+    assert read_record(path) == RECORD | {"number": 1}
+    save_network(small_network, path, RECORD | {"number": 3}, force=True)
+    assert read_record(path) == RECORD | {"number": 3}
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_no_other(small_network, tmp_path):
+    path = tmp_path / "small.keras"
+    save_network(small_network, path, RECORD | {"number": 1})
+    with pytest.raises(TypeError):
+        save_network(small_network, path, {"number": object()}, force=True)
+    assert read_record(path) == RECORD | {"number": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
+
+
+def test_another_suffix_is_refused(small_network, tmp_path):
+    with pytest.raises(InputError, match=r"small\.h5: .* must end in \.keras"):
+        save_network(small_network, tmp_path / "small.h5", RECORD)
+
+
+@pytest.fixture
+def saved(small_network, tmp_path):
+    path = tmp_path / "small.keras"
+    save_network(small_network, path, RECORD)
+    return path
+
+
+def test_a_missing_network_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"small\.keras: no such network file"):
+        load_network(tmp_path / "small.keras")
+
+
+@pytest.mark.parametrize("length", [0, 100, -1, -1000])
+def test_a_truncated_network_is_refused(saved, length):
+    saved.write_bytes(saved.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(saved)
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "decaf.json"])
+def test_an_altered_network_is_refused(small_network, tmp_path, member):
+    path = tmp_path / "small.keras"
+    save_network(small_network, path, RECORD)
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    content = bytearray(path.read_bytes())
+    content[info.header_offset + 30 + len(member) + info.compress_size - 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"small\.keras: .*{member}"):
+        load_network(path)
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    (tmp_path / "small.keras").write_text("network")
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(tmp_path / "small.keras")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not a whole network file"):
+        load_network(tmp_path)
+
+
+def test_a_network_of_keras_without_a_record_is_refused(small_network, tmp_path):
+    small_network.save(tmp_path / "small.keras")
+    with pytest.raises(InputError, match=r"small\.keras: not a network of decaf's"):
+        load_network(tmp_path / "small.keras")
+
+
+@pytest.mark.parametrize("record", ["{", "[1]"])
+def test_a_record_that_is_no_dictionary_is_refused(small_network, tmp_path, record):
+    small_network.save(tmp_path / "small.keras")
+    with zipfile.ZipFile(tmp_path / "small.keras", "a") as archive:
+        archive.writestr("decaf.json", record)
+    with pytest.raises(InputError, match=r"small\.keras: its decaf\.json"):
+        load_network(tmp_path / "small.keras")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"finetuned_on": None}, "finetuned_on"),
+        ({"width": "8", "pooling": 1}, "pooling, width"),
+        ({"outputs": "votes"}, "outputs"),
+    ],
+)
+def test_a_record_that_does_not_tell_what_is_needed_is_refused(
+    small_network, tmp_path, changed, named
+):
+    save_network(small_network, tmp_path / "small.keras", RECORD | changed)
+    told = rf"small\.keras: its decaf\.json does not tell {named}; make it anew"
+    with pytest.raises(InputError, match=told):
+        read_record(tmp_path / "small.keras")
+    for key in changed:
+        without = {name: value for name, value in RECORD.items() if name != key}
+        save_network(small_network, tmp_path / "small.keras", without, force=True)
+        with pytest.raises(InputError, match=rf"does not tell {key}; make it anew"):
+            load_network(tmp_path / "small.keras")
+
+
+def test_a_network_that_cannot_be_written_is_named(small_network, saved, tmp_path):
+    with pytest.raises(InputError, match=r"small\.keras/a\.keras: cannot be written: File exists"):
+        save_network(small_network, saved / "a.keras", RECORD)
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(InputError, match=r"folder\.keras: cannot be written: Is a directory"):
+        save_network(small_network, tmp_path / "folder.keras", RECORD, force=True)
+
+
+def test_a_record_without_a_network_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "small.keras", "w") as archive:
+        archive.writestr("decaf.json", json.dumps(RECORD))
+    with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
+        load_network(tmp_path / "small.keras")
+
+
+def test_code_in_a_network_is_refused_and_not_run(tmp_path):
+    made = tmp_path / "made"
+    photo = keras.Input((8, 8, 3))
+    # Keras keeps a lambda's byte code, but not its closure or defaults.
+    make_folder = eval(f"lambda x: __import__('os').mkdir({str(made)!r}) or x")
+    harmful = keras.layers.Lambda(make_folder, output_shape=(8, 8, 3))
+    network = keras.Model(photo, harmful(photo))
+    network(np.zeros((1, 8, 8, 3)))
+    made.rmdir()
+    save_network(network, tmp_path / "small.keras", RECORD)
+    with pytest.raises(
+        InputError, match=r"small\.keras: has parts .*: Lambda, __lambda__; it is not opened"
+    ):
+        load_network(tmp_path / "small.keras")
+    assert not made.exists()
+
+
+def repack(path, **members):
+    """Replace members of a network's file, or add them."""
+    with zipfile.ZipFile(path) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (whole | members).items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "assets/words.txt", "a\nb"])
+def test_a_member_that_networks_do_not_have_is_refused(saved, tmp_path, name):
+    repack(saved, **{name: b"x"})
+    with pytest.raises(InputError, match=r"small\.keras: not a network of decaf's \(it holds"):
+        load_network(saved)
+    assert os.listdir(tmp_path) == ["small.keras"]
+
+
+def test_two_members_of_one_name_are_refused(saved):
+    with zipfile.ZipFile(saved, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(saved)
+
+
+def test_members_that_unpack_to_more_than_the_file_are_not_unpacked(saved):
+    with zipfile.ZipFile(saved) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (whole | {"decaf.json": b" " * 10**8 + b"{}"}).items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        read_record(saved)
+    with pytest.raises(InputError, match=r"small\.keras: not a whole network file"):
+        load_network(saved)
+
+
+def test_a_record_nested_without_end_is_refused(saved):
+    repack(saved, **{"decaf.json": b"[" * 100_000})
+    with pytest.raises(InputError, match=r"small\.keras: its decaf\.json"):
+        load_network(saved)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"module": "builtins", "class_name": "function", "config": "eval"},
+        {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}},
+        {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc"}},
+        {"module": "keras.utils", "class_name": "get_file", "config": {}},
+        {"module": "os", "class_name": "Dense", "config": {}},
+        {"module": "keras.layers", "class_name": "Dense", "registered_name": "Lambda"},
+        {"class_name": ["Dense"], "config": {}},
+        {"module": {}, "class_name": "Dense"},
+    ],
+)
+def test_parts_that_no_network_of_decafs_has_are_refused_before_keras_sees_them(
+    saved, part, monkeypatch
+):
+    with zipfile.ZipFile(saved) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"][-1]["config"]["kernel_regularizer"] = part
+    repack(saved, **{"config.json": json.dumps(config)})
+    monkeypatch.setattr(keras.saving, "load_model", None)
+    with pytest.raises(InputError, match=r"small\.keras: (has parts|not a network that)") as error:
+        load_network(saved)
+    assert "\n" not in str(error.value)
+
+
+def hostile_weights(kind, folder):
+    """Replace a kernel in a file of weights."""
+
+    def change(content):
+        file = io.BytesIO(content)
+        with h5py.File(file, "r+") as weights:
+            names = []
+            weights.visit(names.append)
+            name = next(name for name in names if name.endswith("vars/0"))
+            shape = weights[name].shape
+            del weights[name]
+            if kind == "external link":
+                weights[name] = h5py.ExternalLink(str(folder / "secret.h5"), "kernel")
+            elif kind == "external storage":
+                size = 4 * int(np.prod(shape))
+                (folder / "secret.txt").write_bytes(b"x" * size)
+                weights.create_dataset(
+                    name, shape, "f4", external=[(folder / "secret.txt", 0, size)]
+                )
+            elif kind == "rows that are not there":
+                weights.create_dataset(name, (10**9, 100), "f4", chunks=(1024, 10))
+            elif kind == "references":
+                weights.create_dataset(name, shape, h5py.ref_dtype)
+        with h5py.File(folder / "secret.h5", "w") as secret:
+            secret["kernel"] = np.ones(shape, "f4")
+        return file.getvalue()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "kind", ["external link", "external storage", "rows that are not there", "references"]
+)
+def test_weights_that_are_not_in_the_file_are_refused(saved, tmp_path, kind):
+    with zipfile.ZipFile(saved) as archive:
+        weights = archive.read("model.weights.h5")
+    repack(saved, **{"model.weights.h5": hostile_weights(kind, tmp_path)(weights)})
+    with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
+        load_network(saved)
+
+
+@pytest.mark.parametrize("backbone", list_backbones())
+def test_every_backbones_network_has_only_parts_that_are_admitted(backbone, tmp_path):
+    poolings = ("multilevel", "flatten") if backbone in ("alexnet", "vgg16") else ("average",)
+    for pooling in poolings:
+        network = build_network(backbone, 4, pooling=pooling, weights=None)
+        set_precision(network, "bfloat16")
+        config = {"config.json": network.to_json(), "decaf.json": "{}"}
+        with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+            for name, content in config.items():
+                archive.writestr(name, content)
+        check_harmless(tmp_path / "a.keras")
