@@ -27,11 +27,12 @@ MARKERS = {"float32": "o", "float16": "D", "int8": "^", "int8-full": "v"}
 TEXT = """\
 Every backbone with heads of the paper's widths on the averages of all blocks, and the networks of
 the paper's table I (*flatten*), each exported by `decaf.models.export` to one file with everything
-inside, from RGB bytes to the probability. MB are 10**6 bytes of the file. The number in brackets is the
-latency in units of that of {reference} in float32 and the same format: the median of {runs} runs on
-one thread, each file's right before the reference's. ONNX files are run by ONNX Runtime, LiteRT
-files by ai-edge-litert. float16 and int8 are of the weights; LiteRT rounds the activations of int8
-layers as well; int8-full computes in int8. Weights are random. The paper's sizes are its table I's.
+inside, from RGB bytes to the probability. MB are 10**6 bytes of the file. The number in brackets
+is the latency in units of that of {reference} in float32 and the same format: the median of {runs}
+runs on one thread, each file's right before the reference's. ONNX files are run by ONNX Runtime,
+LiteRT files by ai-edge-litert. float16 and int8 are of the weights; LiteRT rounds the activations
+of int8 layers as well; int8-full computes in int8. Weights are random. The paper's sizes are its
+table I's.
 Networks of more than {limit:g} million parameters are left out.
 
 The target, `{target}` in int8 in at most {size:.1f} MB: {reached}."""
