@@ -1,5 +1,37 @@
-"""The one exception that stands for a wrong input of the user's."""
+"""The exception that stands for a wrong input of the user's, and kinds of it to tell apart.
+
+Sentences say what is wrong, and name no option of a command: a command adds the option that helps
+(`decaf.commands.common.REMEDIES`).
+"""
 
 
 class InputError(ValueError):
     """A wrong input; the message is one line that names the file, the place and the remedy."""
+
+
+class AlreadyThere(InputError):
+    """An output that is there already, and is not replaced unasked."""
+
+
+class MissingPhotos(InputError):
+    """Rated photos that are not where they are looked for."""
+
+
+class OutsideScale(InputError):
+    """A score outside the scale, where no scale was given."""
+
+
+class NoScores(InputError):
+    """Ratings without scores or a midpoint, where a margin around it is asked for."""
+
+
+class SeenPhotos(InputError):
+    """A side of a fold is left without a class, since the network or a copy was seen there."""
+
+
+class NotLinear(InputError):
+    """A classifier that does not fold into the last layer of a network."""
+
+
+class NoRepresentativePhotos(InputError):
+    """Ranges of whole numbers are asked for, and no photos to find them in."""

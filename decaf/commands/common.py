@@ -12,11 +12,34 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.errors import InputError
+from features.errors import (
+    AlreadyThere,
+    InputError,
+    MissingPhotos,
+    NoRepresentativePhotos,
+    NoScores,
+    NotLinear,
+    OutsideScale,
+    SeenPhotos,
+)
 from features.files import writing
 
 if TYPE_CHECKING:
     from features.ratings import Ratings
+
+
+# What the library cannot know: the option that helps, which ends the line of an error of this kind.
+REMEDIES: dict[type[InputError], str] = {
+    AlreadyThere: "or add --force",
+    MissingPhotos: "or leave them out with --skip-missing",
+    OutsideScale: "or give the scale with --scale LOW HIGH",
+    NoScores: "give ratings with scores, or leave --delta out",
+    SeenPhotos: "or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or say "
+    "--allow-leak",
+    NotLinear: "export the network's own output with --head softmax, or fit the model with "
+    "--classifier logistic-regression",
+    NoRepresentativePhotos: "name some with --photos",
+}
 
 
 def run_command(
@@ -37,8 +60,9 @@ def run_command(
     Returns
     -------
     int
-        What the function gives, else 0; 2 for a wrong input, said in one line on stderr; 130 when
-        interrupted and 143 when terminated, as a shell does.
+        What the function gives, else 0; 2 for a wrong input, said on stderr in one line, with the
+        option that helps where `REMEDIES` has one; 130 when interrupted and 143 when terminated, as
+        a shell does.
     """
     args = parser.parse_args(argv)
     received: list[int] = []
@@ -54,7 +78,7 @@ def run_command(
             )
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
-            return _fail(parser, error)
+            return _fail(parser, "; ".join([str(error), *_remedy(error)]))
         package = _missing_back_end(error)
         if package is None:
             raise
@@ -326,6 +350,10 @@ def _noting_interruptions(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _remedy(error: InputError) -> list[str]:
+    return [remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)]
 
 
 def _missing_back_end(error: BaseException) -> str | None:

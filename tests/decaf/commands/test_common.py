@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from decaf.commands.common import check_output_folder, check_writable, filling_folder, run_command
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError, SeenPhotos
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -53,6 +53,29 @@ def test_an_error_that_is_no_wrong_input_is_raised():
 
     with pytest.raises(SystemError, match="broken"):
         run_command(work, argparse.ArgumentParser("work"), [])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("a.csv: is empty"), "work: error: a.csv: is empty"),
+        (
+            AlreadyThere("f.h5: is there already; choose another name"),
+            "work: error: f.h5: is there already; choose another name; or add --force",
+        ),
+        (
+            SeenPhotos("no photo is left on the test side"),
+            "work: error: no photo is left on the test side; or let `fit-classifier PHOTOS "
+            "--ratings FILE` finetune anew in each fold; or say --allow-leak",
+        ),
+    ],
+)
+def test_what_the_library_says_is_wrong_ends_with_the_option_that_helps(error, line, capsys):
+    def work(args):
+        raise error
+
+    assert run_command(work, argparse.ArgumentParser("work"), []) == 2
+    assert capsys.readouterr().err == f"{line}\n"
 
 
 def fill(folder, names, *, stop_after=None, command="work"):
