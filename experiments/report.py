@@ -141,6 +141,6 @@ def _style():
     """The style of the report of fit-classifier, which has no variables of its template."""
     import markupsafe
 
-    template = importlib.resources.files("classifiers").joinpath("report.html")
+    template = importlib.resources.files("classifiers.evaluation").joinpath("report.html")
     style = re.search(r"<style>.*?</style>", template.read_text(encoding="utf-8"), re.DOTALL)
     return markupsafe.Markup(style.group())

@@ -24,9 +24,8 @@ from classifiers import (
     NaiveBayesClassifier,
     TANClassifier,
     ZeroAwareDiscretizer,
-    aode,
-    contingency,
 )
+from classifiers.bayesian import aode, contingency
 from classifiers.bayesian.base import SMOOTHINGS
 
 NETWORKS = [NaiveBayesClassifier, TANClassifier, KDBClassifier, BayesianNetworkClassifier]

@@ -222,7 +222,7 @@ def test_a_full_disk_is_told_in_one_line_when_a_network_is_saved(samples, tmp_pa
     code = f"""
         import resource, sys
         from decaf.networks import network
-        from tests.decaf.test_commands import finetune
+        from tests.decaf.commands.test_commands import finetune
         from pathlib import Path
 
         attach_head = network.attach_head

@@ -377,7 +377,7 @@ def test_a_full_disk_gives_one_line_and_the_run_goes_on_when_there_is_space(
         from decaf.networks.backbones import build_activations
         from features.errors import InputError
         from pathlib import Path
-        from tests.decaf.test_extraction import extract
+        from tests.decaf.extraction.test_feature_file import extract
         extraction.SHARD_ROWS = 5
         model = build_activations("alexnet-owt", ("average",), blocks=2)
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
