@@ -2,6 +2,8 @@
 # make test   the test suite; BACKEND=jax or torch runs it on another back end, and with
 #             CUDA_VISIBLE_DEVICES=0 in the environment on the GPU
 # make lint   formatting and style
+# make robustness   extract-features killed at random moments, and damaged files for every reader;
+#             the pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BACKEND ?= tensorflow
 BIN := $(VENV)/bin
 DEMO := DECAF_CACHE=demo/cache $(BIN)
 
-.PHONY: demo test lint test-lowest
+.PHONY: demo test robustness lint test-lowest
 
 demo: $(VENV)/installed
 	rm -rf demo
@@ -26,6 +28,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
+
+robustness: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.robustness.interruptions --force
+	$(BIN)/python -m tests.robustness.fuzz --force
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .

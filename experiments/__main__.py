@@ -6,72 +6,64 @@ import sys
 # Name: module with `main(argv)`, and what it shows.
 EXPERIMENTS = {
     "table1": (
-        "experiments.table1",
+        "experiments.paper.table1",
         "the paper's table I: parameters and file sizes",
     ),
     "table2": (
-        "experiments.table2",
+        "experiments.paper.table2",
         "the paper's table II: networks of four widths",
     ),
     "delta": (
-        "experiments.delta",
+        "experiments.paper.delta",
         "the paper's figures 4 and 5: accuracy and AUC by the margin δ",
     ),
     "baseline": (
-        "experiments.baseline",
+        "experiments.paper.baseline",
         "the paper's figure 6: classifiers on generic descriptors",
     ),
     "convnet": (
-        "experiments.convnet",
+        "experiments.paper.convnet",
         "the paper's figure 7: classifiers on plain features, and fc7",
     ),
     "votes": (
-        "experiments.votes",
+        "experiments.paper.votes",
         "the paper's future work: predicting how people vote (NIMA)",
     ),
     "recipe": (
-        "experiments.recipe",
+        "experiments.choices.recipe",
         "which recipe gives the best reduced heads for their size",
     ),
     "exported": (
-        "experiments.exported",
+        "experiments.choices.exported",
         "what files for small devices lose in AUC",
     ),
     "devices": (
-        "experiments.devices",
+        "experiments.choices.devices",
         "size and latency of every network on small devices",
     ),
     "near-duplicates": (
-        "experiments.near_duplicates",
+        "experiments.choices.near_duplicates",
         "from which cosine on two photos are one burst",
     ),
     "deviation": (
-        "experiments.deviation",
+        "experiments.choices.deviation",
         "what reduced decoding and bfloat16 change",
     ),
     "bench-bayes": (
-        "experiments.bench_bayes",
+        "experiments.benchmarks.bench_bayes",
         "the Bayesian-network classifiers beside pgmpy and pyAgrum",
     ),
     "bench-extraction": (
-        "experiments.bench_extraction",
+        "experiments.benchmarks.bench_extraction",
         "extraction beside plain loops and what the machine allows",
     ),
     "bench-finetuning": (
-        "experiments.bench_finetuning",
+        "experiments.benchmarks.bench_finetuning",
         "finetuning from activations beside the whole network's",
     ),
     "bench-memory": (
-        "experiments.bench_memory",
+        "experiments.benchmarks.bench_memory",
         "peak memory of extract-features by the number of photos",
-    ),
-    "interruptions": (
-        "experiments.interruptions",
-        "extract-features killed at random moments: what it ends with",
-    ),
-    "fuzz": (
-        "experiments.fuzz",
-        "what the readers of files do with damaged ones",
     ),
     "many-photos": (
         "experiments.many_photos",

@@ -15,7 +15,7 @@ RESULTS = Path("experiments/results")
 PAGE, FIGURE, CSV, REMARKS = "README.md", "figure.svg", "results.csv", "remarks.md"
 
 
-def remember_command(parser: argparse.ArgumentParser, experiment, argv):
+def remember_command(parser: argparse.ArgumentParser, experiment, argv, module=None):
     """Let the parsed arguments carry the command line, for the page.
 
     Parameters
@@ -24,11 +24,15 @@ def remember_command(parser: argparse.ArgumentParser, experiment, argv):
     experiment : str
     argv : list of str or None
         What the experiment's ``main`` was given.
+    module : str, optional
+        That is run, where it is not ``experiments`` with the experiment's name.
     """
     words = sys.argv[1:] if argv is None else argv
     parser.set_defaults(
         experiment=experiment,
-        command=shlex.join(["python", "-m", "experiments", experiment, *words]),
+        command=shlex.join(
+            ["python", "-m", *([module] if module else ["experiments", experiment]), *words]
+        ),
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from decaf.extraction.activations import Activations
 
 # From this cosine of two photos' activations on they may be of one burst, by pooling. Chosen on
-# BIQ2021's near-duplicate groups with experiments/near_duplicates.py.
+# BIQ2021's near-duplicate groups with experiments/choices/near_duplicates.py.
 NEAR = {"multilevel": 0.9, "average": 0.85, "flatten": 0.75}
 # From this cosine on they are the same picture, whenever it was taken: 0 false pairs there.
 SAME = 0.998

@@ -73,8 +73,8 @@ class TrainingSettings:
     seed: int = 0
 
 
-# By name. Of those that experiments/recipe.py compares, `decaf` is the one that inner folds choose
-# most often, for every network and on both measuring sets.
+# By name. Of those that experiments/choices/recipe.py compares, `decaf` is the one that inner
+# folds choose most often, for every network and on both measuring sets.
 RECIPES = {
     "paper": TrainingSettings(),
     "decaf": TrainingSettings(

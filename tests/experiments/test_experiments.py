@@ -8,8 +8,8 @@ import pandas
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from experiments import baseline, convnet, delta, table2
-from experiments.described import describe
+from experiments.paper import baseline, convnet, delta, table2
+from experiments.paper.described import describe
 from features.ratings import read_ratings
 
 
@@ -140,7 +140,7 @@ def test_descriptors_are_measured_once(ava, tmp_path, monkeypatch):
     assert [name for name, _ in unreadable] == ["images/95001.jpg"]
     assert "95001" not in unreadable[0][1]
     assert list(found.names) == ["images/95002.jpg", "images/95003.jpg"]
-    monkeypatch.setattr("experiments.described._measure", None)
+    monkeypatch.setattr("experiments.paper.described._measure", None)
     _, _, again, measured_again = describe(ratings, cache=tmp_path)
     assert again == unreadable
     for family, values in measured.items():

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas
 
-from experiments import near_duplicates
+from experiments.choices import near_duplicates
 
 
 def test_pairs_of_one_group_and_others_are_counted(samples, tmp_path):

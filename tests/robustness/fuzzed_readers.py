@@ -1,4 +1,4 @@
-"""The readers of files from strangers, and whole files for `experiments.fuzz` to damage."""
+"""The readers of files from strangers, and whole files for `tests.robustness.fuzz` to damage."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.tiny import RECORD
+from experiments.benchmarks.tiny import RECORD
 
 _STORE_COLUMNS = ("paths", "digests", "score", "label", "votes", "split", "failed", "attributes")
 

@@ -10,9 +10,15 @@ import pandas
 import pytest
 
 from decaf.networks.backbones import build_activations
-from experiments import bench_extraction, contenders
-from experiments.bench_extraction import bound, choose_photos, cosines, in_child, summarize
-from experiments.contenders import Work, count_flop
+from experiments.benchmarks import bench_extraction, contenders
+from experiments.benchmarks.bench_extraction import (
+    bound,
+    choose_photos,
+    cosines,
+    in_child,
+    summarize,
+)
+from experiments.benchmarks.contenders import Work, count_flop
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-from experiments.interruptions import kill_at_random_moments
+from tests.robustness.interruptions import kill_at_random_moments
 
 
 def test_an_extraction_that_is_killed_at_random_moments_ends_as_an_uninterrupted_one(tmp_path):

@@ -3,8 +3,8 @@
 import pandas
 import pytest
 
-from experiments import bench_finetuning, contenders
-from experiments.bench_finetuning import count_training_flop
+from experiments.benchmarks import bench_finetuning, contenders
+from experiments.benchmarks.bench_finetuning import count_training_flop
 
 
 @pytest.fixture(scope="module")

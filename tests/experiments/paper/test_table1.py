@@ -2,7 +2,7 @@ import pandas
 import pytest
 
 from decaf.networks.network import build_network
-from experiments import table1
+from experiments.paper import table1
 
 
 def test_counts_are_those_of_networks_that_are_built():

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from decaf.backend import import_keras
-from experiments.tiny import RECORD
+from experiments.benchmarks.tiny import RECORD
 
 # VGG16's input.
 SIZE = 224

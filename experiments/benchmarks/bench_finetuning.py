@@ -14,8 +14,9 @@ from pathlib import Path
 
 from decaf.backend import import_keras
 from decaf.commands.common import run_command
-from experiments import contenders, pages
-from experiments.bench_extraction import choose_photos, in_child
+from experiments import pages
+from experiments.benchmarks import contenders
+from experiments.benchmarks.bench_extraction import choose_photos, in_child
 from experiments.data import add_out_options
 from features.errors import InputError
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments.__main__ import EXPERIMENTS, main
-from experiments.bench_bayes import make_features
+from experiments.benchmarks.bench_bayes import make_features
 
 TINY = [
     "bench-bayes",

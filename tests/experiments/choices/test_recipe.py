@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from classifiers.evaluation.folds import Fold
-from experiments import recipe
+from experiments.choices import recipe
 from experiments.data import compute_activations
 
 

@@ -79,9 +79,9 @@ def delta(args):
     import numpy as np
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from experiments.described import describe
     from experiments.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
+    from experiments.paper.described import describe
     from features.ratings import AVA_SCALE
     from features.splits import outside_margin
 

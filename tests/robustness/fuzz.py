@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import sys
 import tempfile
 import time
 import traceback
@@ -20,9 +21,9 @@ from pathlib import Path
 from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_out_options
-from experiments.fuzzed_readers import READERS
 from features.errors import InputError
 from features.photos import PhotoError
+from tests.robustness.fuzzed_readers import READERS
 
 # A reader that needs more would bring down a machine that reads many files at once.
 MEMORY_LIMIT = 2**32
@@ -52,7 +53,7 @@ def main(argv=None):
     int
         Exit status.
     """
-    parser = argparse.ArgumentParser("python -m experiments fuzz", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.robustness.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="for all readers together (10)")
     parser.add_argument(
         "--reader", action="append", choices=list(READERS), help="one or more of them (all)"
@@ -62,7 +63,7 @@ def main(argv=None):
         "--keep", type=Path, metavar="FOLDER", help="for files that were findings (a new one)"
     )
     add_out_options(parser)
-    pages.remember_command(parser, "fuzz", argv)
+    pages.remember_command(parser, "fuzz", argv, "tests.robustness.fuzz")
     return run_command(fuzz, parser, argv)
 
 
@@ -216,7 +217,7 @@ def damage_file(reader, draws):
 
     Parameters
     ----------
-    reader : experiments.fuzzed_readers.Reader
+    reader : tests.robustness.fuzzed_readers.Reader
     draws : random.Random
 
     Returns
@@ -291,7 +292,7 @@ _NUMBERS = [2**bits + step for bits in (0, 7, 8, 15, 16, 31, 32, 62, 63) for ste
 
 def _describe(error):
     """The exception and where in this project it came from."""
-    ours = Path(__file__).parents[1]
+    ours = Path(__file__).parents[2]
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -317,3 +318,7 @@ def _draw(rows):
     axes.set_xlabel("% of the damaged files")
     figure.legend(loc="outside right upper")
     return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

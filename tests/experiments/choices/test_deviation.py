@@ -4,7 +4,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from experiments import deviation
+from experiments.choices import deviation
 from features.photos import find_photos, read_photo
 
 

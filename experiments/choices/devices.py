@@ -15,7 +15,7 @@ from decaf.backend import import_keras
 from decaf.commands.common import run_command
 from experiments import pages
 from experiments.data import add_out_options
-from experiments.table1 import PAPER_MILLIONS, WIDTHS, count_networks
+from experiments.paper.table1 import PAPER_MILLIONS, WIDTHS, count_networks
 
 # The float32 file of each format that latencies are given in units of.
 REFERENCE = ("mobilenet-v2", "multilevel", 250)

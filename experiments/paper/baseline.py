@@ -64,8 +64,8 @@ def baseline(args):
     """
     folder = pages.results_folder(args)
     import_keras()
-    from experiments.described import describe, describe_keypoints
     from experiments.judging import Cell, judge_cells, known_classifiers
+    from experiments.paper.described import describe, describe_keypoints
 
     classifiers = known_classifiers(args.classifier or CLASSIFIERS)
     families = list(dict.fromkeys(args.family or FAMILIES))

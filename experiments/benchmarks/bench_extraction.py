@@ -14,11 +14,12 @@ from pathlib import Path
 
 from decaf.backend import import_keras
 from decaf.commands.common import run_command
-from experiments import contenders, pages
+from experiments import pages
+from experiments.benchmarks import contenders
 from experiments.data import add_out_options
 from features.errors import InputError
 
-# Name: function of `experiments.contenders` and its arguments beside the work.
+# Name: function of `experiments.benchmarks.contenders` and its arguments beside the work.
 CONTENDERS = {
     "decaf": (contenders.decaf, "auto"),
     "decaf float32": (contenders.decaf, "float32"),

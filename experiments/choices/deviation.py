@@ -175,7 +175,7 @@ def compare_decoding(backbone, large, blocks=None):
     import numpy as np
 
     from decaf.networks.backbones import build_activations
-    from experiments.bench_extraction import cosines
+    from experiments.benchmarks.bench_extraction import cosines
     from features.photos import read_photo, resize_photo
 
     model = build_activations(backbone, POOLINGS, blocks)
@@ -220,7 +220,7 @@ def compare_precision(backbone, rated, args):
 
     from decaf.extraction.activations import cached_activations
     from decaf.networks.backbones import build_activations
-    from experiments.bench_extraction import cosines
+    from experiments.benchmarks.bench_extraction import cosines
 
     activations = {
         dtype: cached_activations(

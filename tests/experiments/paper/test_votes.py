@@ -3,7 +3,7 @@ import pandas
 import pytest
 from scipy.stats import wasserstein_distance
 
-from experiments import votes
+from experiments.paper import votes
 
 
 @pytest.fixture(scope="module")

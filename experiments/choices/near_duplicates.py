@@ -16,7 +16,7 @@ BACKBONES = ("alexnet-owt", "vgg16", "efficientnet-lite0")
 COSINES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.998)
 TEXT = """\
 Share of the {n_near:,} pairs of one group that have at least this cosine between their activations,
-and how many of the {n_others:,} other pairs have it. In bold: from where on `decaf/stacks.py`
+and how many of the {n_others:,} other pairs have it. In bold: from where on `decaf.ranking.stacks`
 stacks photos that were taken within {seconds:g} seconds of each other. The groups hold pairs that
 are chained by others and look little alike, and many of the other pairs, seen with the eye, are of
 one subject or nearly black; time tells these apart. From {same} on two photos are taken for the

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from decaf.commands.common import run_command
+from experiments.benchmarks.tiny import make_photos
 from experiments.pages import remember_command, results_folder, write_page
-from experiments.tiny import make_photos
 from features.errors import InputError
 
 # What is asked for: so many megabytes more for the most photos than for the fewest.
@@ -60,7 +60,8 @@ def measure(n_photos):
     with tempfile.TemporaryDirectory() as folder:
         photos, network = Path(folder, "photos"), Path(folder, "tiny.keras")
         make_photos(photos, n_photos)
-        code = "import sys; from experiments.tiny import save_network; save_network(sys.argv[1])"
+        code = "import sys; from experiments.benchmarks.tiny import save_network as save; "
+        code += "save(sys.argv[1])"
         subprocess.run([sys.executable, "-c", code, network], check=True, stderr=subprocess.DEVNULL)
         code = "import sys; from decaf.commands.extract_features import main; sys.exit(main())"
         command = [sys.executable, "-c", code, photos, "--network", network]

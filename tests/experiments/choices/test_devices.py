@@ -2,7 +2,7 @@ import keras
 import pandas
 import pytest
 
-from experiments import devices
+from experiments.choices import devices
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow exports"

@@ -3,7 +3,7 @@ import numpy as np
 import pandas
 import pytest
 
-from experiments import exported
+from experiments.choices import exported
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow exports"

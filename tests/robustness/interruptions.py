@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from decaf.commands.common import run_command
 from decaf.extraction.feature_file import SHARD_ROWS
+from experiments.benchmarks.tiny import make_photos, save_network
 from experiments.pages import remember_command, results_folder, write_page
-from experiments.tiny import make_photos, save_network
 from features.store import FeatureStore
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -46,7 +46,7 @@ def main(argv=None):
         Exit status.
     """
     parser = _parser()
-    remember_command(parser, "interruptions", argv)
+    remember_command(parser, "interruptions", argv, "tests.robustness.interruptions")
     return run_command(_run, parser, argv)
 
 
@@ -118,7 +118,9 @@ def kill_at_random_moments(folder, n_kills, n_photos, seed=0):
 
 
 def _parser():
-    parser = argparse.ArgumentParser("python -m experiments interruptions", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m tests.robustness.interruptions", description=__doc__
+    )
     parser.add_argument("--kills", type=int, default=45)
     parser.add_argument("--photos", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
@@ -270,3 +272,7 @@ def _compare(whole, output):
 def _require(condition, message):
     if not condition:
         raise RuntimeError(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

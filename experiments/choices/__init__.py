@@ -1,0 +1,1 @@
+"""What decaf does one way of several, and what that is worth."""
