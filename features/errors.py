@@ -30,7 +30,7 @@ class SeenPhotos(InputError):
 
 
 class NotLinear(InputError):
-    """A classifier that does not fold into the last layer of a network."""
+    """A classifier that does not fold into a network, though that has an output of its own."""
 
 
 class NoRepresentativePhotos(InputError):

@@ -50,3 +50,11 @@ def make_model(photos, classifier=None, network=None, outputs=LABELS):
     return Model(
         Path("model"), record, network, network_record, classifier.fit(X, label.astype(int))
     )
+
+
+def noise(n=40):
+    """Photos of many colours and contrasts, (n, SIZE, SIZE, 3)."""
+    rng = np.random.default_rng(0)
+    colour = rng.uniform(0, 255, (n, 1, 1, 3))
+    grain = rng.normal(0, 1, (n, SIZE, SIZE, 3)) * rng.uniform(5, 90, (n, 1, 1, 1))
+    return np.clip(colour + grain, 0, 255).astype(np.uint8)

@@ -36,8 +36,7 @@ REMEDIES: dict[type[InputError], str] = {
     NoScores: "give ratings with scores, or leave --delta out",
     SeenPhotos: "or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or say "
     "--allow-leak",
-    NotLinear: "export the network's own output with --head softmax, or fit the model with "
-    "--classifier logistic-regression",
+    NotLinear: "or export the network's own output with --head softmax",
     NoRepresentativePhotos: "name some with --photos",
 }
 

@@ -154,13 +154,8 @@ def measure_files(backbone, pooling, width, runs, references):
         A file each: ``format``, ``precision``, ``bytes``, ``seconds`` (the median), ``ratio``, to
         the reference's.
     """
-    from decaf.models.export import (
-        FORMATS,
-        PRECISIONS,
-        export_network,
-        measure_latency,
-        open_scorer,
-    )
+    from decaf.models.formats import FORMATS, PRECISIONS, write_scorer
+    from decaf.models.runtime import measure_latency, open_scorer
 
     rng = np.random.default_rng(0)
     network = _build(backbone, pooling, width)
@@ -170,12 +165,12 @@ def measure_files(backbone, pooling, width, runs, references):
     for suffix in FORMATS:
         reference = references / f"reference{suffix}"
         if not reference.exists():
-            export_network(_build(*REFERENCE), reference)
+            write_scorer(_build(*REFERENCE), reference)
         score_reference = open_scorer(reference)
         reference_photo = rng.integers(0, 256, (224, 224, 3), np.uint8)
         for precision in PRECISIONS:
             path = references / f"scorer{suffix}"
-            export_network(network, path, precision, photos)
+            write_scorer(network, path, precision, photos)
             seconds = measure_latency(open_scorer(path), photos[0], runs)
             reference_seconds = measure_latency(score_reference, reference_photo, runs)
             rows.append(
@@ -194,7 +189,7 @@ def measure_files(backbone, pooling, width, runs, references):
 def _build(backbone, pooling, width):
     import keras
 
-    from decaf.models.export import softmax_probability
+    from decaf.models.scorer import softmax_probability
     from decaf.networks.network import build_network
 
     # With some random weights ResNet's activations grow beyond what int8-full's ranges can hold.

@@ -68,7 +68,7 @@ def exported(args):
 
     from classifiers.evaluation.evaluation import FeatureSet
     from decaf.backend import choose_precision
-    from decaf.models.export import CALIBRATION_PHOTOS
+    from decaf.models.formats import CALIBRATION_PHOTOS
     from decaf.training.finetune import RECIPES
     from experiments.judging import (
         Cell,
@@ -158,14 +158,9 @@ def score_unseen(activations, photos, settings):
     """
     from tqdm import tqdm
 
-    from decaf.models.export import (
-        FORMATS,
-        PRECISIONS,
-        export_network,
-        open_scorer,
-        representative_rows,
-        softmax_probability,
-    )
+    from decaf.models.formats import FORMATS, PRECISIONS, representative_rows, write_scorer
+    from decaf.models.runtime import open_scorer
+    from decaf.models.scorer import softmax_probability
     from decaf.networks.network import attach_head
     from decaf.training.finetune import finetune
 
@@ -193,7 +188,7 @@ def score_unseen(activations, photos, settings):
             found[NETWORK]["score"][fold.test] = network.predict(test, verbose=0)[:, 0]
             for (suffix, precision), name in zip(files, names[1:]):
                 path = Path(folder) / f"scorer{suffix}"
-                export_network(network, path, precision, seen)
+                write_scorer(network, path, precision, seen)
                 score = open_scorer(path)
                 found[name]["score"][fold.test] = [score(rgb) for rgb in test]
                 found[name]["bytes"] = path.stat().st_size

@@ -25,7 +25,7 @@ def test_the_networks_are_all_backbones_and_the_papers_smallest_first():
 def test_files_are_measured_once_and_set_beside_the_reference(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "REFERENCE", ("alexnet-owt", "average", 4))
     monkeypatch.setattr(devices, "TARGET", ("alexnet-owt", "multilevel", 4))
-    monkeypatch.setattr("decaf.models.export.PRECISIONS", ("float32", "int8"))
+    monkeypatch.setattr("decaf.models.formats.PRECISIONS", ("float32", "int8"))
     command = ["--backbone", "alexnet-owt", "--width", "4", "--runs", "3", "--out", str(tmp_path)]
     assert devices.main(command) == 0
     monkeypatch.setattr(devices, "measure_files", None)

@@ -16,8 +16,8 @@ def results(ava, tmp_path_factory):
     command = ["--data", str(ava), "--out", str(out), "--skip-missing"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exported, "WIDTH", 4)
-        patch.setattr("decaf.models.export.FORMATS", (".onnx",))
-        patch.setattr("decaf.models.export.PRECISIONS", ("float32", "int8"))
+        patch.setattr("decaf.models.formats.FORMATS", (".onnx",))
+        patch.setattr("decaf.models.formats.PRECISIONS", ("float32", "int8"))
         assert exported.main(command) == 0
         # What is finished is not finetuned again.
         patch.setattr(exported, "score_unseen", None)

@@ -1,0 +1,150 @@
+"""Scorers: a model as one Keras network, from the photo to the probability of professional.
+
+Normalisation, convolutions, head and a linear classifier with its calibration are inside; the photo
+is brought to the network's size by whoever calls it.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from classifiers.evaluation.calibration import apply_sigmoid, decision_score
+from decaf.models.model import Model
+from decaf.networks.network import features_model
+from features.errors import InputError, NotLinear
+
+
+def probability_network(model: Model, head: str = "classifier") -> keras.Model:
+    """A model as one Keras network, its classifier folded into the last layers.
+
+    Parameters
+    ----------
+    model : Model
+        Loaded in float32.
+    head : {"classifier", "softmax"}
+        The classifier with its calibration, or the network's own output as in
+        `softmax_probability`.
+
+    Returns
+    -------
+    keras.Model
+        From RGB photos (n_photos, size, size, 3), 0–255, to the probability of professional
+        (n_photos, 1).
+
+    Raises
+    ------
+    InputError
+        The classifier is not linear, or the network has no head.
+    """
+    if head == "softmax":
+        if model.network_record["outputs"] is None:
+            raise InputError(
+                f"{model.folder}: its network is a plain backbone, without a softmax; export its "
+                "classifier"
+            )
+        return softmax_probability(model.network, model.network_record)
+    kernel, intercept = _fold_linear(model)
+    sigmoid = model.record["calibration"]
+    features = _features(model)
+    score = layers.Dense(1, name="score")
+    within = layers.ReLU(max_value=sigmoid["highest"] - sigmoid["lowest"], name="within")
+    probability = layers.Dense(1, "sigmoid", name="probability")
+    network = keras.Model(features.input, probability(within(score(features.output))))
+    # ReLU clips at 0, so the score is counted from the lowest one.
+    score.set_weights([kernel[:, None], np.array([intercept - sigmoid["lowest"]])])
+    lowest_logit = sigmoid["slope"] * sigmoid["lowest"] + sigmoid["intercept"]
+    probability.set_weights([np.array([[sigmoid["slope"]]]), np.array([lowest_logit])])
+    return network
+
+
+def softmax_probability(network: keras.Model, record: dict) -> keras.Model:
+    """A network with a head, as one that gives the probability of professional.
+
+    Parameters
+    ----------
+    network : keras.Model
+    record : dict
+        Its ``outputs`` and, where these are votes, ``midpoint``.
+
+    Returns
+    -------
+    keras.Model
+        From RGB photos (n_photos, size, size, 3), 0–255, to (n_photos, 1): the second class's
+        softmax; of predicted votes the share above the midpoint, those at it counting half.
+    """
+    share = layers.Dense(1, use_bias=False, name="probability")
+    professional = keras.Model(network.input, share(network.output))
+    share.set_weights([_share_above(record)[:, None]])
+    return professional
+
+
+def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
+    """Probabilities by the Keras network and the scikit-learn classifier, nothing folded.
+
+    Parameters
+    ----------
+    model : Model
+    head : {"classifier", "softmax"}
+    photos : ndarray of uint8, shape (n_photos, size, size, 3)
+
+    Returns
+    -------
+    ndarray, shape (n_photos,)
+    """
+    if head == "softmax":
+        return model.network.predict(photos, verbose=0) @ _share_above(model.network_record)
+    features = _features(model).predict(photos, verbose=0)
+    return apply_sigmoid(model.record["calibration"], decision_score(model.classifier, features))
+
+
+def take_one_photo(network: keras.Model, dtype: str) -> keras.Model:
+    """The same network, for one photo of the given type, 1 × size × size × 3."""
+    photo = keras.Input(network.input_shape[1:], batch_size=1, dtype=dtype, name="photo")
+    return keras.Model(photo, network(ops.cast(photo, "float32")))
+
+
+def input_signature(network: keras.Model) -> list[keras.InputSpec]:
+    """What `take_one_photo`'s network takes, for its export."""
+    (photo,) = network.inputs
+    # Keras exports only what was called once.
+    network(np.zeros(photo.shape, photo.dtype))
+    return [keras.InputSpec(photo.dtype, photo.shape, name=photo.name)]
+
+
+def _features(model):
+    plain = model.network_record["outputs"] is None
+    return model.network if plain else features_model(model.network)
+
+
+def _share_above(record):
+    """What each output counts towards professional."""
+    if record["outputs"] == ["snapshot", "professional"]:
+        return np.array([0.0, 1.0])
+    return (np.sign(np.subtract(record["outputs"], record["midpoint"])) + 1) / 2
+
+
+def _fold_linear(model):
+    """The coefficients and the intercept of a linear classifier on features as they come."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    is_pipeline = isinstance(model.classifier, Pipeline)
+    *scalers, linear = model.classifier if is_pipeline else [model.classifier]
+    if not isinstance(linear, (LogisticRegression, LinearSVC)) or any(
+        not isinstance(scaler, StandardScaler) for scaler in scalers
+    ):
+        name = model.record.get("classifier", type(linear).__name__)
+        kind = InputError if model.network_record["outputs"] is None else NotLinear
+        raise kind(
+            f"{model.folder}: {name} is not linear, and only logistic-regression and linear-svm "
+            "fit into a file; fit the model with one of these"
+        )
+    kernel, intercept = linear.coef_[0], linear.intercept_[0]
+    for scaler in reversed(scalers):
+        kernel = kernel / scaler.scale_
+        intercept = intercept - kernel @ scaler.mean_
+    return kernel, intercept
