@@ -65,10 +65,6 @@ EXPERIMENTS = {
         "experiments.benchmarks.bench_memory",
         "peak memory of extract-features by the number of photos",
     ),
-    "many-photos": (
-        "experiments.many_photos",
-        "a plan for 100 million photos: shards, storage, time, cost",
-    ),
     "report": (
         "experiments.report",
         "one HTML page of all results",

@@ -102,6 +102,13 @@ def test_float16_features_are_kept_as_float16(tmp_path):
         np.testing.assert_array_equal(store.features[:], features.astype(np.float16))
 
 
+def test_a_store_is_little_more_than_its_features(tmp_path):
+    with StoreWriter(tmp_path / "store.h5", 250) as writer:
+        features = np.random.default_rng(0).random((2048, 250), np.float32)
+        writer.append(features, ["2026/11/23/photo-0123456789.jpg"] * 2048, ["0" * 32] * 2048)
+    assert 1 < (tmp_path / "store.h5").stat().st_size / features.nbytes < 1.3
+
+
 def test_strange_names_survive(tmp_path):
     names = ["two\nlines.jpg", os.fsdecode(b"caf\xe9.jpg"), "каша.jpg", " "]
     with StoreWriter(tmp_path / "a.h5", 1) as writer:
