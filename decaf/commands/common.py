@@ -7,7 +7,6 @@ import contextlib
 import re
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from features.errors import (
     OutsideScale,
     SeenPhotos,
 )
-from features.files import writing
 
 if TYPE_CHECKING:
     from features.ratings import Ratings
@@ -30,14 +28,14 @@ if TYPE_CHECKING:
 
 # What the library cannot know: the option that helps, which ends the line of an error of this kind.
 REMEDIES: dict[type[InputError], str] = {
-    AlreadyThere: "or add --force",
-    MissingPhotos: "or leave them out with --skip-missing",
-    OutsideScale: "or give the scale with --scale LOW HIGH",
-    NoScores: "give ratings with scores, or leave --delta out",
-    SeenPhotos: "or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or say "
-    "--allow-leak",
-    NotLinear: "or export the network's own output with --head softmax",
-    NoRepresentativePhotos: "name some with --photos",
+    AlreadyThere: ", or add --force",
+    MissingPhotos: ", or leave them out with --skip-missing",
+    OutsideScale: ", or give the scale with --scale LOW HIGH",
+    NoScores: "; give others, or leave --delta out",
+    SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
+    "say --allow-leak",
+    NotLinear: ", or export the network's own output with --head softmax",
+    NoRepresentativePhotos: "; name some with --photos",
 }
 
 
@@ -77,7 +75,7 @@ def run_command(
             )
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
-            return _fail(parser, "; ".join([str(error), *_remedy(error)]))
+            return _fail(parser, f"{error}{_remedy(error)}")
         package = _missing_back_end(error)
         if package is None:
             raise
@@ -211,76 +209,6 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_output_folder(folder: Path, *, force: bool, command: str | None = None) -> None:
-    """Refuse a folder for results that cannot take them, before the work that leads to them.
-
-    Parameters
-    ----------
-    folder : Path
-        Need not be there yet, and is not made.
-    force : bool
-        Whether it may hold something.
-    command : str, optional
-        As in `filling_folder`: what this command has begun there and not finished may be replaced.
-
-    Raises
-    ------
-    InputError
-        It is a file, cannot be written, or, without ``force``, holds something.
-    """
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; choose another folder with -o")
-        unfinished = command and _unfinished_mark(folder, command).exists()
-        if folder.is_dir() and any(folder.iterdir()) and not (force or unfinished):
-            raise InputError(f"{folder}: is not empty; choose another folder, or add --force")
-    check_writable(folder)
-
-
-def check_writable(folder: Path) -> None:
-    """Make sure that files can be made in a folder, or in the one where it would be made.
-
-    Raises
-    ------
-    InputError
-    """
-    with writing(folder):
-        folder = folder.absolute()
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        tempfile.TemporaryFile(dir=there).close()
-
-
-@contextlib.contextmanager
-def filling_folder(folder: Path, command: str, own_files: Sequence[str]) -> Iterator[None]:
-    """Replace a command's files in its folder; until all are there, a mark says so.
-
-    Thus `check_output_folder` knows what an interrupted run has left from a result to be kept.
-
-    Parameters
-    ----------
-    folder : Path
-        Is made if it is not there.
-    command : str
-        Its name.
-    own_files : sequence of str
-        Names of the files that the command writes; those of a run before are removed.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    mark = _unfinished_mark(folder, command)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-        for name in own_files:
-            (folder / name).unlink(missing_ok=True)
-    yield
-    with writing(folder):
-        mark.unlink(missing_ok=True)
-
-
 def printable(text: str) -> str:
     """Text that a terminal can show: names may hold line breaks, and bytes that are not UTF-8."""
     return text if text.isprintable() else ascii(text)[1:-1]
@@ -321,10 +249,6 @@ _EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 _LINES_SHOWN = 5
 
 
-def _unfinished_mark(folder: Path, command: str) -> Path:
-    return folder / f".{command}-unfinished"
-
-
 def _ratings_source(text: str) -> str | Path:
     # A file of that name is given as ./xmp.
     return text if text == "xmp" else Path(text)
@@ -351,8 +275,8 @@ def _noting_interruptions(received: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _remedy(error: InputError) -> list[str]:
-    return [remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)]
+def _remedy(error: InputError) -> str:
+    return next((remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)), "")
 
 
 def _missing_back_end(error: BaseException) -> str | None:

@@ -12,7 +12,6 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
-    check_writable,
     run_command,
 )
 from decaf.commands.rated_photos import (
@@ -22,6 +21,7 @@ from decaf.commands.rated_photos import (
     training_settings,
 )
 from features.errors import InputError
+from features.folders import check_writable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,6 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
-    check_output_folder,
-    filling_folder,
     run_command,
 )
 from decaf.commands.judged_photos import read_feature_files, read_photos
@@ -23,6 +21,7 @@ from decaf.commands.rated_photos import add_recipe_options
 from decaf.extraction.cluster import add_scheduler_option, on_cluster
 from features.errors import InputError
 from features.files import writing
+from features.folders import check_output_folder, filling_folder
 
 COMMAND = "fit-classifier"
 DESCRIPTION = """\
@@ -253,7 +252,7 @@ def _check(args):
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
     if args.delta < 0:
         raise InputError(f"--delta {args.delta}: must not be negative")
-    check_output_folder(args.output, force=args.force, command=COMMAND)
+    check_output_folder(args.output, force=args.force, owner=COMMAND)
 
 
 def _learning_curve(args, data, evaluation, classifier, train_on):

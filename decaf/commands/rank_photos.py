@@ -8,14 +8,13 @@ from pathlib import Path
 from decaf.backend import import_keras
 from decaf.commands.common import (
     add_machine_options,
-    check_output_folder,
-    filling_folder,
     printable,
     report_failed,
     run_command,
 )
 from decaf.commands.stars import add_star_options, check_star_options, give_stars
 from features.errors import InputError
+from features.folders import check_output_folder, filling_folder
 
 DESCRIPTION = """\
 Rank photos by a model, and write a table and a page to look through them.
@@ -123,7 +122,7 @@ def rank_folder(args: argparse.Namespace) -> None:
 def _check(args):
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
     check_star_options(args)
-    check_output_folder(args.output, force=args.force, command=COMMAND)
+    check_output_folder(args.output, force=args.force, owner=COMMAND)
     if args.copy_best is None:
         return 0, None
     n, folder = args.copy_best

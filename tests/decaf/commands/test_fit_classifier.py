@@ -374,9 +374,7 @@ def test_wrong_sources_are_refused(tmp_path, capsys):
 
 def test_an_output_that_is_a_file_is_refused(tmp_path, capsys):
     store = write_store(tmp_path / "features.h5")
-    assert "features.h5: is a file; choose another folder with -o" in refuse(
-        capsys, store, "-o", store
-    )
+    assert "features.h5: is a file; choose another folder" in refuse(capsys, store, "-o", store)
 
 
 def test_the_help_loads_nothing_heavy_and_names_every_classifier():
