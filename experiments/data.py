@@ -29,7 +29,7 @@ class Photos:
 
     Attributes
     ----------
-    ratings : features.ratings.Ratings
+    rated : features.ratings.RatedPhotos
     folds : classifiers.evaluation.folds.Folds
     facts : dict of str to str
         What they are and how they were divided, for the page.
@@ -37,7 +37,7 @@ class Photos:
         Changes with the photos, their labels and scores, and their division.
     """
 
-    ratings: object
+    rated: object
     folds: object
     facts: dict
     identity: str
@@ -181,7 +181,7 @@ def read_data(args: argparse.Namespace):
 
     Returns
     -------
-    features.ratings.Ratings
+    features.ratings.RatedPhotos
 
     Raises
     ------
@@ -198,17 +198,13 @@ def read_data(args: argparse.Namespace):
     return read_ratings_of(named, args.data, test_list)
 
 
-def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
+def divide(rated, args: argparse.Namespace) -> Photos:
     """Divide photos into training and test photos.
 
     Parameters
     ----------
-    ratings : features.ratings.Ratings
-        Of the photos that could be read.
-    digests : sequence of str
-        Identities of the photos; copies of training photos are not judged.
-    unreadable : list of (str, str)
-        Names of the photos that could not be read, and why.
+    rated : features.ratings.RatedPhotos
+        With digests; copies of training photos are not judged.
     args : argparse.Namespace
 
     Returns
@@ -218,51 +214,50 @@ def divide(ratings, digests, unreadable, args: argparse.Namespace) -> Photos:
     from classifiers.evaluation.folds import make_folds
     from features.splits import test_rows
 
-    report_failed(unreadable)
     split = None
     if args.folds is None:
-        rows = test_rows(ratings, args.test_fraction, args.seed)
+        rows = test_rows(rated, args.test_fraction, args.seed)
         split = np.where(rows, "test", "train")
     folds = make_folds(
-        ratings.label,
-        group=ratings.group,
+        rated.label,
+        group=rated.group,
         split=split,
-        digest=digests,
+        digest=rated.digests,
         n_folds=args.folds,
         seed=args.seed,
     )
     tests = [len(fold.test) for fold in folds.folds]
-    kept_together = "" if ratings.group is None else ", groups kept together"
+    kept_together = "" if rated.group is None else ", groups kept together"
     if split is None:
         division = folds.design
-    elif ratings.split is None:
+    elif rated.split is None:
         division = f"one stratified split{kept_together}"
     else:
         division = "the split that the ratings or the test list give"
     source = _ratings_source(args)
-    n_found = len(ratings) + len(unreadable)
+    n_found = len(rated) + len(rated.failed)
     is_list = isinstance(source, Path) and source.is_file()
     n_missing = _count_rated(source) - n_found if is_list else 0
     facts = {
-        "photos": f"{len(ratings):,} of {args.data.name}, {ratings.label.mean():.1%} professional",
+        "photos": f"{len(rated):,} of {args.data.name}, {rated.label.mean():.1%} professional",
         "division": f"{division}; {sum(tests):,} photos judged",
-        "not used": f"{n_missing:,} missing, {len(unreadable):,} that could not be read; not "
+        "not used": f"{n_missing:,} missing, {len(rated.failed):,} that could not be read; not "
         f"judged: {sum(folds.excluded.values()):,} copies or members of trained-on groups",
         "seed": str(args.seed),
     }
-    if ratings.group is not None:
-        facts["groups"] = f"{len(np.unique(ratings.group)):,}"
-    return Photos(ratings, folds, facts, _identity(ratings, digests, folds))
+    if rated.group is not None:
+        facts["groups"] = f"{len(np.unique(rated.group)):,}"
+    return Photos(rated, folds, facts, _identity(rated, folds))
 
 
 def compute_activations(
-    ratings, backbone, poolings, args: argparse.Namespace, *, mirrored=False, **build
+    rated, backbone, poolings, args: argparse.Namespace, *, mirrored=False, **build
 ):
     """Activations of photos, computed once a photo and then cached.
 
     Parameters
     ----------
-    ratings : features.ratings.Ratings
+    rated : features.ratings.RatedPhotos
     backbone : str
     poolings : sequence of str
     args : argparse.Namespace
@@ -291,25 +286,22 @@ def compute_activations(
         model = keras.Model(photo, model(keras.ops.flip(photo, axis=2)))
         # A cache tells networks apart by their weights, which are the same here.
         cache = (cache or default_cache()) / f"mirrored-{precision}"
-    return cached_activations(list(ratings.paths), model, cache=cache)
+    return cached_activations(list(rated.paths), model, cache=cache)
 
 
-def take_readable(ratings, activations):
-    """The photos whose activations there are, in the activations' order.
+def take_readable(rated, activations):
+    """The photos whose activations there are, in the activations' order; others are reported.
 
     Parameters
     ----------
-    ratings : features.ratings.Ratings
+    rated : features.ratings.RatedPhotos
         Those that the activations were asked for.
     activations : sequence of decaf.extraction.activations.Activations
         Of several backbones, of the same photos.
 
     Returns
     -------
-    ratings : features.ratings.Ratings
-    digests : ndarray of str
-    unreadable : list of (str, str)
-        Names and reasons.
+    features.ratings.RatedPhotos
 
     Raises
     ------
@@ -319,8 +311,10 @@ def take_readable(ratings, activations):
     first, *others = activations
     if any(not np.array_equal(first.digests, other.digests) for other in others):
         raise InputError("photos changed while they were read: run the same command again")
-    unreadable = [(ratings.names[i], reason) for i, reason in first.failed]
-    return ratings.take(first.positions), first.digests, unreadable
+    n_failed = len(rated.failed)  # these were reported
+    rated = rated.readable(first.positions, first.digests, first.failed)
+    report_failed(rated.failed[n_failed:])
+    return rated
 
 
 def _ratings_source(args):
@@ -344,12 +338,12 @@ def _first_file(folder, names):
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _identity(ratings, digests, folds):
+def _identity(rated, folds):
     """A digest of everything about the photos on which figures depend."""
-    score = None if ratings.score is None else ratings.score.tolist()
-    group = None if ratings.group is None else list(ratings.group)
-    votes = None if ratings.votes is None else ratings.votes.tolist()
+    score = None if rated.score is None else rated.score.tolist()
+    group = None if rated.group is None else list(rated.group)
+    votes = None if rated.votes is None else rated.votes.tolist()
     divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds.folds]
-    about = [list(digests), ratings.label.tolist(), score, votes, ratings.scale, ratings.midpoint]
+    about = [list(rated.digests), rated.label.tolist(), score, votes, rated.scale, rated.midpoint]
     about += [group, divided]
     return hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()

@@ -234,10 +234,10 @@ def _digest(X):
 def _judge(cell, photos, jobs, seed, progress):
     evaluation = evaluate(
         [cell.feature_set],
-        photos.ratings.label,
+        photos.rated.label,
         photos.folds,
         cell.classifiers,
-        group=photos.ratings.group,
+        group=photos.rated.group,
         train_on=cell.train_on,
         n_jobs=jobs,
         seed=seed,

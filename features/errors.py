@@ -21,6 +21,10 @@ class OutsideScale(InputError):
     """A score outside the scale, where no scale was given."""
 
 
+class NoRatings(InputError):
+    """Features of photos that nobody has rated, where ratings are needed."""
+
+
 class NoScores(InputError):
     """Ratings without scores or a midpoint, where a margin around it is asked for."""
 

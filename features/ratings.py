@@ -4,12 +4,15 @@ AVA.txt and the margin delta around the midpoint come from Murray, Marchesotti a
 a large-scale database for aesthetic visual analysis", CVPR 2012.
 """
 
+from __future__ import annotations
+
 import csv
 import difflib
 import io
 import os
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,52 +28,60 @@ STAR_SCALE = (1.0, 5.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Ratings:
-    """Rated photos, one row a photo.
+class RatedPhotos:
+    """Rated photos, one row a photo, from the reading of the ratings to the judging.
+
+    Columns are ndarrays with a row a photo; None stands for what is not known of the photos.
 
     Attributes
     ----------
     names : ndarray of str objects, shape (n_photos,)
         Paths relative to the photo folder, as `features.photos.find_photos` gives them.
-    paths : ndarray of str objects, shape (n_photos,)
-        Paths that can be opened.
-    score : ndarray of float64, shape (n_photos,), or None
-        Mean scores in the units of `scale`; None where there are labels only.
     label : ndarray of int8, shape (n_photos,)
         1 is "professional", 0 is "snapshot".
+    paths : ndarray of str objects, shape (n_photos,), or None
+        Paths that can be opened; None for photos of a feature file.
+    score : ndarray of float64, shape (n_photos,), or None
+        Mean scores in the units of `scale`; None where there are labels only.
     votes : ndarray of int64, shape (n_photos, n_grades), or None
         How many people gave each grade 1, 2, … `n_grades`.
+    split : ndarray of str objects ("train" or "test"), shape (n_photos,), or None
+    group : ndarray of str objects, shape (n_photos,), or None
+        Photos of one group belong on one side of a split.
+    digests : ndarray of str, shape (n_photos,), or None
+        Of the photos' bytes; None until they have been read.
+    finetuned : ndarray of bool, shape (n_photos,), or None
+        Whether the network behind features of these photos was finetuned on them.
     scale : tuple of two floats, or None
         The lowest and the highest possible score.
     midpoint : float or None
         A score above it is "professional".
-    split : ndarray of str objects ("train" or "test"), shape (n_photos,), or None
-    group : ndarray of str objects, shape (n_photos,), or None
-        Photos of one group belong on one side of a split.
     unrated : int
         How many more photos there are that nobody has given stars.
     failed : tuple of (str, str)
-        Names of the photos whose stars cannot be read, and why.
+        Names of the photos that could not be read and have left, and why.
     """
 
     names: np.ndarray
-    paths: np.ndarray
-    score: np.ndarray | None
     label: np.ndarray
+    paths: np.ndarray | None = None
+    score: np.ndarray | None = None
     votes: np.ndarray | None = None
-    scale: tuple[float, float] | None = None
-    midpoint: float | None = None
     split: np.ndarray | None = None
     group: np.ndarray | None = None
+    digests: np.ndarray | None = None
+    finetuned: np.ndarray | None = None
+    scale: tuple[float, float] | None = None
+    midpoint: float | None = None
     unrated: int = 0
     failed: tuple[tuple[str, str], ...] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
     @property
-    def distance(self):
-        """How far scores lie above the midpoint, as a share of the scale.
+    def above_midpoint(self) -> np.ndarray | None:
+        """How far the scores lie above the midpoint (below it: negative), as a share of the scale.
 
         None without scores, and where any label is not what the midpoint says of the score: labels
         that people gave go before scores.
@@ -80,22 +91,60 @@ class Ratings:
         low, high = self.scale
         return (self.score - self.midpoint) / (high - low)
 
-    def take(self, rows):
-        """Return the ratings of some photos.
+    def take(self, rows: np.ndarray | slice) -> RatedPhotos:
+        """Return some of the photos.
 
         Parameters
         ----------
-        rows : ndarray of bool or int
+        rows : ndarray of bool or int, or slice
             A mask over the photos, or their positions.
 
         Returns
         -------
-        Ratings
+        RatedPhotos
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Ratings(
-            **{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            self, **{name: c[rows] for name, c in columns.items() if isinstance(c, np.ndarray)}
         )
+
+    def readable(
+        self, positions: np.ndarray, digests: Sequence[str], failed: Iterable[tuple[int, str]]
+    ) -> RatedPhotos:
+        """Return the photos that could be read, with their digests.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n_readable,)
+            Where they stand among these photos.
+        digests : sequence of str, shape (n_readable,)
+            Of their bytes.
+        failed : iterable of (int, str)
+            Positions of the other photos, and why each could not be read.
+
+        Returns
+        -------
+        RatedPhotos
+            In the order of `positions`; the names of the others are added to its `failed`.
+        """
+        unread = [(str(self.names[position]), reason) for position, reason in failed]
+        return replace(
+            self.take(positions), digests=np.asarray(digests), failed=(*self.failed, *unread)
+        )
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """What a feature store keeps of the ratings, as `features.store.StoreWriter.append` does.
+
+        Returns
+        -------
+        dict of str to ndarray with a row a photo
+            Those of score, label, votes, split, group and finetuned that are known.
+        """
+        kept = {name: getattr(self, name) for name in _KEPT_COLUMNS}
+        return {name: column for name, column in kept.items() if column is not None}
+
+
+_KEPT_COLUMNS = ("score", "label", "votes", "split", "group", "finetuned")
 
 
 def read_ratings(
@@ -143,7 +192,7 @@ def read_ratings(
 
     Returns
     -------
-    Ratings
+    RatedPhotos
         In the order of `source`.
 
     Raises
@@ -183,7 +232,7 @@ def read_ratings(
     if score is not None:
         midpoint = _check_midpoint(table, scale, midpoint)
     label = _read_labels(table) if "label" in table.columns else score > midpoint
-    ratings = Ratings(
+    rated = RatedPhotos(
         names=names,
         paths=paths,
         score=score,
@@ -196,17 +245,17 @@ def read_ratings(
         unrated=unrated,
         failed=failed,
     ).take(found)
-    if len(ratings) == 0:
+    if len(rated) == 0:
         raise table.error(f"none of its photos are in {photo_folder} (give their folder)")
-    if len(np.unique(ratings.label)) == 1:
-        kind = "professional" if ratings.label[0] else "snapshot"
+    if len(np.unique(rated.label)) == 1:
+        kind = "professional" if rated.label[0] else "snapshot"
         above, remedy = "", "rate more photos"
         if "label" not in table.columns:
             above, remedy = f" by the midpoint {midpoint:g}", f"{remedy}, or give another midpoint"
         raise table.error(
-            f"all {len(ratings):,} photos are {kind}{above}: both classes are needed; {remedy}"
+            f"all {len(rated):,} photos are {kind}{above}: both classes are needed; {remedy}"
         )
-    return ratings
+    return rated
 
 
 # Columns that mean something, beside count1 … countK

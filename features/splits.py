@@ -37,14 +37,14 @@ def outside_margin(score, midpoint, delta):
     return np.abs(np.asarray(score) - midpoint) >= delta
 
 
-def test_rows(ratings, fraction, seed):
+def test_rows(rated, fraction, seed):
     """Choose the test photos: those of the given split, else a stratified sample of whole groups.
 
     Parameters
     ----------
-    ratings : Ratings
+    rated : features.ratings.RatedPhotos
     fraction : float
-        The share of test photos, between 0 and 1; of no account when `ratings` has a split.
+        The share of test photos, between 0 and 1; of no account when `rated` has a split.
     seed : int
         The same seed gives the same photos.
 
@@ -57,10 +57,10 @@ def test_rows(ratings, fraction, seed):
     InputError
         If a class would be missing among the training or the test photos.
     """
-    if ratings.split is None:
-        return sample_rows(ratings.label, ratings.group, fraction, seed)
-    rows = ratings.split == "test"
-    if not _both_sides_have_both_classes(ratings.label, rows):
+    if rated.split is None:
+        return sample_rows(rated.label, rated.group, fraction, seed)
+    rows = rated.split == "test"
+    if not _both_sides_have_both_classes(rated.label, rows):
         raise InputError("the split column or test list leaves train or test without one class")
     return rows
 

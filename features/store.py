@@ -20,7 +20,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from features.errors import InputError
+from features.errors import InputError, NoRatings
+from features.ratings import RatedPhotos
 from features.text_heaps import TextHeaps
 
 SCHEMA_VERSION = 1
@@ -373,6 +374,36 @@ class FeatureStore:
             values = dict(self._file.attrs)
             del values["schema_version"]
             return {name: _decode_attribute(value) for name, value in values.items()}
+
+    def rated(self):
+        """The photos with their ratings, as they were read when the features were extracted.
+
+        Returns
+        -------
+        features.ratings.RatedPhotos
+            Without paths: a store keeps names.
+
+        Raises
+        ------
+        InputError
+            When there are no ratings, or the store cannot be read.
+        """
+        if self.label is None:
+            raise NoRatings(f"{self.path}: holds no ratings")
+        scale = self.attributes.get("scale")
+        return RatedPhotos(
+            names=self.paths,
+            label=self.label,
+            score=self.score,
+            votes=self.votes,
+            split=self.split,
+            group=self.group,
+            digests=self.digests,
+            finetuned=self.finetuned,
+            scale=scale and tuple(scale),
+            midpoint=self.attributes.get("midpoint"),
+            failed=tuple(self.failed),
+        )
 
     def _read(self, name):
         if name not in self._file:

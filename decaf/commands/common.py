@@ -15,6 +15,7 @@ from features.errors import (
     AlreadyThere,
     InputError,
     MissingPhotos,
+    NoRatings,
     NoRepresentativePhotos,
     NoScores,
     NotLinear,
@@ -23,7 +24,7 @@ from features.errors import (
 )
 
 if TYPE_CHECKING:
-    from features.ratings import Ratings
+    from features.ratings import RatedPhotos
 
 
 # What the library cannot know: the option that helps, which ends the line of an error of this kind.
@@ -31,6 +32,7 @@ REMEDIES: dict[type[InputError], str] = {
     AlreadyThere: ", or add --force",
     MissingPhotos: ", or leave them out with --skip-missing",
     OutsideScale: ", or give the scale with --scale LOW HIGH",
+    NoRatings: "; extract the features with --ratings FILE",
     NoScores: "; give others, or leave --delta out",
     SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
     "say --allow-leak",
@@ -123,7 +125,7 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
 
 def read_ratings_of(
     args: argparse.Namespace, photos: Path | None, test_list: Path | None = None
-) -> Ratings:
+) -> RatedPhotos:
     """Read the ratings that the options name, and say on stderr which photos have none.
 
     Parameters
@@ -137,7 +139,7 @@ def read_ratings_of(
 
     Returns
     -------
-    Ratings
+    RatedPhotos
 
     Raises
     ------
@@ -145,7 +147,7 @@ def read_ratings_of(
     """
     from features.ratings import STARS, read_ratings
 
-    ratings = read_ratings(
+    rated = read_ratings(
         args.ratings,
         photos,
         scale=args.scale,
@@ -154,15 +156,15 @@ def read_ratings_of(
         test_list=test_list,
         skip_missing=args.skip_missing,
     )
-    report_failed(ratings.failed)
+    report_failed(rated.failed)
     if args.ratings == STARS:
-        n_professional = ratings.label.sum()
+        n_professional = rated.label.sum()
         print(
-            f"{len(ratings):,} photos have stars: {n_professional:,} above {ratings.midpoint:g}, "
-            f"{len(ratings) - n_professional:,} not; {ratings.unrated:,} unrated are left out",
+            f"{len(rated):,} photos have stars: {n_professional:,} above {rated.midpoint:g}, "
+            f"{len(rated) - n_professional:,} not; {rated.unrated:,} unrated are left out",
             file=sys.stderr,
         )
-    return ratings
+    return rated
 
 
 def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

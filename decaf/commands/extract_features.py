@@ -140,14 +140,9 @@ def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, 
     if args.ratings is None:
         names = find_photos(args.photos)
         return names, [str(photo_root(args.photos) / name) for name in names], {}, {}
-    ratings = read_ratings_of(args, args.photos)
-    columns = {
-        column: getattr(ratings, column)
-        for column in ("score", "label", "votes", "split", "group")
-        if getattr(ratings, column) is not None
-    }
-    scale = {"scale": ratings.scale and list(ratings.scale), "midpoint": ratings.midpoint}
-    return list(ratings.names), list(ratings.paths), columns, scale
+    rated = read_ratings_of(args, args.photos)
+    scale = {"scale": rated.scale and list(rated.scale), "midpoint": rated.midpoint}
+    return list(rated.names), list(rated.paths), rated.columns(), scale
 
 
 def _load(path: Path, precision: str):

@@ -26,7 +26,7 @@ from features.folders import check_writable
 if TYPE_CHECKING:
     import numpy as np
 
-    from features.ratings import Ratings
+    from features.ratings import RatedPhotos
 
 DESCRIPTION = """\
 Finetune networks on rated photos: the convolutions run once a photo, then a
@@ -142,21 +142,21 @@ def finetune_network(args: argparse.Namespace) -> None:
 
     widths = list(dict.fromkeys(args.width or [250]))
     settings = training_settings(args)
-    rated = read_rated_photos(
+    photos = read_rated_photos(
         args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
     )
-    ratings, activations = rated.ratings, rated.activations
-    test = test_rows(ratings, args.test_fraction, args.seed)
+    rated, activations = photos.rated, photos.activations
+    test = test_rows(rated, args.test_fraction, args.seed)
     train = ~test
     if args.delta:
-        train &= outside_margin(ratings.score, ratings.midpoint, args.delta)
+        train &= outside_margin(rated.score, rated.midpoint, args.delta)
     # A copy of a training photo under another name is no test photo.
-    test &= ~np.isin(activations.digests, activations.digests[train])
-    finetuned_on = {"finetuned_on": sorted(set(activations.digests[train].tolist()))}
+    test &= ~np.isin(rated.digests, rated.digests[train])
+    finetuned_on = {"finetuned_on": sorted(set(rated.digests[train].tolist()))}
     train, test = np.flatnonzero(train), np.flatnonzero(test)
     paths = []
     for width in widths:
-        wanted = rated.record | finetuned_on | {"width": width}
+        wanted = photos.record | finetuned_on | {"width": width}
         path = args.output / f"{network_name(wanted)}.keras"
         paths.append(path)
         if path.exists() and not args.force:
@@ -165,23 +165,23 @@ def finetune_network(args: argparse.Namespace) -> None:
         check_writable(args.output)
         head, history = finetune(
             activations,
-            ratings.label,
+            rated.label,
             width,
             settings,
-            votes=ratings.votes if args.outputs == "votes" else None,
-            distance=ratings.distance,
+            votes=rated.votes if args.outputs == "votes" else None,
+            above_midpoint=rated.above_midpoint,
             photos=train,
-            group=ratings.group,
+            group=rated.group,
             progress=path.stem,
         )
         output = predict(head, activations, test)
         network = attach_head(
-            args.backbone, head, rated.record["pooling"], args.blocks, args.weights
+            args.backbone, head, photos.record["pooling"], args.blocks, args.weights
         )
         measured = {
             "parameters": network.count_params(),
             "history": history,
-            "test": _judge(ratings.take(test), output, args.outputs),
+            "test": _judge(rated.take(test), output, args.outputs),
             "versions": versions(),
         }
         save_network(network, path, wanted | measured, force=args.force)
@@ -202,7 +202,7 @@ def _check_same(path: Path, wanted: dict) -> None:
     print(f"{path} is there already and is kept", file=sys.stderr)
 
 
-def _judge(ratings: Ratings, output: np.ndarray, outputs: str) -> dict:
+def _judge(rated: RatedPhotos, output: np.ndarray, outputs: str) -> dict:
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
     from decaf.networks.votes import judge_votes, mean_and_spread
@@ -211,12 +211,12 @@ def _judge(ratings: Ratings, output: np.ndarray, outputs: str) -> dict:
         score, threshold, judged = output[:, 1], 0.5, {}
     else:
         score, _ = mean_and_spread(output)
-        threshold, judged = ratings.midpoint, judge_votes(ratings.votes, output)
+        threshold, judged = rated.midpoint, judge_votes(rated.votes, output)
     return {
-        "photos": len(ratings),
-        "accuracy": accuracy_score(ratings.label, score > threshold),
-        "balanced_accuracy": balanced_accuracy_score(ratings.label, score > threshold),
-        "auc": roc_auc_score(ratings.label, score),
+        "photos": len(rated),
+        "accuracy": accuracy_score(rated.label, score > threshold),
+        "balanced_accuracy": balanced_accuracy_score(rated.label, score > threshold),
+        "auc": roc_auc_score(rated.label, score),
         **judged,
     }
 

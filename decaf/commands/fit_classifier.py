@@ -163,13 +163,14 @@ def _compare_and_keep(args):
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
     classifiers = {name: make_classifier(name, args.seed) for name in names}
     data = read_photos(args) if args.ratings else read_feature_files(args.source, args.midpoint)
+    rated = data.rated
     network_files = find_networks(args.network or [], data.networks)
     folds = make_folds(
-        data.label,
-        group=data.group,
-        split=data.split,
-        finetuned=data.finetuned,
-        digest=data.digest,
+        rated.label,
+        group=rated.group,
+        split=rated.split,
+        finetuned=rated.finetuned,
+        digest=rated.digests,
         n_folds=args.folds,
         seed=args.seed,
         allow_leak=args.allow_leak,
@@ -177,17 +178,17 @@ def _compare_and_keep(args):
     for reason, count in folds.excluded.items():
         if count:
             print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
-    train_on = _outside_margin(data, args.delta)
+    train_on = _outside_margin(rated, args.delta)
     steps = len(classifiers) + bool(args.ratings)
     with tqdm(
         desc="judging", total=steps * len(data.feature_sets) * len(folds.folds), unit="fit"
     ) as bar:
         evaluation = evaluate(
             data.feature_sets,
-            data.label,
+            rated.label,
             folds,
             classifiers,
-            group=data.group,
+            group=rated.group,
             train_on=train_on,
             n_jobs=args.jobs,
             seed=args.seed,
@@ -195,7 +196,7 @@ def _compare_and_keep(args):
         )
 
     best = evaluation.best
-    rows = training_rows(data.label, folds, train_on)
+    rows = training_rows(rated.label, folds, train_on)
     with filling_folder(args.output, COMMAND, OWN_FILES):
         # The results first: fitting the best one anew may take minutes, and be interrupted.
         results, report = args.output / "results.csv", args.output / "report.html"
@@ -219,7 +220,7 @@ def _compare_and_keep(args):
                 args, best.features, data.networks[best.features], network_files
             )
             (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
-        classifier = clone(classifiers[best.classifier]).fit(X, data.label[rows])
+        classifier = clone(classifiers[best.classifier]).fit(X, rated.label[rows])
         _keep(args, evaluation, data, rows, classifier, network, network_record)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
     others = [each for each in evaluation.results[1:] if each is not best]
@@ -264,18 +265,19 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
 
     from classifiers.evaluation.learning_curve import learning_curve
 
-    if data.finetuned is not None and data.finetuned.any():
+    rated = data.rated
+    if rated.finetuned is not None and rated.finetuned.any():
         return None
-    if len(data.label) > LEARNING_CURVE_PHOTOS:
+    if len(rated) > LEARNING_CURVE_PHOTOS:
         return None
     (features,) = (each for each in data.feature_sets if each.name == evaluation.best.features)
     with tqdm(desc="learning curve", unit="fit") as bar:
         return learning_curve(
             evaluation,
             features,
-            data.label,
+            rated.label,
             classifier,
-            group=data.group,
+            group=rated.group,
             train_on=train_on,
             n_jobs=args.jobs,
             seed=args.seed,
@@ -283,12 +285,12 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
         )
 
 
-def _outside_margin(data, delta):
+def _outside_margin(rated, delta):
     if not delta:
         return None
     from features.splits import outside_margin
 
-    return outside_margin(data.score, data.midpoint, delta)
+    return outside_margin(rated.score, rated.midpoint, delta)
 
 
 def _keep(args, evaluation, data, rows, classifier, network, network_record):
@@ -325,11 +327,11 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
                 for metric in INTERVAL_METRICS
             },
         },
-        "calibration": calibrate(evaluation, best, group=data.group, seed=args.seed),
+        "calibration": calibrate(evaluation, best, group=data.rated.group, seed=args.seed),
         "trained_on": {
             "photos": len(rows),
-            "professional": float(data.label[rows].mean()),
-            "digests": sorted(set(data.digest[rows].tolist())),
+            "professional": float(data.rated.label[rows].mean()),
+            "digests": sorted(set(data.rated.digests[rows].tolist())),
         },
         "command": args.command_line,
         "versions": versions()

@@ -147,16 +147,16 @@ def finetune_network(
     record = data.networks[features]
     head, history = finetune(
         data.activations,
-        data.label,
+        data.rated.label,
         record["width"],
         data.settings,
-        distance=data.distance,
+        above_midpoint=data.rated.above_midpoint,
         photos=rows,
         progress=features,
     )
     network = attach_head(args.backbone, head, record["pooling"], args.blocks, args.weights)
     record = record | {
-        "finetuned_on": sorted(set(data.digest[rows].tolist())),
+        "finetuned_on": sorted(set(data.rated.digests[rows].tolist())),
         "parameters": network.count_params(),
         "history": history,
         "versions": versions(),

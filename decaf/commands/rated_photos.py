@@ -14,19 +14,19 @@ from features.errors import InputError
 if TYPE_CHECKING:
     from decaf.extraction.activations import Activations
     from decaf.training.finetune import TrainingSettings
-    from features.ratings import Ratings
+    from features.ratings import RatedPhotos
 
 
 POOLING_OF_RECIPE = {"decaf": "multilevel", "paper": "flatten"}
 
 
 @dataclass(frozen=True)
-class RatedPhotos:
-    """Photos that have ratings and could be read.
+class TrainingPhotos:
+    """Photos that have ratings and could be read, and what heads are fed with.
 
     Attributes
     ----------
-    ratings : Ratings
+    rated : RatedPhotos
         Of n_photos photos.
     activations : Activations
         Of the same photos, in the same order.
@@ -34,7 +34,7 @@ class RatedPhotos:
         What a network finetuned on them says of its making; JSON values.
     """
 
-    ratings: Ratings
+    rated: RatedPhotos
     activations: Activations
     record: dict
 
@@ -87,7 +87,7 @@ def read_rated_photos(
     *,
     outputs: str = "label",
     test_list: Path | None = None,
-) -> RatedPhotos:
+) -> TrainingPhotos:
     """Read ratings, and the activations of their photos; check the settings before anything long.
 
     Parameters
@@ -105,7 +105,7 @@ def read_rated_photos(
 
     Returns
     -------
-    RatedPhotos
+    TrainingPhotos
 
     Raises
     ------
@@ -118,8 +118,8 @@ def read_rated_photos(
 
     for width in widths:
         check_settings(settings, width)
-    ratings = read_ratings_of(args, photos, test_list)
-    if outputs == "votes" and ratings.votes is None:
+    rated = read_ratings_of(args, photos, test_list)
+    if outputs == "votes" and rated.votes is None:
         raise InputError(
             f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
             "--outputs votes out"
@@ -128,11 +128,12 @@ def read_rated_photos(
     pooling = args.pooling or POOLING_OF_RECIPE[args.recipe]
     model = build_activations(args.backbone, (pooling,), args.blocks, args.weights, dtype=precision)
     activations = cached_activations(
-        list(ratings.paths), model, resize=args.resize, cache=args.cache
+        list(rated.paths), model, resize=args.resize, cache=args.cache
     )[pooling]
-    report_failed([(ratings.names[i], reason) for i, reason in activations.failed])
-    ratings = ratings.take(activations.positions)
-    steps = [] if ratings.votes is None else list(range(1, ratings.votes.shape[1] + 1))
+    n_without_stars = len(rated.failed)  # these were reported
+    rated = rated.readable(activations.positions, activations.digests, activations.failed)
+    report_failed(rated.failed[n_without_stars:])
+    steps = [] if rated.votes is None else list(range(1, rated.votes.shape[1] + 1))
     record = {
         "backbone": args.backbone,
         "blocks": args.blocks,
@@ -140,11 +141,11 @@ def read_rated_photos(
         "resize": args.resize,
         "precision": precision,
         "outputs": steps if outputs == "votes" else ["snapshot", "professional"],
-        "scale": ratings.scale and list(ratings.scale),
-        "midpoint": ratings.midpoint,
+        "scale": rated.scale and list(rated.scale),
+        "midpoint": rated.midpoint,
         "training": asdict(settings) | {"delta": args.delta},
     }
-    return RatedPhotos(ratings, activations, record)
+    return TrainingPhotos(rated, activations, record)
 
 
 def network_name(record: dict) -> str:

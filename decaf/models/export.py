@@ -30,7 +30,7 @@ from decaf.models.scorer import predict_photos, probability_network
 from features.errors import InputError, NoRepresentativePhotos
 from features.files import writing
 from features.photos import PhotoError, find_photos, photo_root
-from features.ratings import Ratings, read_ratings
+from features.ratings import RatedPhotos, read_ratings
 from features.samples import make_samples
 
 N_SAMPLES = 40
@@ -92,7 +92,7 @@ def export_model(
     *,
     precision: str = "float32",
     head: str = "classifier",
-    photos: str | os.PathLike | Ratings | None = None,
+    photos: str | os.PathLike | RatedPhotos | None = None,
     tolerance: float | None = None,
     auc_tolerance: float = AUC_TOLERANCE,
     force: bool = False,
@@ -109,7 +109,7 @@ def export_model(
         As in `decaf.models.formats.write_scorer`.
     head : {"classifier", "softmax"}
         What gives the probability, as in `decaf.models.scorer.probability_network`.
-    photos : path-like or Ratings, optional
+    photos : path-like or RatedPhotos, optional
         What checks the file, and gives int8-full its ranges: photos as in
         `features.photos.find_photos`, or rated ones. By default sample photos.
     tolerance : float, optional
@@ -178,30 +178,32 @@ def _read_photos(photos, size, resize, progress):
     if photos is None:
         with tempfile.TemporaryDirectory() as folder:
             samples = read_ratings(make_samples(Path(folder) / "samples", N_SAMPLES))
-            rgb, _, failed = _decode(samples.paths, size, resize, progress)
-        return rgb, None, failed
-    if isinstance(photos, Ratings):
-        rgb, readable, failed = _decode(photos.paths, size, resize, progress)
-        return rgb, photos.label[readable], failed
-    paths = [photo_root(photos) / name for name in find_photos(photos)]
-    rgb, _, failed = _decode(paths, size, resize, progress)
-    return rgb, None, failed
+            rgb, *_ = _decode(samples.paths, size, resize, progress)
+        return rgb, None, ()
+    if isinstance(photos, RatedPhotos):
+        rgb, *read = _decode(photos.paths, size, resize, progress)
+        readable = photos.readable(*read)
+        return rgb, readable.label, readable.failed[len(photos.failed) :]
+    names, root = find_photos(photos), photo_root(photos)
+    rgb, _, _, failed = _decode([root / name for name in names], size, resize, progress)
+    return rgb, None, tuple((names[position], reason) for position, reason in failed)
 
 
 def _decode(paths, size, resize, progress):
-    """The photos that can be read, where they stand among the paths, and the others' reasons."""
-    photos, readable, failed = [], [], []
+    """Photos that can be read, their positions and digests; the others' positions and reasons."""
+    photos, positions, digests, failed = [], [], [], []
     decoded = chain.from_iterable(decode_photos([paths], size, resize))
     bar = tqdm(decoded, "reading", len(paths), unit="photo", disable=not progress)
     for position, photo in enumerate(bar):
         if isinstance(photo, PhotoError):
-            failed.append((str(paths[position]), str(photo)))
+            failed.append((position, str(photo)))
         else:
             photos.append(photo[0])
-            readable.append(position)
+            positions.append(position)
+            digests.append(photo[1])
     if not photos:
         raise InputError(f"{paths[0]}: no photo could be read; check the file with others")
-    return np.array(photos), readable, tuple(failed)
+    return np.array(photos), positions, digests, failed
 
 
 def _check_probabilities(path, found, expected, tolerance):

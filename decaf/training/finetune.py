@@ -90,7 +90,7 @@ def finetune(
     settings: TrainingSettings = TrainingSettings(),
     *,
     votes: np.ndarray | None = None,
-    distance: np.ndarray | None = None,
+    above_midpoint: np.ndarray | None = None,
     photos: np.ndarray | None = None,
     group: np.ndarray | None = None,
     fc6_kernel: np.ndarray | None = None,
@@ -111,9 +111,9 @@ def finetune(
     votes : ndarray of int, shape (n_photos, n_steps), optional
         Train on these with NIMA's loss, and not on the labels; those still weigh the classes and
         divide off the validation photos.
-    distance : ndarray of float, shape (n_photos,), optional
-        How far the photos' scores lie above the midpoint, as a share of the scale; with it labels
-        are softened by ``settings.softness``, without it they are trained on as they are.
+    above_midpoint : ndarray of float, shape (n_photos,), optional
+        As `features.ratings.RatedPhotos.above_midpoint`; with it labels are softened by
+        ``settings.softness``, without it they are trained on as they are.
     photos : ndarray of int, optional
         Train on these photos of ``activations`` only.
     group : ndarray, shape (n_photos,), optional
@@ -144,8 +144,8 @@ def finetune(
     photos = np.arange(len(activations)) if photos is None else np.asarray(photos)
     if votes is not None:
         target, loss = vote_shares(votes), emd_loss
-    elif settings.softness and distance is not None:
-        sure = expit(distance / settings.softness)
+    elif settings.softness and above_midpoint is not None:
+        sure = expit(above_midpoint / settings.softness)
         target, loss = np.stack([1 - sure, sure], axis=1), "categorical_crossentropy"
     else:
         target, loss = label, "sparse_categorical_crossentropy"

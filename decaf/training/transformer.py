@@ -50,8 +50,8 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     validation_fraction, patience
         Likewise; here all photos are trained on by default.
     softness : float
-        Likewise; without ``distance`` labels are taken as they are.
-    distance : mapping of str to float, optional
+        Likewise; without ``above_midpoint`` labels are taken as they are.
+    above_midpoint : mapping of str to float, optional
         By path, how far a photo's score lies above the midpoint, as a share of the scale. The
         labels of photos near to it are softened by ``softness``; the classes must then be 0 and 1,
         or sort in that order.
@@ -106,7 +106,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         validation_fraction=0.0,
         patience=None,
         softness=0.05,
-        distance=None,
+        above_midpoint=None,
         random_state=None,
         cache=None,
         verbose=False,
@@ -131,7 +131,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.softness = softness
-        self.distance = distance
+        self.above_midpoint = above_midpoint
         self.random_state = random_state
         self.cache = cache
         self.verbose = verbose
@@ -224,16 +224,16 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             encoder.transform(y),
             self.width,
             settings,
-            distance=None if self.distance is None else self._distances(paths),
+            above_midpoint=None if self.above_midpoint is None else self._above_midpoint(paths),
             progress=f"{self.backbone}-{self.width}" if self.verbose else None,
         )
         return head
 
-    def _distances(self, paths):
-        missing = [path for path in paths if path not in self.distance]
+    def _above_midpoint(self, paths):
+        missing = [path for path in paths if path not in self.above_midpoint]
         if missing:
-            raise InputError(f"{missing[0]}: is not in distance, which must hold every photo")
-        return np.array([self.distance[path] for path in paths])
+            raise InputError(f"{missing[0]}: is not in above_midpoint, which must hold every photo")
+        return np.array([self.above_midpoint[path] for path in paths])
 
     def _activations(self, paths):
         from decaf.backend import choose_precision

@@ -204,7 +204,7 @@ def compare_precision(backbone, rated, args):
     Parameters
     ----------
     backbone : str
-    rated : features.ratings.Ratings
+    rated : features.ratings.RatedPhotos
     args : argparse.Namespace
         With the options of `experiments.data.add_data_options`, and ``blocks``.
 
@@ -231,10 +231,10 @@ def compare_precision(backbone, rated, args):
         for dtype in ("float32", "bfloat16")
     }
     kept = [activations[dtype][POOLINGS[0]] for dtype in activations]
-    photos = divide(*take_readable(rated, kept), args)
+    photos = divide(take_readable(rated, kept), args)
     rows = []
     for pooling in POOLINGS:
-        parts = np.array_split(np.arange(len(photos.ratings)), len(photos.ratings) // 256 + 1)
+        parts = np.array_split(np.arange(len(photos.rated)), len(photos.rated) // 256 + 1)
         found = np.concatenate(
             [
                 cosines(*(each[pooling].read(part) for each in activations.values()))
@@ -267,7 +267,7 @@ def judge(activations, photos):
 
     from classifiers.catalogue import make_classifier
 
-    label, aucs = photos.ratings.label, []
+    label, aucs = photos.rated.label, []
     for fold in photos.folds.folds:
         train, test = (
             activations.read(rows).astype(np.float32) for rows in (fold.train, fold.test)

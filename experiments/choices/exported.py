@@ -82,7 +82,7 @@ def exported(args):
     settings = replace(RECIPES[RECIPE], validation_fraction=0.0, seed=args.seed)
     rated = read_data(args)
     activations = compute_activations(rated, BACKBONE, (POOLING,), args)[POOLING]
-    photos = divide(*take_readable(rated, [activations]), args)
+    photos = divide(take_readable(rated, [activations]), args)
     kept = cells_folder(folder)
     what = {
         "network": [BACKBONE, POOLING, WIDTH],
@@ -164,27 +164,27 @@ def score_unseen(activations, photos, settings):
     from decaf.networks.network import attach_head
     from decaf.training.finetune import finetune
 
-    ratings = photos.ratings
+    rated = photos.rated
     files = [(suffix, precision) for suffix in FORMATS for precision in PRECISIONS]
     names = [NETWORK, *(f"{suffix[1:]} {precision}" for suffix, precision in files)]
-    found = {name: {"score": np.full(len(ratings), np.nan), "bytes": 0} for name in names}
+    found = {name: {"score": np.full(len(rated), np.nan), "bytes": 0} for name in names}
     bar = tqdm(desc="scoring", total=len(photos.folds.folds) * len(files), unit="file")
     with bar, tempfile.TemporaryDirectory() as folder:
         for fold in photos.folds.folds:
             head, _ = finetune(
                 activations,
-                ratings.label,
+                rated.label,
                 WIDTH,
                 settings,
-                distance=ratings.distance,
+                above_midpoint=rated.above_midpoint,
                 photos=fold.train,
             )
             network = attach_head(BACKBONE, head, POOLING)
             network = softmax_probability(network, {"outputs": ["snapshot", "professional"]})
             size = network.input_shape[1]
-            test = _read(ratings.paths[fold.test], size)
+            test = _read(rated.paths[fold.test], size)
             some = fold.train[representative_rows(len(fold.train))]
-            seen = _read(ratings.paths[some], size)
+            seen = _read(rated.paths[some], size)
             found[NETWORK]["score"][fold.test] = network.predict(test, verbose=0)[:, 0]
             for (suffix, precision), name in zip(files, names[1:]):
                 path = Path(folder) / f"scorer{suffix}"

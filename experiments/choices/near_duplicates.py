@@ -69,8 +69,8 @@ def near_duplicates(args):
         for pooling, activations in cached_activations(
             list(rated.paths), model, cache=args.cache
         ).items():
-            ratings, _, _ = take_readable(rated, [activations])
-            rows += count_pairs(activations, ratings.group, COSINES, backbone, pooling)
+            readable = take_readable(rated, [activations])
+            rows += count_pairs(activations, readable.group, COSINES, backbone, pooling)
     pages.write_page(
         folder,
         title=f"Near-duplicates by the cosine of activations, on {args.data.resolve().name}",
@@ -81,7 +81,7 @@ def near_duplicates(args):
             same=SAME,
         ),
         command=args.command,
-        facts={"photos": f"{len(ratings):,}", "precision": precision},
+        facts={"photos": f"{len(readable):,}", "precision": precision},
         tables=_tables(rows, NEAR),
         rows=rows,
         figure=_draw(rows),

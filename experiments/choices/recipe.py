@@ -205,7 +205,7 @@ def recipe(args):
         for name, network in networks.items()
         if name in EXPLORED
     }
-    photos = divide(*take_readable(rated, [*activations.values(), *mirrored.values()]), args)
+    photos = divide(take_readable(rated, [*activations.values(), *mirrored.values()]), args)
     recipes = make_recipes(args.seed)
     variants = {
         name: variant
@@ -257,7 +257,7 @@ def recipe(args):
     cells += [
         Cell(
             f"judged-{name}-plain",
-            FeatureSet(name, activations[name].read(np.arange(len(photos.ratings)))),
+            FeatureSet(name, activations[name].read(np.arange(len(photos.rated)))),
             list(CLASSIFIERS[1:]),
             what,
         )
@@ -308,21 +308,21 @@ def predict_unseen(
     from decaf.networks.votes import mean_and_spread
     from decaf.training.finetune import finetune, predict
 
-    ratings = photos.ratings
-    group = np.arange(len(ratings)) if ratings.group is None else ratings.group
+    rated = photos.rated
+    group = np.arange(len(rated)) if rated.group is None else rated.group
 
     def train(rows):
         kernel = None
         if directions is not None:
-            score = ratings.score[rows]
+            score = rated.score[rows]
             kernel = first_kernel(activations.read(rows), score, width, directions, settings.seed)
         return finetune(
             activations,
-            ratings.label,
+            rated.label,
             width,
             settings,
-            votes=ratings.votes if on_votes else None,
-            distance=ratings.distance,
+            votes=rated.votes if on_votes else None,
+            above_midpoint=rated.above_midpoint,
             photos=rows,
             fc6_kernel=kernel,
         )[0]
@@ -331,7 +331,7 @@ def predict_unseen(
         output = predict(head, activations, rows)
         return mean_and_spread(output)[0] if on_votes else output[:, 1]
 
-    score = {name: np.full(len(ratings), np.nan) for name in CLASSIFIERS}
+    score = {name: np.full(len(rated), np.nan) for name in CLASSIFIERS}
     inner = []
     for fold in photos.folds.folds:
         head = train(fold.train)
@@ -339,16 +339,16 @@ def predict_unseen(
         fc7 = features_model(head)
         known, unknown = (predict(fc7, activations, rows) for rows in fold)
         for name in CLASSIFIERS[1:]:
-            classifier = make_classifier(name).fit(known, ratings.label[fold.train])
+            classifier = make_classifier(name).fit(known, rated.label[fold.train])
             score[name][fold.test] = classifier.decision_function(unknown)
         if choose:
             splitter = StratifiedGroupKFold(N_INNER_FOLDS, shuffle=True, random_state=settings.seed)
             aucs = []
             for kept, held_out in splitter.split(
-                fold.train, ratings.label[fold.train], group[fold.train]
+                fold.train, rated.label[fold.train], group[fold.train]
             ):
                 kept, held_out = fold.train[kept], fold.train[held_out]
-                aucs.append(roc_auc_score(ratings.label[held_out], judge(train(kept), held_out)))
+                aucs.append(roc_auc_score(rated.label[held_out], judge(train(kept), held_out)))
             inner.append(float(np.mean(aucs)))
     return {"score": {name: values.tolist() for name, values in score.items()}, "inner": inner}
 

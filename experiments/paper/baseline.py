@@ -69,13 +69,11 @@ def baseline(args):
 
     classifiers = known_classifiers(args.classifier or CLASSIFIERS)
     families = list(dict.fromkeys(args.family or FAMILIES))
-    ratings, digests, unreadable, measured = describe(
-        read_data(args), cache=args.cache, jobs=args.jobs
-    )
+    rated, measured = describe(read_data(args), cache=args.cache, jobs=args.jobs)
     keypoints = None
     if set(families) - set(MEASURED):
-        keypoints = describe_keypoints(ratings, digests, cache=args.cache, jobs=args.jobs)
-    photos = divide(ratings, digests, unreadable, args)
+        keypoints = describe_keypoints(rated, cache=args.cache, jobs=args.jobs)
+    photos = divide(rated, args)
     settings = {"words": args.words, "gaussians": args.gaussians}
     cells = [
         Cell(family, _feature_set(family, measured, keypoints, args), classifiers, settings)

@@ -99,11 +99,9 @@ def convnet(args):
         )
         for backbone in backbones
     }
-    ratings, digests, unreadable = take_readable(
-        rated, [of_pooling["flatten"] for of_pooling in activations.values()]
-    )
-    photos = divide(ratings, digests, unreadable, args)
-    positions = np.arange(len(photos.ratings))[:, None]
+    flattened = [of_pooling["flatten"] for of_pooling in activations.values()]
+    photos = divide(take_readable(rated, flattened), args)
+    positions = np.arange(len(photos.rated))[:, None]
     plain_settings = network_settings(args)
     training = plain_settings | {"training": asdict(settings) | {"width": args.width}}
     cells = []

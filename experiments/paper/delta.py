@@ -90,25 +90,23 @@ def delta(args):
     if deltas[0] < 0:
         raise InputError(f"--delta {deltas[0]:g}: must not be negative")
     classifiers = known_classifiers(args.classifier or CLASSIFIERS)
-    described, _, undescribed, measured = describe(
-        read_data(args), cache=args.cache, jobs=args.jobs
-    )
+    described, measured = describe(read_data(args), cache=args.cache, jobs=args.jobs)
     if described.score is None:
         raise InputError(f"{args.data}: the ratings are labels; δ needs scores or votes")
     activations = compute_activations(
         described, args.backbone, ("flatten",), args, blocks=args.blocks
     )["flatten"]
-    ratings, digests, unreadable = take_readable(described, [activations])
-    photos = divide(ratings, digests, undescribed + unreadable, args)
+    rated = take_readable(described, [activations])
+    photos = divide(rated, args)
     X = np.hstack(list(measured.values()))[activations.positions]
     head = FinetunedHead(activations, args.width, settings)
     training = network_settings(args) | {"training": asdict(settings) | {"width": args.width}}
     feature_sets = [
         (FeatureSet("descriptors", X), {}),
-        (FeatureSet(f"{args.backbone} fc7", np.arange(len(ratings))[:, None], head), training),
+        (FeatureSet(f"{args.backbone} fc7", np.arange(len(rated))[:, None], head), training),
     ]
-    unit = (ratings.scale[1] - ratings.scale[0]) / (AVA_SCALE[1] - AVA_SCALE[0])
-    outside = {d: outside_margin(ratings.score, ratings.midpoint, d * unit) for d in deltas}
+    unit = (rated.scale[1] - rated.scale[0]) / (AVA_SCALE[1] - AVA_SCALE[0])
+    outside = {d: outside_margin(rated.score, rated.midpoint, d * unit) for d in deltas}
     wide = [d for d in deltas if not _leaves_both_classes(photos, outside[d])]
     deltas = [d for d in deltas if d not in wide]
     cells = [
@@ -131,7 +129,7 @@ def delta(args):
     without = {(r["features"], r["classifier"]): r for r in rows if r["delta"] == 0}
     for row in rows:
         add_differences(row, without[row["features"], row["classifier"]], "without")
-    low, high = ratings.scale
+    low, high = rated.scale
     facts = photos.facts | {"width of fc7": str(args.width)} | training_facts(settings)
     if wide:
         facts["not judged"] = (
@@ -155,7 +153,7 @@ def delta(args):
 
 def _leaves_both_classes(photos, train_on):
     """Whether a margin leaves training photos of both classes in every fold."""
-    label = photos.ratings.label
+    label = photos.rated.label
     left = (label[fold.train][train_on[fold.train]] for fold in photos.folds.folds)
     return all(0 < of_fold.sum() < len(of_fold) for of_fold in left)
 

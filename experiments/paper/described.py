@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from decaf.commands.common import report_failed
 from decaf.extraction.activations import default_cache, digest_files
 from features.descriptors import composition as measures
 from features.descriptors import generic as descriptors
@@ -34,12 +35,12 @@ FAMILIES = {
 SHARD_PHOTOS = 64
 
 
-def describe(ratings, *, cache=None, jobs=None):
-    """Measure photos, by all measures of `FAMILIES`.
+def describe(rated, *, cache=None, jobs=None):
+    """Measure photos, by all measures of `FAMILIES`; those that cannot be read are reported.
 
     Parameters
     ----------
-    ratings : features.ratings.Ratings
+    rated : features.ratings.RatedPhotos
     cache : path-like, optional
         As of `decaf.extraction.activations.cached_activations`.
     jobs : int, optional
@@ -47,43 +48,38 @@ def describe(ratings, *, cache=None, jobs=None):
 
     Returns
     -------
-    ratings : features.ratings.Ratings
-        Of the photos that could be read.
-    digests : ndarray of str, shape (n_photos,)
-    unreadable : list of (str, str)
-        Names and reasons.
+    rated : features.ratings.RatedPhotos
+        Those that could be read.
     measured : dict of str to ndarray, shape (n_photos, n_numbers)
         By family.
     """
     describer = PhotoDescriptors([name for family in FAMILIES.values() for name in family], jobs)
     sizes = [
-        len(PhotoDescriptors(family).fit(ratings.paths[:1]).get_feature_names_out())
+        len(PhotoDescriptors(family).fit(rated.paths[:1]).get_feature_names_out())
         for family in FAMILIES.values()
     ]
-    digests, failed = digest_files(list(ratings.paths), progress=True)
-    values = np.empty((len(ratings), sum(sizes)))
-    rows = np.array([row for row in range(len(ratings)) if row not in failed], int)
+    digests, failed = digest_files(list(rated.paths), progress=True)
+    values = np.empty((len(rated), sum(sizes)))
+    rows = np.array([row for row in range(len(rated)) if row not in failed], int)
     for some, kept in _shards(
-        ratings, digests, rows, "measures", lambda paths: _measure(describer, paths), cache
+        rated.paths, digests, rows, "measures", lambda paths: _measure(describer, paths), cache
     ):
         failed |= {row: str(reason) for row, reason in zip(some, kept["reasons"]) if reason}
         values[some[kept["reasons"] == ""]] = kept["values"]
     left = np.array([row for row in rows if row not in failed], int)
-    return (
-        ratings.take(left),
-        np.array(digests)[left],
-        [(ratings.names[row], failed[row]) for row in sorted(failed)],
-        dict(zip(FAMILIES, np.split(values[left], np.cumsum(sizes)[:-1], axis=1))),
-    )
+    n_failed = len(rated.failed)  # these were reported
+    rated = rated.readable(left, np.array(digests)[left], sorted(failed.items()))
+    report_failed(rated.failed[n_failed:])
+    return rated, dict(zip(FAMILIES, np.split(values[left], np.cumsum(sizes)[:-1], axis=1)))
 
 
-def describe_keypoints(ratings, digests, *, cache=None, jobs=None):
+def describe_keypoints(rated, *, cache=None, jobs=None):
     """SIFT descriptors of photos that can be read.
 
     Parameters
     ----------
-    ratings : features.ratings.Ratings
-    digests : sequence of str
+    rated : features.ratings.RatedPhotos
+        With digests.
     cache, jobs
         As in `describe`.
 
@@ -98,9 +94,9 @@ def describe_keypoints(ratings, digests, *, cache=None, jobs=None):
         found = describer.fit(paths).transform(paths)
         return {"local": np.concatenate(list(found)), "counts": np.array(list(map(len, found)))}
 
-    keypoints = np.empty(len(ratings), dtype=object)
-    everything = np.arange(len(ratings))
-    for rows, kept in _shards(ratings, digests, everything, "keypoints", measure, cache):
+    keypoints = np.empty(len(rated), dtype=object)
+    everything = np.arange(len(rated))
+    for rows, kept in _shards(rated.paths, rated.digests, everything, "keypoints", measure, cache):
         of_photos = np.split(kept["local"], np.cumsum(kept["counts"])[:-1])
         for row, local in zip(rows, of_photos):
             keypoints[row] = local
@@ -123,7 +119,7 @@ def _measure(describer, paths):
     return {"values": np.array(values), "reasons": np.array(reasons)}
 
 
-def _shards(ratings, digests, rows, kind, measure, cache):
+def _shards(paths, digests, rows, kind, measure, cache):
     """Yield rows and what was measured of them, from the cache where it is there."""
     code = "".join(file_digest(module.__file__) for module in (descriptors, gist, measures))
     folder = Path(cache or default_cache()) / kind
@@ -132,7 +128,7 @@ def _shards(ratings, digests, rows, kind, measure, cache):
         key = code + "".join(digests[row] for row in some)
         path = folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
         if not path.exists():
-            _write(path, measure(ratings.paths[some]))
+            _write(path, measure(paths[some]))
         try:
             with np.load(path, allow_pickle=False) as kept:
                 yield some, dict(kept)

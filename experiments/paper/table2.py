@@ -112,8 +112,8 @@ def table2(args):
         )["flatten"]
         for backbone in backbones
     }
-    photos = divide(*take_readable(rated, list(activations.values())), args)
-    positions = np.arange(len(photos.ratings))[:, None]
+    photos = divide(take_readable(rated, list(activations.values())), args)
+    positions = np.arange(len(photos.rated))[:, None]
     networks = [(backbone, width) for backbone in backbones for width in widths]
     cells = [
         Cell(

@@ -97,7 +97,7 @@ def votes(args):
     activations = compute_activations(
         rated, args.backbone, (args.pooling,), args, blocks=args.blocks
     )[args.pooling]
-    photos = divide(*take_readable(rated, [activations]), args)
+    photos = divide(take_readable(rated, [activations]), args)
     networks = [
         {"width": width, "outputs": outputs}
         for width in sorted(args.width or WIDTHS, reverse=True)
@@ -121,7 +121,7 @@ def votes(args):
             force=args.force,
         )
         score = np.array(found["score"], float)[:, None]
-        threshold = 0.5 if network["outputs"] == "label" else photos.ratings.midpoint
+        threshold = 0.5 if network["outputs"] == "label" else photos.rated.midpoint
         cells.append(
             Cell(name, FeatureSet(name, score), {"softmax": GivenScores(threshold)}, what | network)
         )
@@ -161,30 +161,30 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
     from decaf.networks.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
     from decaf.training.finetune import finetune, predict
 
-    ratings = photos.ratings
-    score, measures = [None] * len(ratings), []
+    rated = photos.rated
+    score, measures = [None] * len(rated), []
     for train, test in photos.folds.folds:
         head, _ = finetune(
             activations,
-            ratings.label,
+            rated.label,
             width,
             settings,
-            votes=ratings.votes if outputs == "votes" else None,
-            distance=ratings.distance,
+            votes=rated.votes if outputs == "votes" else None,
+            above_midpoint=rated.above_midpoint,
             photos=train,
         )
         output = predict(head, activations, test)
         if outputs == "votes":
             found, _ = mean_and_spread(output)
-            shares = vote_shares(ratings.votes)
+            shares = vote_shares(rated.votes)
             constant = np.broadcast_to(shares[train].mean(axis=0), output.shape)
             measures.append(
-                judge_votes(ratings.votes[test], output)
+                judge_votes(rated.votes[test], output)
                 | {"emd_constant": mean_distance(shares[test], constant)}
             )
         else:
             found = output[:, 1]
-            mean, _ = mean_and_spread(ratings.votes[test])
+            mean, _ = mean_and_spread(rated.votes[test])
             measures.append({"srcc_mean": float(spearmanr(mean, found).statistic)})
         for photo, value in zip(test, found):
             score[photo] = float(value)
@@ -223,7 +223,7 @@ def _write(args, folder, photos, rows, settings):
     pages.write_page(
         folder,
         title="Votes: networks that predict how people vote",
-        text=TEXT.format(midpoint=photos.ratings.midpoint),
+        text=TEXT.format(midpoint=photos.rated.midpoint),
         command=args.command,
         facts=photos.facts
         | {"activations": args.pooling, "blocks": str(args.blocks or "all")}

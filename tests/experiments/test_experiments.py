@@ -135,14 +135,14 @@ def test_baseline_judges_every_family_and_all_together(ava, tmp_path):
 
 
 def test_descriptors_are_measured_once(ava, tmp_path, monkeypatch):
-    ratings = read_ratings(ava / "AVA.txt", skip_missing=True).take(slice(0, 3))
-    found, _, unreadable, measured = describe(ratings, cache=tmp_path)
-    assert [name for name, _ in unreadable] == ["images/95001.jpg"]
-    assert "95001" not in unreadable[0][1]
+    rated = read_ratings(ava / "AVA.txt", skip_missing=True).take(slice(0, 3))
+    found, measured = describe(rated, cache=tmp_path)
+    assert [name for name, _ in found.failed] == ["images/95001.jpg"]
+    assert "95001" not in found.failed[0][1]
     assert list(found.names) == ["images/95002.jpg", "images/95003.jpg"]
     monkeypatch.setattr("experiments.paper.described._measure", None)
-    _, _, again, measured_again = describe(ratings, cache=tmp_path)
-    assert again == unreadable
+    again, measured_again = describe(rated, cache=tmp_path)
+    assert again.failed == found.failed
     for family, values in measured.items():
         np.testing.assert_array_equal(measured_again[family], values)
 

@@ -111,14 +111,14 @@ def test_a_label_goes_before_the_midpoint(folder):
     assert read_ratings(write(folder / "r.csv", text)).label.tolist() == [0, 1]
 
 
-def test_distances_from_the_midpoint_are_given_unless_a_label_contradicts_them(folder):
+def test_scores_lie_above_the_midpoint_or_below_unless_a_label_contradicts_them(folder):
     agreeing = "file,score,label\na.jpg,.9,good\nb.jpg,.25,bad\nc.jpg,.5,bad\n"
     ratings = read_ratings(write(folder / "r.csv", agreeing))
-    np.testing.assert_allclose(ratings.distance, [0.4, -0.25, 0])
+    np.testing.assert_allclose(ratings.above_midpoint, [0.4, -0.25, 0])
     contradicting = agreeing.replace(".5,bad", ".5,good")
-    assert read_ratings(write(folder / "r.csv", contradicting)).distance is None
+    assert read_ratings(write(folder / "r.csv", contradicting)).above_midpoint is None
     labels_only = "file,label\na.jpg,good\nb.jpg,bad\n"
-    assert read_ratings(write(folder / "r.csv", labels_only)).distance is None
+    assert read_ratings(write(folder / "r.csv", labels_only)).above_midpoint is None
 
 
 def test_class_folders_give_labels(tmp_path):
@@ -534,3 +534,24 @@ def test_a_file_named_xmp_is_given_as_a_path(folder):
         (class_folders / name).parent.mkdir(parents=True)
         (class_folders / name).touch()
     assert read_ratings(class_folders).label.tolist() == [0, 1]
+
+
+def test_photos_that_cannot_be_read_leave_with_their_reasons(folder):
+    text = "file,score,group\na.jpg,.9,x\nb.jpg,.2,y\nc.jpg,.3,z\n"
+    rated = read_ratings(write(folder / "r.csv", text))
+    assert rated.digests is None
+    once = rated.readable([0, 2], ["aa", "cc"], [(1, "damaged")])
+    assert once.names.tolist() == ["a.jpg", "c.jpg"] and once.group.tolist() == ["x", "z"]
+    assert once.digests.tolist() == ["aa", "cc"]
+    assert once.failed == (("b.jpg", "damaged"),)
+    again = once.readable(np.array([1]), np.array(["cc"]), {0: "gone"}.items())
+    assert again.score.tolist() == [0.3] and again.digests.tolist() == ["cc"]
+    assert again.failed == (("b.jpg", "damaged"), ("a.jpg", "gone"))
+
+
+def test_a_feature_store_keeps_the_columns_that_are_known(folder):
+    text = "file,count1,count2\na.jpg,3,1\nb.jpg,0,2\n"
+    rated = read_ratings(write(folder / "r.csv", text))
+    columns = rated.columns()
+    assert list(columns) == ["score", "label", "votes"]
+    assert columns["votes"] is rated.votes

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 
 import h5py
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import InputError
+from features.errors import InputError, NoRatings
+from features.ratings import RatedPhotos
 from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, index_stores, merge_stores
 
 RANDOM = np.random.default_rng(0)
@@ -67,6 +69,41 @@ def test_what_is_written_in_batches_is_read_back(tmp_path):
         assert store.votes.dtype == np.int64
         assert store.finetuned.dtype == np.bool
         assert store.failed == [("broken.jpg", "image file is truncated")]
+
+
+def test_rated_photos_come_back_from_a_store(tmp_path):
+    rated = RatedPhotos(
+        names=np.array(["a.jpg", "ü.jpg"], dtype=object),
+        digests=np.array(["0" * 32, "f" * 32]),
+        label=np.array([0, 1], np.int8),
+        score=np.array([1.5, 4.0]),
+        votes=np.array([[1, 1, 0, 0, 0], [0, 0, 0, 3, 0]]),
+        split=np.array(["train", "test"], dtype=object),
+        group=np.array(["x", "y"], dtype=object),
+        finetuned=np.array([True, False]),
+        scale=(1.0, 5.0),
+        midpoint=3.0,
+        failed=(("b.jpg", "damaged"),),
+    )
+    attributes = {"scale": list(rated.scale), "midpoint": rated.midpoint}
+    with StoreWriter(tmp_path / "a.h5", 3, attributes=attributes) as writer:
+        writer.append(np.zeros((2, 3)), rated.names, rated.digests, **rated.columns())
+        writer.fail("b.jpg", "damaged")
+    with FeatureStore(tmp_path / "a.h5") as store:
+        found = store.rated()
+    for field in fields(RatedPhotos):
+        before, after = getattr(rated, field.name), getattr(found, field.name)
+        assert type(before) is type(after)
+        np.testing.assert_array_equal(after, before)
+
+
+def test_a_store_of_photos_that_nobody_rated_says_so(tmp_path):
+    write(tmp_path / "a.h5", score=np.arange(10))
+    with (
+        FeatureStore(tmp_path / "a.h5") as store,
+        pytest.raises(NoRatings, match=r"a\.h5: holds no ratings$"),
+    ):
+        store.rated()
 
 
 def test_columns_that_were_not_given_are_none(tmp_path):

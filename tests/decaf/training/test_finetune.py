@@ -138,17 +138,19 @@ def test_labels_softened_by_the_distance_are_trained_on_as_pytorch_does(
     make_activations, two_classes
 ):
     values, label = two_classes
-    distance = np.random.default_rng(3).uniform(-0.5, 0.5, 150)
+    above_midpoint = np.random.default_rng(3).uniform(-0.5, 0.5, 150)
     settings = TrainingSettings(
         learning_rate=0.1, epochs=2, batch_size=150, dropout=0, validation_fraction=0, softness=0.1
     )
-    head, history = finetune(make_activations(values), label, 8, settings, distance=distance)
+    head, history = finetune(
+        make_activations(values), label, 8, settings, above_midpoint=above_midpoint
+    )
 
     start = [torch.tensor(w, requires_grad=True) for w in weights(build_head(20, 8, seed=0))]
     optimizer = torch.optim.SGD(start, lr=0.1)
     weight = torch.tensor((150 / (2 * np.bincount(label)))[label], dtype=torch.float32)
     x = torch.tensor(values.astype(np.float16).astype(np.float32))
-    sure = torch.sigmoid(torch.tensor(distance) / 0.1).float()
+    sure = torch.sigmoid(torch.tensor(above_midpoint) / 0.1).float()
     target = torch.stack([1 - sure, sure], dim=1)
     for epoch in history:
         hidden = torch.relu(x @ start[0] + start[1])
@@ -185,8 +187,10 @@ def test_soft_labels_are_validated_by_their_own_loss_and_the_labels_auc(
     settings = TrainingSettings(
         optimizer="adam", learning_rate=0.01, epochs=20, batch_size=16, softness=0.1
     )
-    distance = np.where(label, 0.1, -0.1)
-    _, history = finetune(make_activations(values), label, 8, settings, distance=distance)
+    above_midpoint = np.where(label, 0.1, -0.1)
+    _, history = finetune(
+        make_activations(values), label, 8, settings, above_midpoint=above_midpoint
+    )
     sure = 1 / (1 + np.exp(-1))
     assert history[-1]["val_loss"] > -(sure * np.log(sure) + (1 - sure) * np.log(1 - sure))
     assert history[-1]["val_auc"] > 0.85

@@ -69,16 +69,18 @@ def test_labels_are_as_soft_as_scores_are_near_to_the_midpoint(photos):
     paths, label = photos
 
     def loss(label, far, **parameters):
-        distance = dict(zip(paths, np.where(label, far, -far)))
-        soft = features(softness=0.05, distance=distance, class_weight=None, **parameters)
+        above_midpoint = dict(zip(paths, np.where(label, far, -far)))
+        soft = features(
+            softness=0.05, above_midpoint=above_midpoint, class_weight=None, **parameters
+        )
         return soft.fit(paths, label).history_[-1]["loss"]
 
     hard = features(class_weight=None).fit(paths, label).history_[-1]["loss"]
     assert loss(label, 100.0) == pytest.approx(hard, rel=1e-3)
     assert loss(label, 0.0) == pytest.approx(loss(1 - label, 0.0), rel=1e-3)
     assert loss(label, 0.0) != pytest.approx(hard, rel=1e-3)
-    with pytest.raises(InputError, match="is not in distance, which must hold every photo"):
-        features(softness=0.05, distance={}).fit(paths, label)
+    with pytest.raises(InputError, match="is not in above_midpoint, which must hold every photo"):
+        features(softness=0.05, above_midpoint={}).fit(paths, label)
 
 
 def test_cross_validation_runs_the_convolutions_once_a_photo(photos, tmp_path, monkeypatch):
