@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
 from decaf.commands.common import (
     add_machine_options,
     printable,
     report_failed,
+    report_first,
     run_command,
 )
-from decaf.commands.stars import add_star_options, check_star_options, give_stars
 from features.errors import InputError
 from features.folders import check_output_folder, filling_folder
 
+if TYPE_CHECKING:
+    from decaf.ranking.ranking import Ranking
+    from features.xmp import GivenStars
+
+COMMAND = "rank-photos"
 DESCRIPTION = """\
 Rank photos by a model, and write a table and a page to look through them.
 Photos are read only: none is changed, moved or deleted.
@@ -31,13 +39,13 @@ examples:
   rank-photos album --model model/ -o ranking/ --copy-best 50 best/
   rank-photos album --model model/ -o ranking/ --xmp --dry-run
 """
-COMMAND = "rank-photos"
-OWN_FILES = ("ranking.csv", "ranking.html")
+# As many as can be read at a glance.
+SHOWN = 5
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    return run_command(rank_folder, build_parser(), argv)
+    return run_command(rank_photos, build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="copy the best N photos, one of each stack, to this folder; their names there begin "
         "with their ranks",
     )
-    add_star_options(parser)
+    _add_star_options(parser)
     add_machine_options(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the ranking"
@@ -75,53 +83,62 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def rank_folder(args: argparse.Namespace) -> None:
+def rank_photos(args: argparse.Namespace) -> None:
     """Rank the photos, write the table and the page, print the first ones."""
     n_copies, copy_folder = _check(args)
-    from features.photos import find_photos, photo_root
-
-    names = find_photos(args.photos)
-    paths = [str(photo_root(args.photos) / name) for name in names]
     import_keras()
-    from tqdm import tqdm
-
     from decaf.models.model import load_model
-    from decaf.ranking.page import write_page
-    from decaf.ranking.ranking import copy_best, rank_photos, write_table
+    from decaf.ranking import ranking
+    from features.xmp import SIDECARS
 
-    model = load_model(args.model, args.precision)
-    scored = model.score_photos(paths, cache=args.cache)
-    failed = [(names[i], reason) for i, reason in scored.activations.failed]
-    report_failed(failed)
-    if len(failed) == len(names):
-        raise InputError(f"{args.photos}: none of its {len(names):,} photos can be read")
-    ranking = rank_photos(names, paths, scored, model.record["pooling"])
-    notes = _notes(model, scored, failed)
+    ranked = ranking.rank_photos(
+        args.photos, load_model(args.model, args.precision), cache=args.cache
+    )
+    report_failed(ranked.failed)
     # Until stars and copies are there, too, the same command may be given again.
-    with filling_folder(args.output, COMMAND, OWN_FILES):
-        write_table(args.output / "ranking.csv", ranking, failed)
-        with tqdm(desc="thumbnails", total=len(ranking), unit="photo") as bar:
-            write_page(
-                args.output / "ranking.html",
-                ranking,
-                title=args.photos.resolve().name,
-                facts=_facts(args, model.record),
-                notes=notes,
-                advance=bar.update,
-            )
-        _print_first(ranking)
-        for note in notes:
-            print(note)
-        print(f"{args.output}: {', '.join(OWN_FILES)}")
+    with filling_folder(args.output, COMMAND, ranking.FILES):
+        ranked.write(args.output, force=True)
+        _print_first(ranked)
+        print(f"{args.output}: {', '.join(ranking.FILES)}")
         if args.xmp:
-            give_stars(args, ranking)
+            given = ranked.write_stars(
+                sidecar=args.sidecar or SIDECARS[0],
+                overwrite=args.overwrite_ratings,
+                dry_run=args.dry_run,
+            )
+            _print_stars(given, args.dry_run)
         if n_copies:
-            print(f"{copy_folder}: {copy_best(ranking, n_copies, copy_folder):,} photos copied")
+            print(f"{copy_folder}: {ranked.copy_best(n_copies, copy_folder):,} photos copied")
 
 
-def _check(args):
+def _add_star_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("stars")
+    group.add_argument(
+        "--xmp",
+        action="store_true",
+        help="write stars into XMP sidecars, where nothing else is changed: 5 for the best tenth, "
+        "4 for the next fifth, 3 for the middle two fifths, 2 for the next fifth, 1 for the worst "
+        "tenth; photos that a person has rated or rejected keep that",
+    )
+    group.add_argument(
+        "--sidecar",
+        choices=("photo.jpg.xmp", "photo.xmp"),  # features.xmp.SIDECARS
+        help="what sidecars are called: as by darktable and digiKam, or as by Lightroom "
+        "(photo.jpg.xmp)",
+    )
+    group.add_argument(
+        "--overwrite-ratings", action="store_true", help="write over a person's ratings, too"
+    )
+    group.add_argument(
+        "--dry-run", action="store_true", help="show what --xmp would write, and write no sidecar"
+    )
+
+
+def _check(args: argparse.Namespace) -> tuple[int, Path | None]:
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
-    check_star_options(args)
+    for option in ("sidecar", "overwrite_ratings", "dry_run"):
+        if getattr(args, option) and not args.xmp:
+            raise InputError(f"--{option.replace('_', '-')} needs --xmp")
     check_output_folder(args.output, force=args.force, owner=COMMAND)
     if args.copy_best is None:
         return 0, None
@@ -133,44 +150,38 @@ def _check(args):
     return int(n), Path(folder)
 
 
-def _notes(model, scored, failed):
-    """What a reader of the ranking must know."""
-    notes = []
-    seen = {*model.record["trained_on"]["digests"], *model.network_record["finetuned_on"]}
-    n_seen = sum(digest in seen for digest in scored.activations.digests)
-    if n_seen:
-        notes.append(
-            f"{n_seen:,} of these photos trained the model; their ranks are its memory of them."
-        )
-    if failed:
-        notes.append(f"{len(failed):,} photos could not be read; ranking.csv says why.")
-    return notes
-
-
-def _facts(args, record):
-    auc, error = record["judged"]["auc"], record["calibration"]["calibration_error"]["after"]
-    return {
-        "model": str(args.model),
-        "classifier": f"{record['classifier']} on {record['features']}",
-        "trained on": f"{record['trained_on']['photos']:,} photos",
-        "how sure it is": f"AUC {auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f}): of a "
-        "professional photo and a snapshot that it had not seen it ranked the right one higher so "
-        f"often ({record['judged']['photos']:,} photos, 95 % interval)",
-        "probability": "calibrated on photos that were held back"
-        + ("" if error is None else f"; there it was off by {error:.2f} on average"),
-    }
-
-
-def _print_first(ranking):
-    """Print the best photos, a row each, in 80 columns."""
-    n_stacks = len({photo.stack for photo in ranking} - {None})
-    print(f"{len(ranking):,} photos ranked, {n_stacks:,} stacks")
+def _print_first(ranking: Ranking) -> None:
+    """Print the best photos, a row each, in 80 columns, and what a reader must know."""
+    print(f"{len(ranking):,} photos ranked, {ranking.n_stacks:,} stacks")
     print("rank  percentile  probability  file")
-    for photo in [photo for photo in ranking if photo.is_top][:_SHOWN]:
+    for photo in ranking.tops[:SHOWN]:
         name = printable(photo.name)
         name = name if len(name) <= 48 else f"…{name[-47:]}"
         print(f"{photo.rank:4,}  {photo.percentile:10.1f}  {photo.probability:11.3f}  {name}")
+    for note in ranking.notes:
+        print(note)
 
 
-# As many as can be read at a glance.
-_SHOWN = 5
+def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> None:
+    """Print what was written, kept and refused."""
+    refused = [each for each in given if each.outcome == "refused"]
+    if dry_run:
+        for each in given:
+            print(_describe(each))
+    elif refused:
+        report_first(
+            f"{len(refused):,} photos got no stars:", [printable(each.reason) for each in refused]
+        )
+    counts = Counter(each.outcome for each in given)
+    print(
+        f"stars: {counts['written']:,} {'would be ' if dry_run else ''}written, "
+        f"{counts['unchanged']:,} there already, {counts['kept']:,} kept as a person rated, "
+        f"{counts['refused']:,} refused"
+    )
+
+
+def _describe(each: GivenStars) -> str:
+    if each.outcome == "refused":
+        return f"refused    {printable(each.reason)}"
+    reason = f" ({each.reason})" if each.reason else ""
+    return f"{each.outcome:9}  {each.stars} stars  {printable(each.sidecar)}{reason}"

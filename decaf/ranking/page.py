@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from PIL import Image
+from tqdm import tqdm
 
-from decaf.ranking.ranking import RankedPhoto
 from features.files import whole_file, writing
 from features.photos import PhotoError, read_photo
+
+if TYPE_CHECKING:
+    from decaf.ranking.ranking import RankedPhoto, Ranking
 
 # Pixels, at most.
 THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 160, 320
@@ -22,28 +25,15 @@ THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 160, 320
 THUMBNAIL_QUALITY = 60
 
 
-def write_page(
-    path: Path,
-    ranking: Sequence[RankedPhoto],
-    *,
-    title: str,
-    facts: dict[str, str],
-    notes: Sequence[str] = (),
-    advance: Callable[[], object] = lambda: None,
-) -> None:
+def write_page(path: Path, ranking: Ranking, *, progress: bool = True) -> None:
     """Write ranking.html: one file that needs no other, but opens the photos where they are.
 
     Parameters
     ----------
     path : Path
-    ranking : sequence of RankedPhoto
-    title : str
-    facts : dict of str to str
-        About the model and the photos.
-    notes : sequence of str
-        Sentences that a reader must know.
-    advance : callable
-        Called after each thumbnail.
+    ranking : Ranking
+    progress : bool
+        Show a progress bar on stderr.
 
     Raises
     ------
@@ -52,11 +42,12 @@ def write_page(
     """
     from jinja2 import Environment, PackageLoader
 
-    photos = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for photo, thumbnail in zip(ranking, pool.map(_thumbnail, [p.path for p in ranking])):
-            photos.append(_page_entry(photo, thumbnail, path.parent))
-            advance()
+        thumbnails = pool.map(_thumbnail, [photo.path for photo in ranking])
+        bar = tqdm(thumbnails, "thumbnails", len(ranking), unit="photo", disable=not progress)
+        photos = [
+            _page_entry(photo, thumbnail, path.parent) for photo, thumbnail in zip(ranking, bar)
+        ]
     template = Environment(
         loader=PackageLoader("decaf.ranking", "."),
         autoescape=True,
@@ -64,16 +55,16 @@ def write_page(
         lstrip_blocks=True,
     ).get_template("page.html")
     page = template.render(
-        title=_displayable(title),
-        facts={name: _displayable(text) for name, text in facts.items()},
-        notes=[_displayable(note) for note in notes],
+        title=_displayable(ranking.title),
+        facts={name: _displayable(text) for name, text in ranking.facts.items()},
+        notes=[_displayable(note) for note in ranking.notes],
         photos=photos,
     )
     with writing(path), whole_file(path) as part:
         part.write_text(page, encoding="utf-8")
 
 
-def _thumbnail(path):
+def _thumbnail(path: str) -> tuple[str, int, int] | None:
     """WebP as a base64 text, its width and height in pixels; None where the photo is gone."""
     try:
         rgb, _ = read_photo(path, min_side=THUMBNAIL_HEIGHT)
@@ -86,7 +77,9 @@ def _thumbnail(path):
     return base64.b64encode(file.getvalue()).decode(), *image.size
 
 
-def _page_entry(photo, thumbnail, folder):
+def _page_entry(
+    photo: RankedPhoto, thumbnail: tuple[str, int, int] | None, folder: Path
+) -> dict[str, object]:
     """What the page's script reads of a photo; its short keys are explained there."""
     data, width, height = thumbnail or ("", 4, 3)
     entry = {
@@ -110,7 +103,7 @@ def _page_entry(photo, thumbnail, folder):
     return entry
 
 
-def _url(path, folder):
+def _url(path: str, folder: Path) -> str:
     """Relative, so that photos and page may move together; bytes that are not UTF-8 survive."""
     try:
         relative = os.path.relpath(path, folder)
@@ -119,6 +112,6 @@ def _url(path, folder):
     return quote(os.fsencode(Path(relative).as_posix()))
 
 
-def _displayable(text):
+def _displayable(text: str) -> str:
     """Text that UTF-8 can hold: bytes of names that are not UTF-8 become U+FFFD."""
     return os.fsencode(text).decode("utf-8", "replace")

@@ -1,28 +1,35 @@
-"""An album in order: scored photos ranked, the table of them, copies of the best.
+"""An album in the order of a model's taste.
 
 Nothing here moves, changes or deletes a photo.
 """
 
 from __future__ import annotations
 
-import csv
-import filecmp
-import io
 import os
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from decaf.models.model import ScoredPhotos
+from decaf.models.model import Model, ScoredPhotos
 from decaf.networks.votes import mean_and_spread
+from decaf.ranking.copies import copy_best
+from decaf.ranking.page import write_page
 from decaf.ranking.stacks import NEAR, find_stacks
+from decaf.ranking.table import write_table
 from features.errors import InputError
-from features.files import whole_file, writing
-from features.photos import capture_time
+from features.folders import check_output_folder, filling_folder
+from features.photos import capture_time, find_photos, photo_root
+from features.xmp import SIDECARS, GivenStars, rate_photos
+
+if TYPE_CHECKING:
+    import pandas
+
+TABLE_FILE, PAGE_FILE = "ranking.csv", "ranking.html"
+FILES = (TABLE_FILE, PAGE_FILE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class RankedPhoto:
         1 is the best.
     percentile : float
         Share of the other photos that it is ranked above, 0 to 100.
+    score : float
+        The classifier's decision score, by which photos are ranked.
     probability : float
         Of professional; calibrated.
     stack : int or None
@@ -52,6 +61,7 @@ class RankedPhoto:
     path: str
     rank: int
     percentile: float
+    score: float
     probability: float
     stack: int | None
     is_top: bool
@@ -60,8 +70,175 @@ class RankedPhoto:
     votes: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Ranking(Sequence[RankedPhoto]):
+    """The photos of a folder, the best first.
+
+    Attributes
+    ----------
+    photos : tuple of RankedPhoto
+    title : str
+        The folder's name.
+    facts : dict of str to str
+        About the model.
+    notes : tuple of str
+        Sentences that a reader of the ranking must know.
+    failed : tuple of (str, str)
+        Names of the photos that could not be read, and why.
+    """
+
+    photos: tuple[RankedPhoto, ...]
+    title: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, place):
+        return self.photos[place]
+
+    def __iter__(self) -> Iterator[RankedPhoto]:
+        return iter(self.photos)
+
+    @property
+    def tops(self) -> list[RankedPhoto]:
+        """The best photo of each stack, and those that are by themselves."""
+        return [photo for photo in self.photos if photo.is_top]
+
+    @property
+    def n_stacks(self) -> int:
+        """How many stacks of several photos there are."""
+        return len({photo.stack for photo in self.photos} - {None})
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Put the ranking into a table, a row a photo.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The attributes of `RankedPhoto` but for the votes; mean and spread only where the
+            network predicts votes.
+        """
+        import pandas
+
+        table = pandas.DataFrame([asdict(photo) for photo in self.photos]).drop(columns="votes")
+        table["stack"] = table["stack"].astype("Int64")
+        return (
+            table if any(photo.votes for photo in self) else table.drop(columns=["mean", "spread"])
+        )
+
+    def write(
+        self, folder: str | os.PathLike, *, force: bool = False, progress: bool = True
+    ) -> None:
+        """Write the table and the page: ranking.csv and ranking.html.
+
+        Parameters
+        ----------
+        folder : path-like
+            Is made if it is not there.
+        force : bool
+            Replace a ranking that is in the folder; its other files stay.
+        progress : bool
+            Show a progress bar on stderr.
+
+        Raises
+        ------
+        AlreadyThere
+            The folder holds something.
+        InputError
+            A file cannot be written.
+        """
+        folder = Path(folder)
+        check_output_folder(folder, force=force, owner="ranking")
+        with filling_folder(folder, "ranking", FILES):
+            write_table(folder / TABLE_FILE, self)
+            write_page(folder / PAGE_FILE, self, progress=progress)
+
+    def write_stars(
+        self, *, sidecar: str = SIDECARS[0], overwrite: bool = False, dry_run: bool = False
+    ) -> list[GivenStars]:
+        """Write stars by percentile into XMP sidecars, but not over a person's ratings.
+
+        Parameters
+        ----------
+        sidecar : {"photo.jpg.xmp", "photo.xmp"}
+            What sidecars are called: as by darktable and digiKam, or as by Lightroom.
+        overwrite : bool
+            Write over a person's ratings, too.
+        dry_run : bool
+            Write nothing, and tell what would be done.
+
+        Returns
+        -------
+        list of GivenStars
+            One a photo; where XMP cannot be read or written, that photo alone is refused.
+        """
+        return rate_photos(
+            [photo.path for photo in self],
+            [photo.percentile for photo in self],
+            naming=sidecar,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+
+    def copy_best(self, n: int, folder: str | os.PathLike) -> int:
+        """Copy the best photos, as `decaf.ranking.copies.copy_best` does."""
+        return copy_best(self, n, folder)
+
+
 def rank_photos(
-    names: Sequence[str], paths: Sequence[str], scored: ScoredPhotos, pooling: str
+    photos: str | os.PathLike,
+    model: Model,
+    *,
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Ranking:
+    """Rank photos by a model, and stack those of one burst.
+
+    Parameters
+    ----------
+    photos : path-like
+        A folder of photos, or a list of them, as in `features.photos.find_photos`.
+    model : Model
+    cache : path-like, optional
+        The folder of cached activations, as in `Model.score_photos`.
+    progress : bool
+        Show progress bars on stderr.
+
+    Returns
+    -------
+    Ranking
+
+    Raises
+    ------
+    InputError
+        There are no photos, or none can be read.
+    """
+    names = find_photos(photos)
+    paths = [str(photo_root(photos) / name) for name in names]
+    scored = model.score_photos(paths, cache=cache, progress=progress)
+    failed = tuple((names[i], reason) for i, reason in scored.activations.failed)
+    if len(failed) == len(names):
+        raise InputError(f"{photos}: none of its {len(names):,} photos can be read")
+    pooling = model.network_record["pooling"]
+    return Ranking(
+        photos=tuple(order_photos(names, paths, scored, NEAR[pooling], progress=progress)),
+        title=Path(photos).resolve().name,
+        facts=_facts(model),
+        notes=_notes(model, scored, failed),
+        failed=failed,
+    )
+
+
+def order_photos(
+    names: Sequence[str],
+    paths: Sequence[str],
+    scored: ScoredPhotos,
+    near: float,
+    *,
+    progress: bool = True,
 ) -> list[RankedPhoto]:
     """Put scored photos in order, and stack those of one burst.
 
@@ -71,8 +248,10 @@ def rank_photos(
         Of all photos that were to be scored.
     scored : ScoredPhotos
         Those that could be read.
-    pooling : {"flatten", "multilevel", "average"}
-        Of the model's network.
+    near : float
+        Least cosine of the activations of a burst's photos.
+    progress : bool
+        Show progress bars on stderr.
 
     Returns
     -------
@@ -83,8 +262,9 @@ def rank_photos(
     names, paths = [names[i] for i in positions], [paths[i] for i in positions]
     n = len(names)
     order = sorted(range(n), key=lambda i: (-scored.score[i], names[i]))
-    times = np.array([capture_time(path) for path in tqdm(paths, "times", unit="photo", delay=1)])
-    tops = find_stacks(scored.activations, times, order, NEAR[pooling])
+    bar = tqdm(paths, "times", unit="photo", delay=1, disable=not progress)
+    times = np.array([capture_time(path) for path in bar])
+    tops = find_stacks(scored.activations, times, order, near, progress=progress)
     sizes = np.bincount(tops, minlength=n)
     several = [top for top in order if sizes[top] > 1]
     stack_of_top = {top: number for number, top in enumerate(several, start=1)}
@@ -100,6 +280,7 @@ def rank_photos(
             path=paths[i],
             rank=rank,
             percentile=100 * (n - rank) / (n - 1) if n > 1 else 100.0,
+            score=float(scored.score[i]),
             probability=float(scored.probability[i]),
             stack=stack_of_top.get(tops[i]),
             is_top=bool(tops[i] == i),
@@ -109,102 +290,31 @@ def rank_photos(
     ]
 
 
-def write_table(
-    path: Path, ranking: Sequence[RankedPhoto], failed: Sequence[tuple[str, str]]
-) -> None:
-    """Write ranking.csv: the ranked photos, then those that failed, without a rank.
-
-    Parameters
-    ----------
-    path : Path
-    ranking : sequence of RankedPhoto
-    failed : sequence of (str, str)
-        Names and reasons.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    rows = [_row(photo) for photo in ranking]
-    columns = [*rows[0], "reason"]
-    rows += [{"file": name, "reason": reason} for name, reason in failed]
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    with writing(path), whole_file(path) as part:
-        # Names need not be UTF-8; `find_photos` reads them back from a .csv as they were.
-        part.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+def _notes(
+    model: Model, scored: ScoredPhotos, failed: Sequence[tuple[str, str]]
+) -> tuple[str, ...]:
+    notes = []
+    seen = {*model.record["trained_on"]["digests"], *model.network_record["finetuned_on"]}
+    n_seen = sum(digest in seen for digest in scored.activations.digests)
+    if n_seen:
+        notes.append(
+            f"{n_seen:,} of these photos trained the model; their ranks are its memory of them."
+        )
+    if failed:
+        notes.append(f"{len(failed):,} photos could not be read; {TABLE_FILE} says why.")
+    return tuple(notes)
 
 
-def copy_best(ranking: Sequence[RankedPhoto], n: int, folder: Path) -> int:
-    """Copy the best photos, one of each stack, to names that begin with their ranks.
-
-    Parameters
-    ----------
-    ranking : sequence of RankedPhoto
-        The best first.
-    n : int
-        How many.
-    folder : Path
-        Is made if it is not there.
-
-    Returns
-    -------
-    int
-        How many are in the folder then: fewer where there are fewer.
-
-    Raises
-    ------
-    InputError
-        If another file has one of the names, when none is copied; or a photo cannot be copied.
-    """
-    best = [photo for photo in ranking if photo.is_top][:n]
-    digits = len(str(ranking[-1].rank))
-    targets = [folder / f"{photo.rank:0{digits}} {Path(photo.path).name}" for photo in best]
-    # An interrupted command has copied some.
-    copied = [_is_copy(photo.path, target) for photo, target in zip(best, targets)]
-    for target, is_copied in zip(targets, copied):
-        if not is_copied and os.path.lexists(target):
-            raise InputError(f"{target}: is there already; copy to another folder")
-    for photo, target, is_copied in zip(best, targets, copied):
-        if not is_copied:
-            _copy(photo.path, target)
-    return len(best)
-
-
-def _row(photo):
-    """A photo's line of ranking.csv."""
-    row = {
-        "file": photo.name,
-        "rank": photo.rank,
-        "percentile": f"{photo.percentile:.1f}",
-        "probability": f"{photo.probability:.4f}",
+def _facts(model: Model) -> dict[str, str]:
+    record = model.record
+    auc, error = record["judged"]["auc"], record["calibration"]["calibration_error"]["after"]
+    return {
+        "model": str(model.folder),
+        "classifier": f"{record['classifier']} on {record['features']}",
+        "trained on": f"{record['trained_on']['photos']:,} photos",
+        "how sure it is": f"AUC {auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f}): of a "
+        "professional photo and a snapshot that it had not seen it ranked the right one higher so "
+        f"often ({record['judged']['photos']:,} photos, 95 % interval)",
+        "probability": "calibrated on photos that were held back"
+        + ("" if error is None else f"; there it was off by {error:.2f} on average"),
     }
-    if photo.votes:
-        row["predicted_mean"] = f"{photo.mean:.3f}"
-        row["predicted_spread"] = f"{photo.spread:.3f}"
-    return row | {"stack": photo.stack}
-
-
-def _is_copy(path, target):
-    """Whether a file, and not a link, has the same bytes."""
-    try:
-        return target.is_file() and not target.is_symlink() and filecmp.cmp(path, target, False)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be compared: {error.strerror or error}") from error
-
-
-def _copy(path, target):
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Whoever takes the name first has it, and nobody's file is overwritten.
-        open(target, "xb").close()
-        try:
-            shutil.copy2(path, target)
-        except BaseException:
-            target.unlink()
-            raise
-    except OSError as error:
-        raise InputError(f"{target}: cannot be copied: {error.strerror or error}") from error

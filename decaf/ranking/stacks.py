@@ -24,7 +24,12 @@ _BLOCK = 1024
 
 
 def find_stacks(
-    activations: Activations, times: np.ndarray, order: Sequence[int], near: float
+    activations: Activations,
+    times: np.ndarray,
+    order: Sequence[int],
+    near: float,
+    *,
+    progress: bool = True,
 ) -> np.ndarray:
     """Stack photos of one burst, and copies of one picture, under the best of them.
 
@@ -42,6 +47,8 @@ def find_stacks(
         The photos, the best first.
     near : float
         Least cosine.
+    progress : bool
+        Show a progress bar on stderr.
 
     Returns
     -------
@@ -51,7 +58,9 @@ def find_stacks(
     tops = np.full(len(order), -1)
     stored = activations.storage_order
     waiting = np.asarray(order, dtype=int)
-    with tqdm(desc="stacks", total=len(waiting), unit="photo", delay=1) as bar:
+    with tqdm(
+        desc="stacks", total=len(waiting), unit="photo", delay=1, disable=not progress
+    ) as bar:
         while len(waiting):
             block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
             directions = _directions(activations, block)
@@ -74,11 +83,11 @@ def find_stacks(
                 is_taken = together.any(axis=0)
                 tops[others[is_taken]] = block_tops[together.argmax(axis=0)[is_taken]]
             waiting = waiting[tops[waiting] < 0]
-            bar.update(bar.total - len(waiting) - bar.n)
+            bar.update(len(order) - len(waiting) - bar.n)
     return tops
 
 
-def _directions(activations, photos):
+def _directions(activations: Activations, photos: np.ndarray) -> np.ndarray:
     """Their activations, each of length 1; those of a black photo may be all 0."""
     values = activations.read(photos).astype(np.float32)
     length = np.linalg.norm(values, axis=1, keepdims=True)
@@ -86,7 +95,13 @@ def _directions(activations, photos):
     return values
 
 
-def _are_together(directions, others, times, other_times, near):
+def _are_together(
+    directions: np.ndarray,
+    others: np.ndarray,
+    times: np.ndarray,
+    other_times: np.ndarray,
+    near: float,
+) -> np.ndarray:
     """Whether each photo and each of the others belong to one stack."""
     cosines = directions @ others.T
     in_time = np.abs(times[:, None] - other_times) <= BURST_SECONDS

@@ -1,24 +1,20 @@
 """A photographer's own stars, from sidecars to a judged model, and stars by percentile back."""
 
-import argparse
 import contextlib
 import csv
 import io
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import pyexiv2
 import pytest
 
 from decaf.commands import extract_features, finetune_network, fit_classifier, rank_photos
-from decaf.commands.stars import add_star_options, check_star_options, give_stars
 from decaf.networks.network_file import read_record
-from features.errors import InputError
 from features.ratings import read_ratings
 from features.samples import make_samples
-from features.xmp import read_rating, stars_of
+from features.xmp import stars_of
 
 SMALL = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
 SMALL += ["--width", "8", "--epochs", "2"]
@@ -120,70 +116,3 @@ def test_the_midpoint_of_stars_can_be_given(album, tmp_path, capsys):
     assert "50 photos have stars: 30 above 2.5, 20 not" in capsys.readouterr().err
     assert run(extract_features, *argv, "--midpoint", "9", "--force") == 2
     assert "the midpoint 9 must lie between 1 and 5" in capsys.readouterr().err
-
-
-# Stars by percentile
-
-
-@pytest.fixture
-def ranking(tmp_path):
-    """Five photos by rank; a person has rated the second, and the last has a damaged sidecar."""
-    paths = [tmp_path / f"{number}.jpg" for number in range(5)]
-    (tmp_path / "1.jpg.xmp").write_text(
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
-        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="2"/></rdf:RDF>'
-    )
-    (tmp_path / "4.jpg.xmp").write_text("damaged")
-    return [
-        SimpleNamespace(path=str(path), percentile=100 - 25 * number)
-        for number, path in enumerate(paths)
-    ]
-
-
-def star_options(*argv):
-    parser = argparse.ArgumentParser()
-    add_star_options(parser)
-    args = parser.parse_args(argv)
-    check_star_options(args)
-    return args
-
-
-def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(ranking, tmp_path, capsys):
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    give_stars(star_options("--xmp", "--dry-run"), ranking)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == [
-        f"written    5 stars  {tmp_path}/0.jpg.xmp",
-        f"kept       4 stars  {tmp_path}/1.jpg.xmp (rated 2 by a person)",
-        f"written    3 stars  {tmp_path}/2.jpg.xmp",
-        f"written    2 stars  {tmp_path}/3.jpg.xmp",
-    ]
-    assert lines[4].startswith(f"refused    {tmp_path}/4.jpg.xmp: its XMP is damaged")
-    assert lines[5] == (
-        "stars: 3 would be written, 0 there already, 1 kept as a person rated, 1 refused"
-    )
-
-
-def test_stars_are_written_and_what_was_refused_is_told(ranking, tmp_path, capsys):
-    give_stars(star_options("--xmp"), ranking)
-    out, err = capsys.readouterr()
-    assert out == "stars: 3 written, 0 there already, 1 kept as a person rated, 1 refused\n"
-    assert err.splitlines()[0] == "1 photos got no stars:"
-    assert err.splitlines()[1].startswith(f"  {tmp_path}/4.jpg.xmp: its XMP is damaged")
-    assert [read_rating(photo.path) for photo in ranking[:4]] == [None, 2, None, None]
-    give_stars(star_options("--xmp", "--overwrite-ratings"), ranking)
-    assert capsys.readouterr().out.startswith("stars: 1 written, 3 there already, 0 kept")
-
-
-def test_sidecars_are_named_as_asked(ranking, tmp_path):
-    give_stars(star_options("--xmp", "--sidecar", "photo.xmp"), ranking[:1])
-    assert (tmp_path / "0.xmp").is_file()
-
-
-@pytest.mark.parametrize(
-    "option", [["--dry-run"], ["--overwrite-ratings"], ["--sidecar", "photo.xmp"]]
-)
-def test_options_of_stars_need_xmp(option):
-    with pytest.raises(InputError, match=f"^{option[0]} needs --xmp$"):
-        star_options(*option)

@@ -1,21 +1,45 @@
-"""The table and the copies: an album in order, and no photo touched."""
+"""An album in order: ranked, stacked, written, given stars, and no photo touched."""
 
 import csv
-import os
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
+from hostile_album import make_album
+from ranked import ranked, ranking_of
+from tiny_model import save_tiny_model
 
-from decaf.models.model import ScoredPhotos
-from decaf.ranking.ranking import RankedPhoto, copy_best, rank_photos, write_table
-from features.errors import InputError
+from decaf.models.model import ScoredPhotos, load_model
+from decaf.ranking.ranking import order_photos, rank_photos
+from features.errors import AlreadyThere, InputError
+from features.photos import file_digest
+from features.xmp import read_rating
 
 
-def ranked(path, rank, **values):
-    values = {"percentile": 50.0, "probability": 0.5, "stack": None, "is_top": True} | values
-    return RankedPhoto(name=os.path.basename(path), path=str(path), rank=rank, **values)
+@pytest.fixture(scope="module")
+def album(samples, tmp_path_factory):
+    return make_album(samples, tmp_path_factory.mktemp("album"))
+
+
+@pytest.fixture(scope="module")
+def model(samples, tmp_path_factory):
+    """A model that was trained on two of the album's photos."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    trained_on = [file_digest(path) for path in sorted(samples.glob("*.jpg"))[:2]]
+    save_tiny_model(folder, n_votes=7, trained_on=trained_on)
+    return load_model(folder)
+
+
+@pytest.fixture(scope="module")
+def ranking(album, model):
+    return rank_photos(album, model, progress=False)
+
+
+def table(folder):
+    path = folder / "ranking.csv"
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
 
 
 def test_an_album_is_ranked_with_few_of_its_activations_in_memory(monkeypatch):
@@ -35,120 +59,137 @@ def test_an_album_is_ranked_with_few_of_its_activations_in_memory(monkeypatch):
         votes=None,
     )
     names = ["e.jpg", "a.jpg", "d.jpg", "c.jpg", "b.jpg"]
-    ranking = rank_photos(names, names, scored, "multilevel")
+    ranking = order_photos(names, names, scored, near=0.9, progress=False)
     assert [photo.name for photo in ranking] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     assert [photo.stack for photo in ranking] == [1, None, 2, 2, 1]
     assert [photo.is_top for photo in ranking] == [True, True, True, False, False]
     assert max(reads) == 2
 
 
-def test_the_table_keeps_names_that_are_not_utf_8_and_tells_failures_last(tmp_path):
-    name = os.fsdecode(b'caf\xe9, "a"\nb.jpg')
-    photo = ranked(name, 1, percentile=100.0, probability=0.75, mean=5.5, spread=1.25, votes=(1.0,))
-    failed_name = os.fsdecode(b"\xff.jpg")
-    write_table(tmp_path / "ranking.csv", [photo], [(failed_name, "damaged, it is")])
-    with open(tmp_path / "ranking.csv", newline="", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0] == {
-        "file": name,
-        "rank": "1",
-        "percentile": "100.0",
-        "probability": "0.7500",
-        "predicted_mean": "5.500",
-        "predicted_spread": "1.250",
-        "stack": "",
-        "reason": "",
-    }
-    assert rows[1:] == [
-        dict.fromkeys(rows[0], "") | {"file": failed_name, "reason": "damaged, it is"}
-    ]
+def test_every_photo_stands_once_in_its_order(ranking, album, model):
+    assert [photo.rank for photo in ranking] == [1, 2, 3, 4, 5, 6]
+    assert [photo.percentile for photo in ranking] == [100, 80, 60, 40, 20, 0]
+    score = [photo.score for photo in ranking]
+    assert score == sorted(score, reverse=True)
+    found = {str(path.relative_to(album)) for path in album.rglob("*.jpg")}
+    assert {photo.name for photo in ranking} == found - {"broken.jpg"}
+    ((name, reason),) = ranking.failed
+    assert name == "broken.jpg" and reason.startswith("no photo in a known format")
+    given = model.predict_proba([photo.path for photo in ranking])[:, 1]
+    np.testing.assert_allclose(given, [photo.probability for photo in ranking], atol=1e-3)
+    assert all(1 <= photo.mean <= 7 and len(photo.votes) == 7 for photo in ranking)
 
 
-def test_the_table_of_a_network_of_labels_has_no_votes(tmp_path):
-    write_table(tmp_path / "ranking.csv", [ranked("a.jpg", 1, stack=3)], [])
-    assert (tmp_path / "ranking.csv").read_text() == (
-        "file,rank,percentile,probability,stack,reason\na.jpg,1,50.0,0.5000,3,\n"
+def test_a_copy_of_a_photo_is_stacked_with_it(ranking):
+    stacked = [photo.name for photo in ranking if photo.stack == 1]
+    assert sorted(stacked) == ["of a trip/copy of plain.jpg", "plain.jpg"]
+    assert ranking.n_stacks == 1
+    assert len(ranking.tops) == 5
+
+
+def test_a_ranking_says_what_a_reader_must_know(ranking, model):
+    assert ranking.title == "My <b> album"
+    assert ranking.notes == (
+        "2 of these photos trained the model; their ranks are its memory of them.",
+        "1 photos could not be read; ranking.csv says why.",
+    )
+    assert ranking.facts["model"] == str(model.folder)
+    assert ranking.facts["classifier"] == "logistic-regression on tiny"
+    assert ranking.facts["how sure it is"].startswith("AUC 0.80 (0.70–0.90): ")
+    assert ranking.facts["probability"].endswith("it was off by 0.02 on average")
+
+
+def test_a_ranking_is_a_table_of_pandas(ranking):
+    told = ranking.to_pandas()
+    assert told["path"].tolist() == [photo.path for photo in ranking]
+    assert told["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert {"percentile", "score", "probability", "stack", "mean", "spread"} <= set(told)
+    assert told["stack"].isna().sum() == 4
+    of_labels = ranking_of(ranked("a.jpg")).to_pandas()
+    assert not {"mean", "spread", "votes"} & set(of_labels)
+    pandas.testing.assert_series_equal(
+        of_labels["stack"], pandas.Series([None], dtype="Int64", name="stack")
     )
 
 
-@pytest.mark.parametrize(
-    "error",
-    [OSError(28, os.strerror(28)), OSError("No space left on device")],
-    ids=["errno", "text"],
-)
-def test_a_full_disk_is_told_in_one_line_and_leaves_no_part(tmp_path, monkeypatch, error):
-    def full(*_, **__):
-        raise error
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(InputError, match=r"ranking\.csv: cannot be written: No space left"):
-        write_table(tmp_path / "ranking.csv", [ranked("a.jpg", 1)], [])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_best_of_each_stack_is_copied_under_a_name_with_its_rank(tmp_path):
-    ranking = []
-    for rank in range(1, 12):
-        (tmp_path / f"in {rank}").mkdir()
-        path = tmp_path / f"in {rank}" / "photo.jpg"
-        path.write_bytes(b"%d" % rank)
-        os.utime(path, (rank, rank))
-        ranking.append(ranked(path, rank, is_top=rank != 2))
-    assert copy_best(ranking, 2, tmp_path / "best") == 2
-    copies = {path.name: path.read_bytes() for path in (tmp_path / "best").iterdir()}
-    assert copies == {"01 photo.jpg": b"1", "03 photo.jpg": b"3"}
-    assert (tmp_path / "best" / "03 photo.jpg").stat().st_mtime == 3
-    assert all(path.exists() for path in (tmp_path / f"in {i}" / "photo.jpg" for i in range(1, 12)))
+def test_a_ranking_is_written_as_a_table_and_a_page(ranking, tmp_path):
+    ranking.write(tmp_path / "ranking", progress=False)
+    assert sorted(path.name for path in (tmp_path / "ranking").iterdir()) == [
+        "ranking.csv",
+        "ranking.html",
+    ]
+    *rows, failed = table(tmp_path / "ranking")
+    assert [row["file"] for row in rows] == [photo.name for photo in ranking]
+    assert [row["percentile"] for row in rows] == ["100.0", "80.0", "60.0", "40.0", "20.0", "0.0"]
+    assert all(1 <= float(row["predicted_mean"]) <= 7 for row in rows)
+    assert (failed["file"], failed["rank"]) == ("broken.jpg", "")
+    assert failed["reason"].startswith("no photo in a known format")
 
 
-def test_copying_overwrites_nothing_and_then_copies_nothing(tmp_path):
-    ranking = [ranked(tmp_path / name, rank) for rank, name in enumerate(("a.jpg", "b.jpg"), 1)]
-    for photo in ranking:
-        (tmp_path / photo.name).write_text("new")
-    best = tmp_path / "best"
-    best.mkdir()
-    (best / "2 b.jpg").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"2 b\.jpg: is there already; copy to another folder"):
-        copy_best(ranking, 2, best)
-    assert [path.name for path in best.iterdir()] == ["2 b.jpg"]
-    assert not (tmp_path / "nowhere").exists()
+def test_a_ranking_is_not_replaced_unasked_and_other_files_stay(ranking, tmp_path):
+    (tmp_path / "ranking.html").write_text("old")
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(AlreadyThere, match="is not empty"):
+        ranking.write(tmp_path, progress=False)
+    assert (tmp_path / "ranking.html").read_text() == "old"
+    ranking.write(tmp_path, force=True, progress=False)
+    assert (tmp_path / "ranking.html").read_text(encoding="utf-8") != "old"
+    assert (tmp_path / "diary.txt").read_text() == "mine"
 
 
-def test_a_photo_that_cannot_be_copied_leaves_no_empty_file(tmp_path):
-    ranking = [ranked(tmp_path / "gone.jpg", 1)]
-    with pytest.raises(InputError, match=r"1 gone\.jpg: cannot be copied: No such file"):
-        copy_best(ranking, 5, tmp_path / "best")
-    assert list((tmp_path / "best").iterdir()) == []
+def test_an_interrupted_writing_is_begun_again(ranking, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("decaf.ranking.ranking.write_page", interrupt)
+        ranking.write(tmp_path, progress=False)
+    ranking.write(tmp_path, progress=False)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_photo_that_became_a_pipe_is_told_of_in_words(tmp_path):
-    os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match=r"1 a\.jpg: cannot be copied: .* is a named pipe"):
-        copy_best([ranked(tmp_path / "a.jpg", 1)], 1, tmp_path / "best")
+def test_an_album_without_a_photo_that_can_be_read_is_refused(model, tmp_path):
+    with pytest.raises(InputError, match="no photos found"):
+        rank_photos(tmp_path, model)
+    (tmp_path / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(InputError, match="none of its 1 photos can be read"):
+        rank_photos(tmp_path, model, progress=False)
 
 
-def test_what_an_interrupted_command_has_copied_is_no_obstacle(tmp_path):
-    ranking = [ranked(tmp_path / name, rank) for rank, name in enumerate(("a.jpg", "b.jpg"), 1)]
-    for photo in ranking:
-        (tmp_path / photo.name).write_text(photo.name)
-    best = tmp_path / "best"
-    assert copy_best(ranking, 1, best) == 1
-    os.utime(best / "1 a.jpg", (1, 1))
-    assert copy_best(ranking, 2, best) == 2
-    assert sorted(path.name for path in best.iterdir()) == ["1 a.jpg", "2 b.jpg"]
-    assert (best / "1 a.jpg").stat().st_mtime == 1
+# Stars by percentile
 
 
-def test_a_file_of_the_same_size_or_a_link_is_no_copy(tmp_path):
-    (tmp_path / "a.jpg").write_text("new")
-    ranking = [ranked(tmp_path / "a.jpg", 1)]
-    for take in (
-        lambda target: target.write_text("old"),
-        lambda target: target.symlink_to(tmp_path / "a.jpg"),
-    ):
-        best = tmp_path / "best"
-        best.mkdir()
-        take(best / "1 a.jpg")
-        with pytest.raises(InputError, match=r"1 a\.jpg: is there already; copy to another"):
-            copy_best(ranking, 1, best)
-        shutil.rmtree(best)
+@pytest.fixture
+def starred(tmp_path):
+    """Five photos by rank; a person has rated the second, and the last has a damaged sidecar."""
+    paths = [tmp_path / f"{number}.jpg" for number in range(5)]
+    (tmp_path / "1.jpg.xmp").write_text(
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="2"/></rdf:RDF>'
+    )
+    (tmp_path / "4.jpg.xmp").write_text("damaged")
+    return ranking_of(
+        *(ranked(path, n + 1, percentile=100.0 - 25 * n) for n, path in enumerate(paths))
+    )
+
+
+def test_stars_are_written_but_not_over_a_person_s(starred):
+    given = starred.write_stars()
+    assert [each.outcome for each in given] == ["written", "kept", "written", "written", "refused"]
+    assert [each.stars for each in given] == [5, 4, 3, 2, 1]
+    assert "its XMP is damaged" in given[4].reason
+    assert [read_rating(photo.path) for photo in starred[:4]] == [None, 2, None, None]
+    again = [each.outcome for each in starred.write_stars(overwrite=True)]
+    assert again == ["unchanged", "written", "unchanged", "unchanged", "refused"]
+
+
+def test_a_dry_run_tells_what_would_be_written_and_writes_nothing(starred, tmp_path):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    given = starred.write_stars(dry_run=True)
+    assert [each.outcome for each in given] == ["written", "kept", "written", "written", "refused"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_sidecars_are_named_as_asked(starred, tmp_path):
+    starred.write_stars(sidecar="photo.xmp")
+    assert (tmp_path / "0.xmp").is_file()

@@ -1,0 +1,78 @@
+"""Copies of the best: no photo touched, nothing overwritten."""
+
+import os
+import shutil
+
+import pytest
+from ranked import ranked, ranking_of
+
+from decaf.ranking.copies import copy_best
+from features.errors import InputError
+
+
+def test_the_best_of_each_stack_is_copied_under_a_name_with_its_rank(tmp_path):
+    ranking = []
+    for rank in range(1, 12):
+        (tmp_path / f"in {rank}").mkdir()
+        path = tmp_path / f"in {rank}" / "photo.jpg"
+        path.write_bytes(b"%d" % rank)
+        os.utime(path, (rank, rank))
+        ranking.append(ranked(path, rank, is_top=rank != 2))
+    assert copy_best(ranking_of(*ranking), 2, tmp_path / "best") == 2
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "best").iterdir()}
+    assert copies == {"01 photo.jpg": b"1", "03 photo.jpg": b"3"}
+    assert (tmp_path / "best" / "03 photo.jpg").stat().st_mtime == 3
+    assert all(path.exists() for path in (tmp_path / f"in {i}" / "photo.jpg" for i in range(1, 12)))
+
+
+def test_copying_overwrites_nothing_and_then_copies_nothing(tmp_path):
+    ranking = [ranked(tmp_path / name, rank) for rank, name in enumerate(("a.jpg", "b.jpg"), 1)]
+    for photo in ranking:
+        (tmp_path / photo.name).write_text("new")
+    best = tmp_path / "best"
+    best.mkdir()
+    (best / "2 b.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"2 b\.jpg: is there already; copy to another folder"):
+        copy_best(ranking_of(*ranking), 2, best)
+    assert [path.name for path in best.iterdir()] == ["2 b.jpg"]
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_photo_that_cannot_be_copied_leaves_no_empty_file(tmp_path):
+    ranking = [ranked(tmp_path / "gone.jpg", 1)]
+    with pytest.raises(InputError, match=r"1 gone\.jpg: cannot be copied: No such file"):
+        copy_best(ranking_of(*ranking), 5, tmp_path / "best")
+    assert list((tmp_path / "best").iterdir()) == []
+
+
+def test_a_photo_that_became_a_pipe_is_told_of_in_words(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"1 a\.jpg: cannot be copied: .* is a named pipe"):
+        copy_best(ranking_of(ranked(tmp_path / "a.jpg")), 1, tmp_path / "best")
+
+
+def test_what_an_interrupted_command_has_copied_is_no_obstacle(tmp_path):
+    ranking = [ranked(tmp_path / name, rank) for rank, name in enumerate(("a.jpg", "b.jpg"), 1)]
+    for photo in ranking:
+        (tmp_path / photo.name).write_text(photo.name)
+    best = tmp_path / "best"
+    assert copy_best(ranking_of(*ranking), 1, best) == 1
+    os.utime(best / "1 a.jpg", (1, 1))
+    assert copy_best(ranking_of(*ranking), 2, best) == 2
+    assert sorted(path.name for path in best.iterdir()) == ["1 a.jpg", "2 b.jpg"]
+    assert (best / "1 a.jpg").stat().st_mtime == 1
+
+
+def test_a_file_of_the_same_size_or_a_link_is_no_copy(tmp_path):
+    (tmp_path / "a.jpg").write_text("new")
+    ranking = [ranked(tmp_path / "a.jpg", 1)]
+    for take in (
+        lambda target: target.write_text("old"),
+        lambda target: target.symlink_to(tmp_path / "a.jpg"),
+    ):
+        best = tmp_path / "best"
+        best.mkdir()
+        take(best / "1 a.jpg")
+        with pytest.raises(InputError, match=r"1 a\.jpg: is there already; copy to another"):
+            copy_best(ranking_of(*ranking), 1, best)
+        shutil.rmtree(best)
