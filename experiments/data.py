@@ -226,7 +226,7 @@ def divide(rated, args: argparse.Namespace) -> Photos:
         n_folds=args.folds,
         seed=args.seed,
     )
-    tests = [len(fold.test) for fold in folds.folds]
+    tests = [len(fold.test) for fold in folds]
     kept_together = "" if rated.group is None else ", groups kept together"
     if split is None:
         division = folds.design
@@ -343,7 +343,7 @@ def _identity(rated, folds):
     score = None if rated.score is None else rated.score.tolist()
     group = None if rated.group is None else list(rated.group)
     votes = None if rated.votes is None else rated.votes.tolist()
-    divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds.folds]
+    divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds]
     about = [list(rated.digests), rated.label.tolist(), score, votes, rated.scale, rated.midpoint]
     about += [group, divided]
     return hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()

@@ -17,7 +17,6 @@ from classifiers.evaluation.evaluation import (
     MAJORITY,
     FeatureSet,
     evaluate,
-    score_table,
 )
 from features.errors import InputError
 
@@ -81,7 +80,7 @@ class Cell:
     settings : dict
         JSON values; all on which the figures depend beside photos, classifiers' names and seed.
     train_on : ndarray of bool, shape (n_photos,), optional
-        As in `classifiers.evaluation.evaluation.evaluate`.
+        As in `classifiers.evaluation.folds.Folds.training_on`.
     """
 
     name: str
@@ -151,12 +150,12 @@ def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
     Returns
     -------
     list of (list of dict)
-        Of each cell a row a classifier: what `classifiers.evaluation.evaluation.score_table` says;
+        Of each cell a row a classifier: what `Evaluation.to_pandas` says;
         ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
         each bootstrap resample, which are paired with those of all other rows.
     """
     kept = cells_folder(folder)
-    n_folds = len(photos.folds.folds)
+    n_folds = len(photos.folds)
     n_fits = [
         n_folds * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
         for cell in cells
@@ -232,23 +231,21 @@ def _digest(X):
 
 
 def _judge(cell, photos, jobs, seed, progress):
+    folds = photos.folds if cell.train_on is None else photos.folds.training_on(cell.train_on)
     evaluation = evaluate(
         [cell.feature_set],
-        photos.rated.label,
-        photos.folds,
+        folds,
         cell.classifiers,
-        group=photos.rated.group,
-        train_on=cell.train_on,
         n_jobs=jobs,
         seed=seed,
         progress=progress,
     )
-    table = score_table(evaluation)
+    table = evaluation.to_pandas()
     table = table[[name for name in table if not name.startswith("behind_best")]]
     rows = []
     for row, result in zip(table.to_dict("records"), evaluation.results):
         if result.classifier != MAJORITY:
             resampled = {k: np.round(v, 5).tolist() for k, v in result.resampled.items()}
-            n_train = float(np.mean(evaluation.n_train))
+            n_train = float(np.mean([len(fold.train) for fold in folds]))
             rows.append(row | {"n_train": n_train, "resampled": resampled})
     return rows

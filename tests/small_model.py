@@ -7,12 +7,13 @@ import numpy as np
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 
+from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model
 
 SIZE = 32
 LABELS = ["snapshot", "professional"]
 # A range that some of the scores leave.
-SIGMOID = {"slope": 0.7, "intercept": 0.2, "lowest": -1.5, "highest": 2.0}
+CALIBRATION = Calibration(slope=0.7, intercept=0.2, lowest=-1.5, highest=2.0, photos=60)
 
 
 def small_network(outputs=2, head=True):
@@ -45,7 +46,7 @@ def make_model(photos, classifier=None, network=None, outputs=LABELS):
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
     network_record = {"outputs": outputs, "pooling": "average", "resize": "squash"}
     network_record |= {"width": X.shape[1], "backbone": "small", "blocks": None}
-    record = {"calibration": SIGMOID, "classifier": type(classifier).__name__}
+    record = {"calibration": CALIBRATION.to_json(), "classifier": type(classifier).__name__}
     record |= {"judged": {}, "trained_on": {}}
     return Model(
         Path("model"), record, network, network_record, classifier.fit(X, label.astype(int))

@@ -21,6 +21,7 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
     """
     import keras
 
+    from classifiers.evaluation.calibration import Calibration
     from decaf.models.model import save_model
     from decaf.networks.network import build_network
 
@@ -48,13 +49,7 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
         "classifier": "logistic-regression",
         "features": "tiny",
         "judged": {"photos": 60, "design": "5 stratified folds", "auc": interval},
-        "calibration": {
-            "slope": 0.5,
-            "intercept": 0.1,
-            "lowest": -9.0,
-            "highest": 9.0,
-            "calibration_error": {"before": 0.1, "after": 0.02},
-        },
+        "calibration": Calibration(0.5, 0.1, -9.0, 9.0, 60, 0.1, 0.02).to_json(),
         "trained_on": {"photos": 60, "digests": list(trained_on)},
         "versions": {},
     }

@@ -1,19 +1,32 @@
 """Probabilities of scores that were held back: Platt's sigmoid, and how far it can be trusted."""
 
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from classifiers.evaluation.uncertainty import expected_calibration_error
+from features.errors import InputError
 
-# What `decision_score` gives for a probability of exactly 0 or 1.
-INFINITE = np.finfo(float).max
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+    from classifiers.evaluation.evaluation import Evaluation, Result
+
+METHOD = "sigmoid on held-back scores"
+# `decision_score` gives this, or less it, for a probability of exactly 1 or 0.
+CERTAIN = np.finfo(float).max
 # The sigmoid is judged in this many parts where the scores are of one classifier only.
 N_PARTS = 5
 
 
-def decision_score(classifier, X):
+def decision_score(classifier: ClassifierMixin, X: np.ndarray) -> np.ndarray:
     """Score by which to rank: finer than a probability, which ties at 0 and 1.
 
     Parameters
@@ -35,121 +48,190 @@ def decision_score(classifier, X):
     return np.nan_to_num(log_probability[:, 1] - log_probability[:, 0])
 
 
-def fit_sigmoid(score, label):
-    """Fit the sigmoid that turns decision scores into probabilities.
+@dataclass(frozen=True)
+class Calibration:
+    """A sigmoid that turns decision scores into probabilities, and how far it can be trusted.
 
-    Parameters
+    Attributes
     ----------
-    score : ndarray of shape (n_rows,)
-        Of rows that the classifier was not fitted on.
-    label : ndarray of shape (n_rows,)
-        0 or 1.
-
-    Returns
-    -------
-    sigmoid : dict of str to float
-        ``slope`` and ``intercept``; and ``lowest`` and ``highest``, the scores beyond which nothing
-        was seen, where the probability stays as it is at the last that was. The slope is never
-        below 0: where the scores rank no better than chance, every row gets the positives' share.
+    slope, intercept : float
+        The probability is ``1 / (1 + exp(-(slope * score + intercept)))``. The slope is never below
+        0: where the scores rank no better than chance, every row gets the positives' share.
+    lowest, highest : float
+        The scores beyond which nothing was seen, where the probability stays as it is at the last
+        that was.
+    photos : int
+        Rows it was fitted on.
+    error_before, error_after : float or None
+        Expected calibration error; `before` of the classifier's own probabilities, None where it
+        gives none; `after` of the calibrated ones, on rows that the sigmoid did not see, None where
+        they were too few to judge it.
 
     References
     ----------
     Platt: Probabilistic outputs for support vector machines and comparisons to regularized
     likelihood methods. Advances in Large Margin Classifiers, 1999.
+
+    Examples
+    --------
+    >>> calibration = Calibration.fit(np.array([-2, -1, -1, 1, 1, 2]), np.array([0, 0, 1, 0, 1, 1]))
+    >>> calibration.probability(np.array([-9, -2, 0, 2, 9])).round(2)
+    array([0.3, 0.3, 0.5, 0.7, 0.7])
     """
-    score, label = np.asarray(score, float), np.asarray(label)
-    finite = score[np.abs(score) < INFINITE]
-    lowest, highest = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-    score = score.clip(lowest, highest)
-    scale = score.std() or 1.0
-    n_positive, n_negative = (label == 1).sum(), (label == 0).sum()
-    # Platt's targets: classes that a score separates must not make the sigmoid a step.
-    target = np.where(label == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
-    regression = LogisticRegression(C=np.inf).fit(
-        np.tile(score / scale, 2)[:, None],
-        np.repeat([1, 0], len(score)),
-        sample_weight=np.concatenate([target, 1 - target]),
-    )
-    slope, intercept = float(regression.coef_[0, 0] / scale), float(regression.intercept_[0])
-    if slope <= 0:
-        slope, intercept = 0.0, float(np.log(target.mean() / (1 - target.mean())))
-    return {
-        "slope": slope,
-        "intercept": intercept,
-        "lowest": float(lowest),
-        "highest": float(highest),
-    }
+
+    slope: float
+    intercept: float
+    lowest: float
+    highest: float
+    photos: int
+    error_before: float | None = None
+    error_after: float | None = None
+
+    @classmethod
+    def fit(cls, score: np.ndarray, label: np.ndarray) -> Calibration:
+        """Fit the sigmoid.
+
+        Parameters
+        ----------
+        score : ndarray of shape (n_rows,)
+            Of rows that the classifier was not fitted on.
+        label : ndarray of shape (n_rows,)
+            0 or 1.
+
+        Returns
+        -------
+        Calibration
+            Without errors; `calibrate` finds them.
+        """
+        score, label = np.asarray(score, float), np.asarray(label)
+        uncertain = score[np.abs(score) < CERTAIN]
+        lowest, highest = (uncertain.min(), uncertain.max()) if len(uncertain) else (-1.0, 1.0)
+        score = score.clip(lowest, highest)
+        scale = score.std() or 1.0
+        n_positive, n_negative = (label == 1).sum(), (label == 0).sum()
+        # Platt's targets: classes that a score separates must not make the sigmoid a step.
+        target = np.where(label == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+        regression = LogisticRegression(C=np.inf).fit(
+            np.tile(score / scale, 2)[:, None],
+            np.repeat([1, 0], len(score)),
+            sample_weight=np.concatenate([target, 1 - target]),
+        )
+        slope, intercept = float(regression.coef_[0, 0] / scale), float(regression.intercept_[0])
+        if slope <= 0:
+            slope, intercept = 0.0, float(np.log(target.mean() / (1 - target.mean())))
+        return cls(slope, intercept, float(lowest), float(highest), len(label))
+
+    def probability(self, score: np.ndarray) -> np.ndarray:
+        """Probabilities of decision scores.
+
+        Parameters
+        ----------
+        score : array-like of shape (n_rows,)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Of the positive class.
+        """
+        return expit(self.slope * np.clip(score, self.lowest, self.highest) + self.intercept)
+
+    def to_json(self) -> dict:
+        """Give the record as JSON values, which `from_json` reads.
+
+        Returns
+        -------
+        dict
+        """
+        return {"method": METHOD} | asdict(self)
+
+    @classmethod
+    def from_json(cls, values: object) -> Calibration:
+        """Read a record that `to_json` gave.
+
+        Parameters
+        ----------
+        values : dict
+            JSON values, from wherever.
+
+        Returns
+        -------
+        Calibration
+
+        Raises
+        ------
+        InputError
+            If a value is missing, or is not what it must be; the message names it.
+        """
+        if not isinstance(values, dict):
+            raise InputError("calibration: is no record")
+        if values.get("method") != METHOD:
+            raise InputError(f"calibration: method is {values.get('method')!r}, not {METHOD!r}")
+        for name in ("slope", "intercept", "lowest", "highest"):
+            if not _is_number(values.get(name)):
+                raise InputError(f"calibration: {name} is no finite number")
+        for name in ("error_before", "error_after"):
+            if name not in values or not (
+                values[name] is None or (_is_number(values[name]) and 0 <= values[name] <= 1)
+            ):
+                raise InputError(f"calibration: {name} is neither null nor a number from 0 to 1")
+        if not isinstance(values.get("photos"), int) or not values["photos"] > 0:
+            raise InputError("calibration: photos is no number of photos")
+        if values["slope"] < 0:
+            raise InputError("calibration: slope is below 0")
+        if values["lowest"] > values["highest"]:
+            raise InputError("calibration: lowest is above highest")
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
 
 
-def apply_sigmoid(sigmoid, score):
-    """Probabilities of decision scores.
-
-    Parameters
-    ----------
-    sigmoid : dict
-        From `fit_sigmoid`.
-    score : ndarray of shape (n_rows,)
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Of the positive class.
-    """
-    score = np.clip(score, sigmoid["lowest"], sigmoid["highest"])
-    return expit(sigmoid["slope"] * score + sigmoid["intercept"])
+def _is_number(value):
+    return type(value) in (int, float) and math.isfinite(value)
 
 
-def calibrate(evaluation, result, *, group=None, seed=0):
+def calibrate(evaluation: Evaluation, result: Result | None = None) -> Calibration:
     """Fit the sigmoid on a result's held-back scores, and judge it on rows that it did not see.
 
     With several folds each fold's scores are judged by the sigmoid of the other folds; with one,
-    its test rows are divided in parts for this. The sigmoid that is given is fitted on all of them.
+    its test rows are divided in parts for this, groups kept together. The sigmoid that is given is
+    fitted on all of them.
 
     Parameters
     ----------
     evaluation : Evaluation
-    result : Result
-        One of the evaluation's.
-    group : array-like of shape (n_photos,), optional
-        Groups stay together.
-    seed : int, default=0
+    result : Result, optional
+        One of the evaluation's; by default its best.
 
     Returns
     -------
-    dict
-        ``method``, the items of `fit_sigmoid`, ``photos`` it was fitted on, and
-        ``calibration_error``, expected, ``before`` (None where the classifier gives no
-        probabilities) and ``after`` (None where there are too few rows to judge it).
+    Calibration
     """
-    label = evaluation.label
-    error = {"before": result.metrics.get("calibration_error"), "after": None}
-    part = _parts(evaluation, group, seed)
+    result = evaluation.best if result is None else result
+    label = evaluation.judged_label
+    error_after = None
+    part = _parts(evaluation)
     if part is not None:
         probability = np.empty(len(label))
         for number in np.unique(part):
             own = part == number
-            sigmoid = fit_sigmoid(result.score[~own], label[~own])
-            probability[own] = apply_sigmoid(sigmoid, result.score[own])
-        error["after"] = expected_calibration_error(label, probability)
-    return {
-        "method": "sigmoid on held-back scores",
-        **fit_sigmoid(result.score, label),
-        "photos": len(label),
-        "calibration_error": error,
-    }
+            of_others = Calibration.fit(result.score[~own], label[~own])
+            probability[own] = of_others.probability(result.score[own])
+        error_after = expected_calibration_error(label, probability)
+    return replace(
+        Calibration.fit(result.score, label),
+        error_before=result.metrics.get("calibration_error"),
+        error_after=error_after,
+    )
 
 
-def _parts(evaluation, group, seed):
+def _parts(evaluation):
     """A number for each judged row: the sigmoid that judges it is fitted on other numbers."""
-    folds = evaluation.folds.folds
+    folds, label = evaluation.folds, evaluation.judged_label
     if len(folds) > 1:
-        return np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
-    label = evaluation.label
-    unit = evaluation.row if group is None else np.asarray(group)[evaluation.row]
+        return folds.number_of_test_row
+    unit = folds.test_rows if folds.group is None else folds.group[folds.test_rows]
     if min(len(np.unique(unit[label == value])) for value in (0, 1)) < N_PARTS:
         return None
     part = np.empty(len(label), int)
-    splitter = StratifiedGroupKFold(N_PARTS, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(N_PARTS, shuffle=True, random_state=evaluation.seed)
     for number, (_, rows) in enumerate(splitter.split(label, label, unit)):
         part[rows] = number
     return part

@@ -1,8 +1,11 @@
 """Judges classifiers on photos that neither they nor the network behind them have seen."""
 
+from __future__ import annotations
+
 import time
-from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -26,18 +29,19 @@ from classifiers.evaluation.bootstrap import (
     resampled_auc,
 )
 from classifiers.evaluation.calibration import decision_score
-from classifiers.evaluation.folds import Folds, apply_margin
+from classifiers.evaluation.folds import Folds
 from classifiers.evaluation.uncertainty import expected_calibration_error
+
+if TYPE_CHECKING:
+    import pandas
+    from sklearn.base import BaseEstimator
 
 MAJORITY = "majority class"
 INTERVAL_METRICS = ("auc", "accuracy", "balanced_accuracy")
 PROBABILITY_METRICS = ("calibration_error", "brier", "log_loss")
 
-# What is found on the test rows of one fold.
-Outcome = namedtuple("Outcome", ["score", "prediction", "probability", "seconds"])
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureSet:
     """One set of features to be judged.
 
@@ -52,10 +56,10 @@ class FeatureSet:
 
     name: str
     X: np.ndarray
-    transformer: object = None
+    transformer: BaseEstimator | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """One classifier on one feature set, judged on the test rows of all folds.
 
@@ -87,12 +91,12 @@ class Result:
     prediction: np.ndarray
     probability: np.ndarray | None
     fold_auc: np.ndarray
-    metrics: dict
-    resampled: dict
+    metrics: dict[str, float]
+    resampled: dict[str, np.ndarray]
     confusion: np.ndarray
     fit_seconds: float
 
-    def interval(self, metric):
+    def interval(self, metric: str) -> tuple[float, float]:
         """Percentile bootstrap interval of a metric, 95 %.
 
         Returns
@@ -102,38 +106,52 @@ class Result:
         return interval(self.resampled[metric])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `evaluate` found.
+    """What `evaluate` found, and what it was made of.
 
     Attributes
     ----------
     results : list of Result
-        Feature sets × classifiers, the majority-class baseline first.
+        The majority-class baseline, then feature sets × classifiers.
     folds : Folds
-    label : ndarray of shape (n_test,)
-        True classes of the test rows.
-    row : ndarray of shape (n_test,)
-        Which row each test row was; folds one after another.
-    n_train : list of int
-        Training rows of each fold, after the margin was taken out.
+        With the labels and groups of all photos.
+    feature_sets : dict of str to FeatureSet
+        By name.
+    classifiers : dict of str to estimator
+        By name; unfitted.
+    n_jobs, seed : int
+        As they were given to `evaluate`.
     """
 
-    results: list
+    results: list[Result]
     folds: Folds
-    label: np.ndarray
-    row: np.ndarray
-    n_train: list
+    feature_sets: dict[str, FeatureSet]
+    classifiers: dict[str, BaseEstimator]
+    n_jobs: int = -1
+    seed: int = 0
 
     @property
-    def best(self):
-        """The result with the highest AUC, the baseline apart; the first of equals."""
-        return max(
-            (result for result in self.results if result.classifier != MAJORITY),
-            key=lambda result: result.metrics["auc"],
-        )
+    def baseline(self) -> Result:
+        """The result of always naming the larger class."""
+        return self.results[0]
 
-    def behind_best(self, result):
+    @property
+    def ranked(self) -> list[Result]:
+        """The results by falling AUC, the baseline apart."""
+        return sorted(self.results[1:], key=lambda result: -result.metrics["auc"])
+
+    @property
+    def best(self) -> Result:
+        """The result with the highest AUC, the baseline apart; the first of equals."""
+        return self.ranked[0]
+
+    @property
+    def judged_label(self) -> np.ndarray:
+        """True classes of the test rows, (n_test,); folds one after another."""
+        return self.folds.label[self.folds.test_rows]
+
+    def behind_best(self, result: Result) -> tuple[float, float, float]:
         """By how much a result's AUC is lower than the best, resampled in pairs.
 
         Returns
@@ -144,20 +162,55 @@ class Evaluation:
         difference = self.best.metrics["auc"] - result.metrics["auc"]
         return difference, *interval(self.best.resampled["auc"] - result.resampled["auc"])
 
+    @property
+    def equals(self) -> list[Result]:
+        """The results that are not told apart from the best, by falling AUC, itself apart."""
+        return [result for result in self.ranked[1:] if self.behind_best(result)[1] <= 0]
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Put the figures into a table, one row a feature set and classifier.
+
+        Returns
+        -------
+        pandas.DataFrame
+            In the order of the results. `auc`, `accuracy`, `balanced_accuracy`, each with `_low`
+            and `_high` (95 % bootstrap interval); `behind_best` with its interval is the best AUC
+            less this one, resampled in pairs; `calibration_error`, `brier` and `log_loss` are empty
+            without probabilities.
+        """
+        import pandas
+
+        return pandas.DataFrame([self._table_row(result) for result in self.results])
+
+    def _table_row(self, result):
+        row = {
+            "features": result.features,
+            "classifier": result.classifier,
+            "n_features": result.n_features,
+            "n_test": len(result.score),
+        }
+        for metric in INTERVAL_METRICS:
+            row[metric] = result.metrics[metric]
+            row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
+        behind = self.behind_best(result)
+        row["behind_best"], row["behind_best_low"], row["behind_best_high"] = behind
+        for metric in PROBABILITY_METRICS:
+            row[metric] = result.metrics.get(metric, np.nan)
+        row["fold_auc"] = " ".join(f"{auc:.4f}" for auc in result.fold_auc)
+        row["fit_seconds"] = result.fit_seconds
+        return row
+
 
 def evaluate(
-    feature_sets,
-    label,
-    folds,
-    classifiers,
+    feature_sets: Sequence[FeatureSet],
+    folds: Folds,
+    classifiers: Mapping[str, BaseEstimator] | Sequence[str],
     *,
-    group=None,
-    train_on=None,
-    n_jobs=-1,
-    seed=0,
-    n_resamples=N_RESAMPLES,
-    progress=lambda: None,
-):
+    n_jobs: int = -1,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    progress: Callable[[], object] = lambda: None,
+) -> Evaluation:
     """Judge every classifier on every feature set, on the test rows of every fold.
 
     The AUC is the mean of the folds' AUCs: scores of different folds come from different
@@ -168,18 +221,14 @@ def evaluate(
 
     Parameters
     ----------
-    feature_sets : list of FeatureSet
-        Their rows are the same photos.
-    label : array-like of shape (n_photos,)
-        0 or 1.
+    feature_sets : sequence of FeatureSet
+        Their rows are the photos of the folds.
     folds : Folds
     classifiers : dict of str to estimator, or list of str
         Unfitted classifiers by name; or names of the catalogue.
-    group : array-like of shape (n_photos,), optional
-    train_on : array-like of bool of shape (n_photos,), optional
-        Rows that may train; the others, within the margin δ of the midpoint, only test.
     n_jobs : int, default=-1
     seed : int, default=0
+        Of the resamples, and of classifiers of the catalogue.
     n_resamples : int, default=1000
     progress : callable, optional
         Called without arguments whenever one classifier has been judged on one fold, and whenever
@@ -191,43 +240,53 @@ def evaluate(
 
     Raises
     ------
-    InputError
-        If the margin leaves a fold without one of the classes.
+    ValueError
+        If two feature sets have the same name.
     """
-    label = np.asarray(label)
-    if not isinstance(classifiers, dict):
+    if not isinstance(classifiers, Mapping):
         classifiers = {name: make_classifier(name, seed) for name in classifiers}
-    pairs = apply_margin(folds.folds, label, train_on)
-    row = np.concatenate([fold.test for fold in pairs])
-    fold_of_row = np.repeat(np.arange(len(pairs)), [len(fold.test) for fold in pairs])
-    weights = bootstrap_weights(row, fold_of_row, group, n_resamples, seed)
-
-    def result(features, classifier, n_features, outcomes):
-        return _make_result(
-            features, classifier, n_features, outcomes, label[row], fold_of_row, weights
-        )
-
+    by_name = {feature_set.name: feature_set for feature_set in feature_sets}
+    if len(by_name) < len(feature_sets):
+        raise ValueError(f"feature sets need names of their own, not {list(by_name)}")
+    weights = bootstrap_weights(
+        folds.test_rows, folds.number_of_test_row, folds.group, n_resamples, seed
+    )
+    nothing = np.zeros((len(folds.label), 1))
     baseline = DummyClassifier(strategy="prior")
-    nothing = np.zeros((len(label), 1))
-    outcomes = [_judge(baseline, nothing, label, fold) for fold in pairs]
-    results = [result("", MAJORITY, 0, outcomes)]
-    for feature_set in feature_sets:
-        judged, n_features = judge_all(feature_set, label, pairs, classifiers, n_jobs, progress)
+    of_folds = [_judge(baseline, nothing, folds.label, fold) for fold in folds]
+    results = [_make_result("", MAJORITY, of_folds, folds, weights)]
+    for name, feature_set in by_name.items():
+        judged = judge_on_folds(feature_set, folds, classifiers, n_jobs, progress)
         results += [
-            result(feature_set.name, name, n_features, outcomes)
-            for name, outcomes in judged.items()
+            _make_result(name, classifier, of_folds, folds, weights)
+            for classifier, of_folds in judged.items()
         ]
-    return Evaluation(results, folds, label[row], row, [len(fold.train) for fold in pairs])
+    return Evaluation(results, folds, by_name, dict(classifiers), n_jobs, seed)
 
 
-def judge_all(feature_set, label, folds, classifiers, n_jobs, progress):
+class FoldResult(NamedTuple):
+    """One classifier on the test rows of one fold; arrays as in `Result`."""
+
+    n_features: int
+    score: np.ndarray
+    prediction: np.ndarray
+    probability: np.ndarray | None
+    fit_seconds: float
+
+
+def judge_on_folds(
+    feature_set: FeatureSet,
+    folds: Folds,
+    classifiers: Mapping[str, BaseEstimator],
+    n_jobs: int,
+    progress: Callable[[], object],
+) -> dict[str, list[FoldResult]]:
     """Judge classifiers on one feature set.
 
     Parameters
     ----------
     feature_set : FeatureSet
-    label : ndarray of shape (n_photos,)
-    folds : list of Fold
+    folds : Folds
     classifiers : dict of str to estimator
     n_jobs : int
     progress : callable
@@ -235,62 +294,24 @@ def judge_all(feature_set, label, folds, classifiers, n_jobs, progress):
 
     Returns
     -------
-    outcomes : dict of str to list of Outcome
-        By the classifier's name, an outcome a fold.
-    n_features : int
+    dict of str to list of FoldResult
+        By the classifier's name, one a fold.
     """
     features = []
     for fold in folds:
-        features.append(_fold_features(feature_set, label, fold))
+        features.append(_fold_features(feature_set, folds.label, fold))
         if feature_set.transformer is not None:
             progress()
     tasks = (
-        delayed(_judge)(classifier, X, label, fold)
+        delayed(_judge)(classifier, X, folds.label, fold)
         for X, fold in zip(features, folds)
         for classifier in classifiers.values()
     )
-    outcomes = []
-    for outcome in Parallel(n_jobs, return_as="generator")(tasks):
-        outcomes.append(outcome)
+    judged = []
+    for of_fold in Parallel(n_jobs, return_as="generator")(tasks):
+        judged.append(of_fold)
         progress()
-    of_classifier = {
-        name: outcomes[number :: len(classifiers)] for number, name in enumerate(classifiers)
-    }
-    return of_classifier, features[0].shape[1]
-
-
-def score_table(evaluation):
-    """Put the figures of an evaluation into a table, one row a feature set and classifier.
-
-    Returns
-    -------
-    pandas.DataFrame
-        In the order of the results. `auc`, `accuracy`, `balanced_accuracy`, each with `_low` and
-        `_high` (95 % bootstrap interval); `behind_best` with its interval is the best AUC less
-        this one, resampled in pairs; `calibration_error`, `brier` and `log_loss` are empty without
-        probabilities.
-    """
-    import pandas
-
-    rows = []
-    for result in evaluation.results:
-        row = {
-            "features": result.features,
-            "classifier": result.classifier,
-            "n_features": result.n_features,
-            "n_test": len(result.score),
-        }
-        for metric in INTERVAL_METRICS:
-            row[metric] = result.metrics[metric]
-            row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
-        behind = evaluation.behind_best(result)
-        row["behind_best"], row["behind_best_low"], row["behind_best_high"] = behind
-        for metric in PROBABILITY_METRICS:
-            row[metric] = result.metrics.get(metric, np.nan)
-        row["fold_auc"] = " ".join(f"{auc:.4f}" for auc in result.fold_auc)
-        row["fit_seconds"] = result.fit_seconds
-        rows.append(row)
-    return pandas.DataFrame(rows)
+    return {name: judged[number :: len(classifiers)] for number, name in enumerate(classifiers)}
 
 
 def _fold_features(feature_set, label, fold):
@@ -310,18 +331,25 @@ def _judge(classifier, features, label, fold):
     probability = None
     if hasattr(classifier, "predict_proba"):
         probability = classifier.predict_proba(X)[:, 1]
-    return Outcome(decision_score(classifier, X), classifier.predict(X), probability, seconds)
+    return FoldResult(
+        n_features=X.shape[1],
+        score=decision_score(classifier, X),
+        prediction=classifier.predict(X),
+        probability=probability,
+        fit_seconds=seconds,
+    )
 
 
-def _make_result(features, classifier, n_features, outcomes, label, fold_of_row, weights):
+def _make_result(features, classifier, of_folds, folds, weights):
+    label = folds.label[folds.test_rows]
     score, prediction = (
-        np.concatenate([getattr(outcome, name) for outcome in outcomes])
+        np.concatenate([getattr(of_fold, name) for of_fold in of_folds])
         for name in ("score", "prediction")
     )
     probability = None
-    if outcomes[0].probability is not None:
-        probability = np.concatenate([outcome.probability for outcome in outcomes])
-    in_fold = [fold_of_row == number for number in range(len(outcomes))]
+    if of_folds[0].probability is not None:
+        probability = np.concatenate([of_fold.probability for of_fold in of_folds])
+    in_fold = [folds.number_of_test_row == number for number in range(len(folds))]
     fold_auc = np.array([roc_auc_score(label[rows], score[rows]) for rows in in_fold])
     metrics = {
         "auc": fold_auc.mean(),
@@ -337,15 +365,15 @@ def _make_result(features, classifier, n_features, outcomes, label, fold_of_row,
         [resampled_auc(label[rows], score[rows], weights[:, rows]) for rows in in_fold], axis=0
     )
     return Result(
-        features,
-        classifier,
-        n_features,
-        score,
-        prediction,
-        probability,
-        fold_auc,
-        metrics,
-        resampled,
-        confusion_matrix(label, prediction, labels=[0, 1]),
-        sum(outcome.seconds for outcome in outcomes),
+        features=features,
+        classifier=classifier,
+        n_features=of_folds[0].n_features if features else 0,
+        score=score,
+        prediction=prediction,
+        probability=probability,
+        fold_auc=fold_auc,
+        metrics=metrics,
+        resampled=resampled,
+        confusion=confusion_matrix(label, prediction, labels=[0, 1]),
+        fit_seconds=sum(of_fold.fit_seconds for of_fold in of_folds),
     )

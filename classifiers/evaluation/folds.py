@@ -1,33 +1,95 @@
 """Training and test rows, so that no test row was seen before."""
 
-from collections import namedtuple
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from features.errors import InputError
 
-Fold = namedtuple("Fold", ["train", "test"])
+
+class Fold(NamedTuple):
+    """Sorted row indices of the photos that train and of those that are judged."""
+
+    train: np.ndarray
+    test: np.ndarray
 
 
-@dataclass(frozen=True)
-class Folds:
-    """How the rows are divided: `folds` of row indices, the `design` in words, the leak guard.
+@dataclass(frozen=True, eq=False)
+class Folds(Sequence[Fold]):
+    """Labelled photos, divided so that no test photo was seen before: a sequence of folds.
 
     Attributes
     ----------
-    folds : list of Fold
-        Each with `train` and `test`, sorted row indices.
+    pairs : tuple of Fold
+    label : ndarray of shape (n_photos,)
+        0 or 1; of all photos, as the folds' rows count them.
+    group : ndarray of shape (n_photos,) or None
+        Photos of one group were kept on one side.
     design : str
         What was divided how, for the report.
     excluded : dict of str to int
         Reason → number of test rows that the leak guard took out for it.
     """
 
-    folds: list
-    design: str
-    excluded: dict
+    pairs: tuple[Fold, ...]
+    label: np.ndarray
+    group: np.ndarray | None = None
+    design: str = ""
+    excluded: dict[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, number):
+        return self.pairs[number]
+
+    def __len__(self):
+        return len(self.pairs)
+
+    @property
+    def test_rows(self) -> np.ndarray:
+        """Rows that are judged, (n_test,), fold after fold."""
+        return np.concatenate([fold.test for fold in self])
+
+    @property
+    def number_of_test_row(self) -> np.ndarray:
+        """The number of its fold for each of `test_rows`, (n_test,)."""
+        return np.repeat(np.arange(len(self)), [len(fold.test) for fold in self])
+
+    @property
+    def training_rows(self) -> np.ndarray:
+        """Rows that train in some fold, sorted: on them the classifier that is kept is fitted.
+
+        With one fold that classifier is the very one that was judged, and test rows stay unseen;
+        with more these are all rows.
+        """
+        return np.unique(np.concatenate([fold.train for fold in self]))
+
+    def training_on(self, may_train: np.ndarray) -> Folds:
+        """The same folds, in which the other rows only test, as those within the margin δ do.
+
+        Parameters
+        ----------
+        may_train : array-like of bool, shape (n_photos,)
+
+        Returns
+        -------
+        Folds
+
+        Raises
+        ------
+        InputError
+            If a fold is left with training photos of one class only.
+        """
+        may_train = np.asarray(may_train, bool)
+        pairs = tuple(Fold(train[may_train[train]], test) for train, test in self)
+        if any(len(np.unique(self.label[fold.train])) < 2 for fold in pairs):
+            raise InputError(
+                "the margin leaves training photos of one class only: use a smaller delta"
+            )
+        return replace(self, pairs=pairs)
 
 
 def make_folds(
@@ -75,6 +137,7 @@ def make_folds(
         If a side is empty or holds one class only.
     """
     label = np.asarray(label)
+    group = None if group is None else np.asarray(group)
     n = len(label)
     if finetuned is None or allow_leak:
         finetuned = np.zeros(n, bool)
@@ -97,57 +160,7 @@ def make_folds(
             test = _without_leaks(test, train, finetuned, group, digest, excluded)
         folds.append(Fold(np.flatnonzero(train), np.flatnonzero(test)))
     _check_folds(folds, label, finetuned, excluded)
-    return Folds(folds, design, excluded)
-
-
-def training_rows(label, folds, train_on=None):
-    """Choose the rows on which the classifier that is kept is fitted.
-
-    With one fold these are its training rows, so that the classifier is the very one that was
-    judged, and test rows stay unseen; with more they are all rows. Rows within the margin stay out.
-
-    Parameters
-    ----------
-    label : array-like of shape (n_photos,)
-    folds : Folds
-    train_on : array-like of bool of shape (n_photos,), optional
-
-    Returns
-    -------
-    ndarray of int
-    """
-    label = np.asarray(label)
-    rows = folds.folds[0].train if len(folds.folds) == 1 else np.arange(len(label))
-    (fold,) = apply_margin([Fold(rows, rows)], label, train_on)
-    return fold.train
-
-
-def apply_margin(folds, label, train_on):
-    """Take the rows within the margin δ of the midpoint out of the training rows.
-
-    Parameters
-    ----------
-    folds : list of Fold
-    label : ndarray of shape (n_photos,)
-    train_on : array-like of bool of shape (n_photos,), optional
-        Rows that may train.
-
-    Returns
-    -------
-    list of Fold
-
-    Raises
-    ------
-    InputError
-        If a fold is left without one of the classes.
-    """
-    if train_on is None:
-        return folds
-    train_on = np.asarray(train_on, bool)
-    kept = [Fold(fold.train[train_on[fold.train]], fold.test) for fold in folds]
-    if any(len(np.unique(label[fold.train])) < 2 for fold in kept):
-        raise InputError("the margin leaves training photos of one class only: use a smaller delta")
-    return kept
+    return Folds(tuple(folds), label, group, design, excluded)
 
 
 def _k_folds(label, group, n_folds, seed):
@@ -155,7 +168,7 @@ def _k_folds(label, group, n_folds, seed):
     names = ("snapshot", "professional")
     for value, name in enumerate(names):
         of_class = label == value
-        members = of_class.sum() if group is None else len(np.unique(np.asarray(group)[of_class]))
+        members = of_class.sum() if group is None else len(np.unique(group[of_class]))
         if members < n_folds:
             what = "photos" if group is None else "groups"
             raise InputError(
@@ -177,7 +190,7 @@ def _without_leaks(test, train, finetuned, group, digest, excluded):
     seen = train | finetuned
     leaks = {"the network was finetuned on them": finetuned}
     if group is not None:
-        leaks["of a group that was trained on"] = np.isin(group, np.asarray(group)[seen])
+        leaks["of a group that was trained on"] = np.isin(group, group[seen])
     if digest is not None:
         leaks["copies of a photo that was trained on"] = np.isin(digest, np.asarray(digest)[seen])
     for reason, leak in leaks.items():

@@ -1,13 +1,16 @@
 """How a classifier does by the number of its training photos, to tell what more may bring."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from classifiers.evaluation.bootstrap import CONFIDENCE, bootstrap_weights, interval, resampled_auc
-from classifiers.evaluation.evaluation import judge_all
-from classifiers.evaluation.folds import Fold, apply_margin
+from classifiers.evaluation.evaluation import Evaluation, judge_on_folds
+from classifiers.evaluation.folds import Fold
 from features.errors import InputError
 from features.splits import sample_rows
 
@@ -20,7 +23,7 @@ FEW_TRAINING = 2000
 LEAST_FITS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LearningCurve:
     """How one classifier on one feature set does by the number of its training photos.
 
@@ -38,17 +41,17 @@ class LearningCurve:
 
     features: str
     classifier: str
-    n_train: list
-    auc: list
-    resampled: list
+    n_train: list[int]
+    auc: list[float]
+    resampled: list[np.ndarray]
 
     @property
-    def intervals(self):
+    def intervals(self) -> list[tuple[float, float]]:
         """Low and high end of the 95 % interval of each size's AUC."""
         return [interval(resampled) for resampled in self.resampled]
 
     @property
-    def gain(self):
+    def gain(self) -> tuple[float, float, float]:
         """By how much the last doubling raised the AUC.
 
         Returns
@@ -59,7 +62,7 @@ class LearningCurve:
         difference = self.auc[-1] - self.auc[-2]
         return difference, *interval(self.resampled[-1] - self.resampled[-2])
 
-    def describe(self):
+    def describe(self) -> list[str]:
         """Say what the last doubling brought, and what that tells of more ratings.
 
         Returns
@@ -88,17 +91,8 @@ class LearningCurve:
 
 
 def learning_curve(
-    evaluation,
-    feature_set,
-    label,
-    classifier,
-    *,
-    group=None,
-    train_on=None,
-    n_jobs=-1,
-    seed=0,
-    progress=lambda: None,
-):
+    evaluation: Evaluation, *, progress: Callable[[], object] = lambda: None
+) -> LearningCurve | None:
     """Judge the best classifier with fewer training photos, to tell what more of them may bring.
 
     The training rows of each fold are halved again and again, in whole groups and with the balance
@@ -110,13 +104,6 @@ def learning_curve(
     ----------
     evaluation : Evaluation
         Its best result is the end of the curve.
-    feature_set : FeatureSet
-        That of the best result.
-    label : array-like of shape (n_photos,)
-    classifier : estimator
-        That of the best result, unfitted.
-    group, train_on, n_jobs, seed
-        As they were given to `evaluate`.
     progress : callable, optional
         Called without arguments after each fit.
 
@@ -125,45 +112,29 @@ def learning_curve(
     LearningCurve or None
         None where half of the training photos are too few to learn from.
     """
-    label = np.asarray(label)
     best = evaluation.best
-    folds = apply_margin(evaluation.folds.folds, label, train_on)
-    tests = [fold.test for fold in folds]
+    folds = evaluation.folds
     weights = bootstrap_weights(
-        evaluation.row,
-        np.repeat(np.arange(len(folds)), list(map(len, tests))),
-        group,
+        folds.test_rows,
+        folds.number_of_test_row,
+        folds.group,
         len(best.resampled["auc"]),
-        seed,
+        evaluation.seed,
     )
-    weights = np.split(weights, np.cumsum(list(map(len, tests)))[:-1], axis=1)
     few = min(len(fold.train) for fold in folds) <= FEW_TRAINING
     n_draws = max(1, LEAST_FITS // len(folds)) if few else 1
-    sizes = [np.mean([len(fold.train) for fold in folds])]
-    curve = [(best.metrics["auc"], best.resampled["auc"])]
     draws = [folds] * n_draws
+    sizes = [_mean_size(draws)]
+    curve = [(best.metrics["auc"], best.resampled["auc"])]
     while len(curve) < MOST_SIZES:
         try:
-            draws = [_halve(draw, label, group, seed + i) for i, draw in enumerate(draws)]
-            outcomes = [
-                judge_all(feature_set, label, draw, {"": classifier}, n_jobs, progress)[0][""]
-                for draw in draws
-            ]
+            draws = [_halve(draw, evaluation.seed + i) for i, draw in enumerate(draws)]
+            scores = [_scores(evaluation, draw, progress) for draw in draws]
         # Too few photos: for a split, or for a classifier such as k-nearest neighbours.
         except ValueError:
             break
-        scores = [
-            (label[test], outcome.score, weight)
-            for draw in outcomes
-            for test, outcome, weight in zip(tests, draw, weights)
-        ]
-        sizes.append(np.mean([len(fold.train) for draw in draws for fold in draw]))
-        curve.append(
-            (
-                np.mean([roc_auc_score(true, score) for true, score, _ in scores]),
-                np.mean([resampled_auc(*judged) for judged in scores], axis=0),
-            )
-        )
+        sizes.append(_mean_size(draws))
+        curve.append(_mean_auc(folds, scores, weights))
     if len(curve) < 2:
         return None
     auc, resampled = zip(*reversed(curve))
@@ -171,7 +142,11 @@ def learning_curve(
     return LearningCurve(best.features, best.classifier, n_train, list(auc), list(resampled))
 
 
-def _halve(folds, label, group, seed):
+def _mean_size(draws):
+    return np.mean([len(fold.train) for folds in draws for fold in folds])
+
+
+def _halve(folds, seed):
     """The same folds with half of the training rows each.
 
     Raises
@@ -181,12 +156,36 @@ def _halve(folds, label, group, seed):
     """
     halves = []
     for train, test in folds:
-        half = train[
-            sample_rows(
-                label[train], None if group is None else np.asarray(group)[train], 0.5, seed
-            )
-        ]
-        if np.bincount(label[half], minlength=2).min() < LEAST_OF_CLASS:
+        group = None if folds.group is None else folds.group[train]
+        half = train[sample_rows(folds.label[train], group, 0.5, seed)]
+        if np.bincount(folds.label[half], minlength=2).min() < LEAST_OF_CLASS:
             raise InputError(f"half of {len(train):,} training photos are too few to learn from")
         halves.append(Fold(half, test))
-    return halves
+    return replace(folds, pairs=tuple(halves))
+
+
+def _scores(evaluation, folds, progress):
+    """Scores of the test rows, fold after fold, by the best classifier fitted anew."""
+    best = evaluation.best
+    (of_folds,) = judge_on_folds(
+        evaluation.feature_sets[best.features],
+        folds,
+        {best.classifier: evaluation.classifiers[best.classifier]},
+        evaluation.n_jobs,
+        progress,
+    ).values()
+    return np.concatenate([of_fold.score for of_fold in of_folds])
+
+
+def _mean_auc(folds, scores, weights):
+    """The mean AUC of the folds of all draws, and that of each resample."""
+    label = folds.label[folds.test_rows]
+    in_fold = [folds.number_of_test_row == number for number in range(len(folds))]
+    pairs = [(score, rows) for score in scores for rows in in_fold]
+    return (
+        np.mean([roc_auc_score(label[rows], score[rows]) for score, rows in pairs]),
+        np.mean(
+            [resampled_auc(label[rows], score[rows], weights[:, rows]) for score, rows in pairs],
+            axis=0,
+        ),
+    )

@@ -15,7 +15,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_curve
 
 from classifiers.evaluation.bootstrap import CONFIDENCE, N_RESAMPLES
-from classifiers.evaluation.evaluation import INTERVAL_METRICS, MAJORITY
+from classifiers.evaluation.evaluation import INTERVAL_METRICS
 from classifiers.evaluation.uncertainty import accuracy_coverage_curve
 
 
@@ -44,24 +44,18 @@ def write_report(path, evaluation, *, photos, networks, command, learning_curve=
         trim_blocks=True,
         lstrip_blocks=True,
     ).from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    results = [result for result in evaluation.results if result.classifier != MAJORITY]
-    baseline = evaluation.results[0]
-    ranked = sorted(results, key=lambda result: -result.metrics["auc"])
-    feature_sets = list(dict.fromkeys(result.features for result in results))
+    ranked = evaluation.ranked
+    feature_sets = list(evaluation.feature_sets)
     names = list(dict.fromkeys(result.classifier for result in ranked))
     html = template.render(
         evaluation=evaluation,
         best=evaluation.best,
-        baseline=baseline,
-        ranked=[*ranked, baseline],
-        equals=[
-            result
-            for result in ranked
-            if result is not evaluation.best and evaluation.behind_best(result)[1] <= 0
-        ],
+        baseline=evaluation.baseline,
+        ranked=[*ranked, evaluation.baseline],
+        equals=evaluation.equals,
         feature_sets=feature_sets,
         classifiers=names,
-        result_of={(result.features, result.classifier): result for result in results},
+        result_of={(result.features, result.classifier): result for result in ranked},
         metrics=INTERVAL_METRICS,
         axes={metric: _axis(evaluation.results, metric) for metric in INTERVAL_METRICS},
         confidence=CONFIDENCE,
@@ -156,11 +150,9 @@ def _draw_roc(axes, evaluation, lines):
     axes.plot([0, 1], [0, 1], color=_FAINT, lw=0.8)
     for result, style in lines:
         curves = []
-        start = 0
-        for fold in evaluation.folds.folds:
-            rows = slice(start, start + len(fold.test))
-            start = rows.stop
-            false, true, _ = roc_curve(evaluation.label[rows], result.score[rows])
+        for number in range(len(evaluation.folds)):
+            rows = evaluation.folds.number_of_test_row == number
+            false, true, _ = roc_curve(evaluation.judged_label[rows], result.score[rows])
             curves.append(np.interp(_GRID, false, true))
         axes.plot(np.r_[0, _GRID], np.r_[0, np.mean(curves, axis=0)], **style)
     _label(axes, "snapshots called professional", "professionals found")
@@ -172,7 +164,7 @@ def _draw_calibration(axes, evaluation, lines):
     lines = [(result, style) for result, style in lines if result.probability is not None]
     for result, style in lines:
         share, probability = calibration_curve(
-            evaluation.label, result.probability, n_bins=_N_BINS, strategy="quantile"
+            evaluation.judged_label, result.probability, n_bins=_N_BINS, strategy="quantile"
         )
         axes.plot(probability, share, marker="o", ms=2.5, **style)
     _label(axes, "probability given", "share professional")
@@ -183,7 +175,7 @@ def _draw_coverage(axes, evaluation, lines):
     lines = [(result, style) for result, style in lines if result.probability is not None]
     lowest = 0.5
     for result, style in lines:
-        coverage, accuracy = accuracy_coverage_curve(evaluation.label, result.probability)
+        coverage, accuracy = accuracy_coverage_curve(evaluation.judged_label, result.probability)
         shown = coverage >= _LEAST_COVERAGE
         axes.plot(coverage[shown], accuracy[shown], **style)
         lowest = min(lowest, accuracy[shown].min())

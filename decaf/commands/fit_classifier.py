@@ -156,9 +156,10 @@ def _compare_and_keep(args):
     from tqdm import tqdm
 
     from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
-    from classifiers.evaluation.evaluation import evaluate, score_table
-    from classifiers.evaluation.folds import make_folds, training_rows
+    from classifiers.evaluation.evaluation import evaluate
+    from classifiers.evaluation.folds import make_folds
     from classifiers.evaluation.report import write_report
+    from features.splits import outside_margin
 
     names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
     classifiers = {name: make_classifier(name, args.seed) for name in names}
@@ -178,31 +179,27 @@ def _compare_and_keep(args):
     for reason, count in folds.excluded.items():
         if count:
             print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
-    train_on = _outside_margin(rated, args.delta)
+    if args.delta:
+        folds = folds.training_on(outside_margin(rated.score, rated.midpoint, args.delta))
     steps = len(classifiers) + bool(args.ratings)
-    with tqdm(
-        desc="judging", total=steps * len(data.feature_sets) * len(folds.folds), unit="fit"
-    ) as bar:
+    with tqdm(desc="judging", total=steps * len(data.feature_sets) * len(folds), unit="fit") as bar:
         evaluation = evaluate(
             data.feature_sets,
-            rated.label,
             folds,
             classifiers,
-            group=rated.group,
-            train_on=train_on,
             n_jobs=args.jobs,
             seed=args.seed,
             progress=bar.update,
         )
 
     best = evaluation.best
-    rows = training_rows(rated.label, folds, train_on)
+    rows = folds.training_rows
     with filling_folder(args.output, COMMAND, OWN_FILES):
         # The results first: fitting the best one anew may take minutes, and be interrupted.
         results, report = args.output / "results.csv", args.output / "report.html"
         with writing(results):
-            score_table(evaluation).to_csv(results, index=False)
-        curve = _learning_curve(args, data, evaluation, classifiers[best.classifier], train_on)
+            evaluation.to_pandas().to_csv(results, index=False)
+        curve = _learning_curve(data, evaluation)
         with writing(report):
             write_report(
                 report,
@@ -219,13 +216,14 @@ def _compare_and_keep(args):
             network, network_record = network_of_features(
                 args, best.features, data.networks[best.features], network_files
             )
-            (X,) = (each.X[rows] for each in data.feature_sets if each.name == best.features)
+            X = evaluation.feature_sets[best.features].X[rows]
         classifier = clone(classifiers[best.classifier]).fit(X, rated.label[rows])
         _keep(args, evaluation, data, rows, classifier, network, network_record)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
-    others = [each for each in evaluation.results[1:] if each is not best]
-    n_equals = sum(evaluation.behind_best(each)[1] <= 0 for each in others)
-    print(f"as good within the 95 % interval of the difference: {n_equals} of {len(others)} others")
+    print(
+        f"as good within the 95 % interval of the difference: {len(evaluation.equals)} of "
+        f"{len(evaluation.ranked) - 1} others"
+    )
     if best.interval("auc")[0] <= 0.5:
         print("too few photos to tell it from chance: its AUC's interval reaches down to 0.5")
     if curve:
@@ -256,7 +254,7 @@ def _check(args):
     check_output_folder(args.output, force=args.force, owner=COMMAND)
 
 
-def _learning_curve(args, data, evaluation, classifier, train_on):
+def _learning_curve(data, evaluation):
     """What fewer training photos would have taught.
 
     None where their network has seen them all, and for sets too large to be rated by one hand.
@@ -270,27 +268,8 @@ def _learning_curve(args, data, evaluation, classifier, train_on):
         return None
     if len(rated) > LEARNING_CURVE_PHOTOS:
         return None
-    (features,) = (each for each in data.feature_sets if each.name == evaluation.best.features)
     with tqdm(desc="learning curve", unit="fit") as bar:
-        return learning_curve(
-            evaluation,
-            features,
-            rated.label,
-            classifier,
-            group=rated.group,
-            train_on=train_on,
-            n_jobs=args.jobs,
-            seed=args.seed,
-            progress=bar.update,
-        )
-
-
-def _outside_margin(rated, delta):
-    if not delta:
-        return None
-    from features.splits import outside_margin
-
-    return outside_margin(rated.score, rated.midpoint, delta)
+        return learning_curve(evaluation, progress=bar.update)
 
 
 def _keep(args, evaluation, data, rows, classifier, network, network_record):
@@ -313,8 +292,8 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
         "classifier": best.classifier,
         "features": best.features,
         "judged": {
-            "photos": len(evaluation.label),
-            "professional": float(evaluation.label.mean()),
+            "photos": len(evaluation.judged_label),
+            "professional": float(evaluation.judged_label.mean()),
             "design": evaluation.folds.design,
             "best_of": len(evaluation.results) - 1,
             **{
@@ -327,7 +306,7 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
                 for metric in INTERVAL_METRICS
             },
         },
-        "calibration": calibrate(evaluation, best, group=data.rated.group, seed=args.seed),
+        "calibration": calibrate(evaluation).to_json(),
         "trained_on": {
             "photos": len(rows),
             "professional": float(data.rated.label[rows].mean()),
@@ -342,10 +321,8 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
 
 def _print_table(evaluation):
     """Print the results, best first, the majority class last, in 80 columns."""
-    baseline, *results = evaluation.results
-    results.sort(key=lambda result: -result.metrics["auc"])
     print(f"{'classifier':21}{'features':17}AUC  (95 % interval)    acc.   bal.    ECE")
-    for result in [*results, baseline]:
+    for result in [*evaluation.ranked, evaluation.baseline]:
         low, high = result.interval("auc")
         metrics = result.metrics
         calibration = metrics.get("calibration_error")

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from classifiers.catalogue import load_classifier, save_classifier
-from classifiers.evaluation.calibration import apply_sigmoid, decision_score
+from classifiers.evaluation.calibration import Calibration, decision_score
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.networks.backbones import POOLINGS
@@ -67,8 +67,7 @@ class Model:
     ----------
     folder : Path
     record : dict
-        Of model.json. ``calibration`` turns the classifier's decision scores into probabilities, as
-        `classifiers.evaluation.calibration.apply_sigmoid` does.
+        Of model.json.
     network : keras.Model
         From RGB photos (n_photos, size, size, 3), 0–255, to the probabilities of snapshot and
         professional, or to shares of votes, its features being fc7; or to the pooled activations of
@@ -151,9 +150,14 @@ class Model:
             activations=activations,
             features=features,
             score=score,
-            probability=apply_sigmoid(self.record["calibration"], score),
+            probability=self.calibration.probability(score),
             votes=votes,
         )
+
+    @property
+    def calibration(self) -> Calibration:
+        """What turns the classifier's decision scores into probabilities."""
+        return Calibration.from_json(self.record["calibration"])
 
     @property
     def predicts_votes(self) -> bool:
@@ -290,6 +294,10 @@ def read_model_record(folder: str | os.PathLike) -> dict:
         )
     if not _is_whole(record):
         raise InputError(f"{path}: is not whole; {_REMEDY}")
+    try:
+        Calibration.from_json(record.get("calibration"))
+    except InputError as error:
+        raise InputError(f"{path}: is not whole ({error}); {_REMEDY}") from None
     if record["record_sha256"] != record_sha256(record):
         raise InputError(f"{path}: was altered since the model was made; {_REMEDY}")
     return record
@@ -331,10 +339,6 @@ _SHAPE = {
     "features": str,
     "pooling": str,
     "width": int,
-    "calibration": {
-        **dict.fromkeys(("slope", "intercept", "lowest", "highest"), _NUMBER),
-        "calibration_error": {"after": _NUMBER | None},
-    },
     "judged": {"photos": int, "auc": dict.fromkeys(("value", "low", "high"), _NUMBER)},
     "trained_on": {"photos": int, "digests": list},
     "sha256": dict.fromkeys((NETWORK_FILE, CLASSIFIER_FILE), str),

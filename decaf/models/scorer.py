@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from classifiers.evaluation.calibration import apply_sigmoid, decision_score
+from classifiers.evaluation.calibration import decision_score
 from decaf.models.model import Model
 from decaf.networks.network import features_model
 from features.errors import InputError, NotLinear
@@ -46,16 +46,16 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
             )
         return softmax_probability(model.network, model.network_record)
     kernel, intercept = _fold_linear(model)
-    sigmoid = model.record["calibration"]
+    calibration = model.calibration
     features = _features(model)
     score = layers.Dense(1, name="score")
-    within = layers.ReLU(max_value=sigmoid["highest"] - sigmoid["lowest"], name="within")
+    within = layers.ReLU(max_value=calibration.highest - calibration.lowest, name="within")
     probability = layers.Dense(1, "sigmoid", name="probability")
     network = keras.Model(features.input, probability(within(score(features.output))))
     # ReLU clips at 0, so the score is counted from the lowest one.
-    score.set_weights([kernel[:, None], np.array([intercept - sigmoid["lowest"]])])
-    lowest_logit = sigmoid["slope"] * sigmoid["lowest"] + sigmoid["intercept"]
-    probability.set_weights([np.array([[sigmoid["slope"]]]), np.array([lowest_logit])])
+    score.set_weights([kernel[:, None], np.array([intercept - calibration.lowest])])
+    lowest_logit = calibration.slope * calibration.lowest + calibration.intercept
+    probability.set_weights([np.array([[calibration.slope]]), np.array([lowest_logit])])
     return network
 
 
@@ -96,7 +96,7 @@ def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
     if head == "softmax":
         return model.network.predict(photos, verbose=0) @ _share_above(model.network_record)
     features = _features(model).predict(photos, verbose=0)
-    return apply_sigmoid(model.record["calibration"], decision_score(model.classifier, features))
+    return model.calibration.probability(decision_score(model.classifier, features))
 
 
 def take_one_photo(network: keras.Model, dtype: str) -> keras.Model:

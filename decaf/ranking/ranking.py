@@ -307,7 +307,7 @@ def _notes(
 
 def _facts(model: Model) -> dict[str, str]:
     record = model.record
-    auc, error = record["judged"]["auc"], record["calibration"]["calibration_error"]["after"]
+    auc, error = record["judged"]["auc"], record["calibration"]["error_after"]
     return {
         "model": str(model.folder),
         "classifier": f"{record['classifier']} on {record['features']}",

@@ -268,7 +268,7 @@ def judge(activations, photos):
     from classifiers.catalogue import make_classifier
 
     label, aucs = photos.rated.label, []
-    for fold in photos.folds.folds:
+    for fold in photos.folds:
         train, test = (
             activations.read(rows).astype(np.float32) for rows in (fold.train, fold.test)
         )

@@ -168,9 +168,9 @@ def score_unseen(activations, photos, settings):
     files = [(suffix, precision) for suffix in FORMATS for precision in PRECISIONS]
     names = [NETWORK, *(f"{suffix[1:]} {precision}" for suffix, precision in files)]
     found = {name: {"score": np.full(len(rated), np.nan), "bytes": 0} for name in names}
-    bar = tqdm(desc="scoring", total=len(photos.folds.folds) * len(files), unit="file")
+    bar = tqdm(desc="scoring", total=len(photos.folds) * len(files), unit="file")
     with bar, tempfile.TemporaryDirectory() as folder:
-        for fold in photos.folds.folds:
+        for fold in photos.folds:
             head, _ = finetune(
                 activations,
                 rated.label,

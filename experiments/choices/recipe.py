@@ -241,7 +241,7 @@ def recipe(args):
     for name, network in networks.items():
         if len(network.recipes) > 1:
             found[name, CHOSEN] = choose_recipes(
-                {each: found[name, each] for each in network.recipes}, photos.folds.folds
+                {each: found[name, each] for each in network.recipes}, photos.folds
             )
     cells = [
         Cell(
@@ -333,7 +333,7 @@ def predict_unseen(
 
     score = {name: np.full(len(rated), np.nan) for name in CLASSIFIERS}
     inner = []
-    for fold in photos.folds.folds:
+    for fold in photos.folds:
         head = train(fold.train)
         score["softmax"][fold.test] = judge(head, fold.test)
         fc7 = features_model(head)
@@ -424,7 +424,7 @@ def choose_recipes(found, folds):
     ----------
     found : dict of str to dict
         Recipe → what `predict_unseen` gives.
-    folds : list of classifiers.evaluation.folds.Fold
+    folds : classifiers.evaluation.folds.Folds
 
     Returns
     -------

@@ -154,7 +154,7 @@ def delta(args):
 def _leaves_both_classes(photos, train_on):
     """Whether a margin leaves training photos of both classes in every fold."""
     label = photos.rated.label
-    left = (label[fold.train][train_on[fold.train]] for fold in photos.folds.folds)
+    left = (label[fold.train][train_on[fold.train]] for fold in photos.folds)
     return all(0 < of_fold.sum() < len(of_fold) for of_fold in left)
 
 

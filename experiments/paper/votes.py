@@ -163,7 +163,7 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
 
     rated = photos.rated
     score, measures = [None] * len(rated), []
-    for train, test in photos.folds.folds:
+    for train, test in photos.folds:
         head, _ = finetune(
             activations,
             rated.label,

@@ -1,5 +1,7 @@
 """Intervals of the figures; scikit-learn and SciPy are the oracles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
@@ -14,8 +16,7 @@ LOGISTIC = {"logistic": LogisticRegression()}
 
 
 def judge(photos, folds, classifiers=LOGISTIC, **options):
-    X, label, _ = photos
-    return evaluate([FeatureSet("x", X)], label, folds, classifiers, n_jobs=1, **options)
+    return evaluate([FeatureSet("x", photos[0])], folds, classifiers, n_jobs=1, **options)
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 8])  # 0: many ties
@@ -44,7 +45,7 @@ def test_the_interval_is_scipys_percentile_bootstrap(photos):
     evaluation = judge(photos, make_folds(label, split=split), n_resamples=4000)
     result = evaluation.results[1]
     oracle = bootstrap(
-        (evaluation.label == result.prediction,),
+        (evaluation.judged_label == result.prediction,),
         np.mean,
         n_resamples=4000,
         method="percentile",
@@ -72,7 +73,7 @@ def test_intervals_are_wider_where_photos_of_a_group_are_alike():
     label, group = np.repeat(label, 8), np.repeat(np.arange(30), 8).astype(str)
     folds = make_folds(label, group=group)
     widths = [
-        np.ptp(judge((X, label, None), folds, group=units).results[1].interval("auc"))
+        np.ptp(judge((X, label, None), replace(folds, group=units)).results[1].interval("auc"))
         for units in (None, group)
     ]
     assert widths[1] > 1.5 * widths[0]

@@ -1,5 +1,7 @@
 """Probabilities of held-back scores, against scikit-learn's own calibration."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -9,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from classifiers.catalogue import list_classifiers, make_classifier
-from classifiers.evaluation.calibration import apply_sigmoid, calibrate, decision_score, fit_sigmoid
+from classifiers.evaluation.calibration import Calibration, calibrate, decision_score
 from classifiers.evaluation.evaluation import FeatureSet, evaluate
 from classifiers.evaluation.folds import make_folds
 from classifiers.evaluation.uncertainty import expected_calibration_error
+from features.errors import InputError
 
 
 def overlapping(n, seed=0, n_features=4):
@@ -26,15 +29,15 @@ def test_the_sigmoid_is_scikit_learns():
     classifier = LogisticRegression().fit(*overlapping(100, seed=1))
     theirs = CalibratedClassifierCV(FrozenEstimator(classifier), method="sigmoid", cv=3)
     theirs.set_params(ensemble=False).fit(X, label)
-    sigmoid = fit_sigmoid(decision_score(classifier, X), label)
-    inside = apply_sigmoid(sigmoid, decision_score(classifier, X))
+    calibration = Calibration.fit(decision_score(classifier, X), label)
+    inside = calibration.probability(decision_score(classifier, X))
     np.testing.assert_allclose(inside, theirs.predict_proba(X)[:, 1], atol=1e-3)
 
 
 def test_beyond_the_scores_that_were_seen_the_probability_stays():
     score = np.linspace(-2, 3, 50)
-    sigmoid = fit_sigmoid(score, (score + np.sin(9 * score) > 0).astype(int))
-    low, lowest, highest, high = apply_sigmoid(sigmoid, np.array([-99, -2, 3, 99]))
+    calibration = Calibration.fit(score, (score + np.sin(9 * score) > 0).astype(int))
+    low, lowest, highest, high = calibration.probability(np.array([-99, -2, 3, 99]))
     assert low == lowest < highest == high
 
 
@@ -43,20 +46,21 @@ def test_probabilities_of_0_and_1_do_not_spoil_the_others():
     forest = RandomForestClassifier(20, random_state=0).fit(*overlapping(200, seed=1))
     score = decision_score(forest, X)
     assert np.abs(score).max() == np.finfo(float).max
-    sigmoid = fit_sigmoid(score, label)
-    assert sigmoid["slope"] > 0.2 and sigmoid["highest"] < 5
+    calibration = Calibration.fit(score, label)
+    assert calibration.slope > 0.2 and calibration.highest < 5
 
 
 def test_scores_no_better_than_chance_give_every_photo_the_share_of_the_positives():
     score = np.arange(100.0)
     label = (score < 30).astype(int)
-    np.testing.assert_allclose(apply_sigmoid(fit_sigmoid(score, label), score), 0.3, atol=0.01)
+    calibration = Calibration.fit(score, label)
+    np.testing.assert_allclose(calibration.probability(score), 0.3, atol=0.01)
 
 
 def test_classes_that_a_score_separates_do_not_make_a_step():
     score = np.r_[np.linspace(-2, -1, 20), np.linspace(1, 2, 20)]
-    sigmoid = fit_sigmoid(score, (score > 0).astype(int))
-    assert 0.6 < apply_sigmoid(sigmoid, np.array([0.5]))[0] < 0.99
+    calibration = Calibration.fit(score, (score > 0).astype(int))
+    assert 0.6 < calibration.probability(np.array([0.5]))[0] < 0.99
 
 
 @pytest.mark.parametrize("name", list_classifiers())
@@ -64,7 +68,7 @@ def test_every_classifier_is_scored_as_it_was_judged(name):
     X, label = overlapping(120)
     split = np.where(np.arange(120) < 80, "train", "test")
     folds = make_folds(label, split=split)
-    evaluation = evaluate([FeatureSet("X", X)], label, folds, [name], n_jobs=1, n_resamples=10)
+    evaluation = evaluate([FeatureSet("X", X)], folds, [name], n_jobs=1, n_resamples=10)
     classifier = make_classifier(name).fit(X[:80], label[:80])
     np.testing.assert_allclose(decision_score(classifier, X[80:]), evaluation.results[1].score)
 
@@ -74,24 +78,23 @@ def overconfident():
     X, label = overlapping(400, n_features=1)
     folds = make_folds(label, n_folds=4)
     repeated = FeatureSet("one feature 20 times", np.repeat(X, 20, axis=1))
-    return evaluate([repeated], label, folds, {"naive": GaussianNB()}, n_jobs=1)
+    return evaluate([repeated], folds, {"naive": GaussianNB()}, n_jobs=1)
 
 
 def test_an_overconfident_classifier_is_calibrated_and_judged_on_other_folds(overconfident):
     result = overconfident.results[1]
     found = calibrate(overconfident, result)
-    error = found["calibration_error"]
-    assert error["before"] > 0.15 and error["after"] < 0.08
-    ends = np.cumsum([len(fold.test) for fold in overconfident.folds.folds])
+    assert found.error_before > 0.15 and found.error_after < 0.08
+    ends = np.cumsum([len(fold.test) for fold in overconfident.folds])
     probability = []
     for start, end in zip([0, *ends], ends):
         own = np.zeros(len(result.score), bool)
         own[start:end] = True
-        sigmoid = fit_sigmoid(result.score[~own], overconfident.label[~own])
-        probability.append(apply_sigmoid(sigmoid, result.score[own]))
-    wanted = expected_calibration_error(overconfident.label, np.concatenate(probability))
-    assert error["after"] == pytest.approx(wanted)
-    assert found["photos"] == 400
+        of_others = Calibration.fit(result.score[~own], overconfident.judged_label[~own])
+        probability.append(of_others.probability(result.score[own]))
+    wanted = expected_calibration_error(overconfident.judged_label, np.concatenate(probability))
+    assert found.error_after == pytest.approx(wanted)
+    assert found.photos == 400
 
 
 def test_one_split_is_judged_in_parts_where_there_are_photos_enough():
@@ -101,8 +104,51 @@ def test_one_split_is_judged_in_parts_where_there_are_photos_enough():
         rows = np.arange(100 + n_test)
         folds = make_folds(label[rows], split=split[rows])
         features = [FeatureSet("X", X[rows])]
-        evaluation = evaluate(
-            features, label[rows], folds, {"linear": LogisticRegression()}, n_jobs=1
-        )
+        evaluation = evaluate(features, folds, {"linear": LogisticRegression()}, n_jobs=1)
         found = calibrate(evaluation, evaluation.results[1])
-        assert (found["calibration_error"]["after"] is not None) == is_judged
+        assert (found.error_after is not None) == is_judged
+
+
+RECORD = Calibration(0.5, -0.1, -3.0, 4.0, 60, None, 0.02).to_json()
+
+
+def test_a_calibration_comes_back_from_json_as_it_was():
+    assert Calibration.from_json(json.loads(json.dumps(RECORD))) == Calibration(
+        slope=0.5,
+        intercept=-0.1,
+        lowest=-3.0,
+        highest=4.0,
+        photos=60,
+        error_before=None,
+        error_after=0.02,
+    )
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"slope": "steep"}, "slope is no finite number"),
+        ({"intercept": True}, "intercept is no finite number"),
+        ({"lowest": float("nan")}, "lowest is no finite number"),
+        ({"highest": float("inf")}, "highest is no finite number"),
+        ({"highest": None}, "highest is no finite number"),
+        ({"slope": -0.1}, "slope is below 0"),
+        ({"lowest": 5.0}, "lowest is above highest"),
+        ({"photos": 0}, "photos is no number of photos"),
+        ({"photos": 2.5}, "photos is no number of photos"),
+        ({"error_before": -0.1}, "error_before is neither null nor a number from 0 to 1"),
+        ({"error_after": "small"}, "error_after is neither null nor a number from 0 to 1"),
+        ({"method": "isotonic"}, "method is 'isotonic', not 'sigmoid on held-back scores'"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(changed, message):
+    with pytest.raises(InputError, match=message):
+        Calibration.from_json(RECORD | changed)
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_a_calibration_that_lacks_a_value_is_refused(name):
+    with pytest.raises(InputError, match=f"calibration: {name} is "):
+        Calibration.from_json({key: value for key, value in RECORD.items() if key != name})
+    with pytest.raises(InputError, match="is no record"):
+        Calibration.from_json([RECORD])

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from classifiers.evaluation.evaluation import MAJORITY, FeatureSet, evaluate, score_table
+from classifiers.evaluation.evaluation import MAJORITY, FeatureSet, evaluate
 from classifiers.evaluation.folds import make_folds
 from features.errors import InputError
 
@@ -22,8 +22,7 @@ LOGISTIC = {"logistic": LogisticRegression()}
 
 
 def judge(photos, folds, classifiers=LOGISTIC, **options):
-    X, label, _ = photos
-    return evaluate([FeatureSet("x", X)], label, folds, classifiers, n_jobs=1, **options)
+    return evaluate([FeatureSet("x", photos[0])], folds, classifiers, n_jobs=1, **options)
 
 
 def test_predictions_and_figures_are_those_of_scikit_learn(photos):
@@ -32,17 +31,17 @@ def test_predictions_and_figures_are_those_of_scikit_learn(photos):
     evaluation = judge(photos, folds)
     result = evaluation.results[1]
     predicted, probability = (
-        cross_val_predict(LogisticRegression(), X, label, cv=folds.folds, method=method)
+        cross_val_predict(LogisticRegression(), X, label, cv=folds, method=method)
         for method in ("predict", "predict_proba")
     )
-    assert np.array_equal(result.prediction, predicted[evaluation.row])
-    assert np.array_equal(evaluation.label, label[evaluation.row])
+    assert np.array_equal(result.prediction, predicted[folds.test_rows])
+    assert np.array_equal(evaluation.judged_label, label[folds.test_rows])
     probability = probability[:, 1]
-    assert result.probability == pytest.approx(probability[evaluation.row])
+    assert result.probability == pytest.approx(probability[folds.test_rows])
     assert result.metrics == pytest.approx(
         {
             "auc": np.mean(
-                [roc_auc_score(label[fold.test], probability[fold.test]) for fold in folds.folds]
+                [roc_auc_score(label[fold.test], probability[fold.test]) for fold in folds]
             ),
             "accuracy": accuracy_score(label, predicted),
             "balanced_accuracy": balanced_accuracy_score(label, predicted),
@@ -82,13 +81,12 @@ def test_the_best_has_the_highest_auc_and_differences_to_it_are_paired(photos):
     X, label, _ = photos
     evaluation = evaluate(
         [FeatureSet("noise", np.random.default_rng(1).normal(size=(200, 3))), FeatureSet("x", X)],
-        label,
         make_folds(label),
         LOGISTIC,
         n_jobs=1,
     )
     assert evaluation.best.features == "x"
-    table = score_table(evaluation).set_index("features")
+    table = evaluation.to_pandas().set_index("features")
     assert table.loc["x", ["behind_best", "behind_best_low", "behind_best_high"]].eq(0).all()
     noise = table.loc["noise"]
     assert noise.behind_best == pytest.approx(table.auc["x"] - table.auc["noise"])
@@ -119,16 +117,15 @@ def test_the_margin_takes_photos_out_of_training_only(photos):
     X, label, _ = photos
     train_on = np.arange(200) % 3 > 0
     folds = make_folds(label)
-    evaluation = judge(photos, folds, {"c": Recorder()}, train_on=train_on)
-    for fold, trained, n_train in zip(folds.folds, seen, evaluation.n_train):
+    evaluation = judge(photos, folds.training_on(train_on), {"c": Recorder()})
+    for fold, trained in zip(folds, seen, strict=True):
         assert np.array_equal(trained, X[fold.train[train_on[fold.train]]])
-        assert n_train == len(trained)
-    assert len(evaluation.row) == 200
+    assert len(evaluation.judged_label) == 200
 
 
 def test_a_margin_that_leaves_one_class_is_refused(photos):
     with pytest.raises(InputError, match="use a smaller delta"):
-        judge(photos, make_folds(photos[1]), train_on=photos[1] == 1)
+        make_folds(photos[1]).training_on(photos[1] == 1)
 
 
 def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos):
@@ -147,13 +144,12 @@ def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos
     steps = []
     evaluation = evaluate(
         [FeatureSet("x", X, Recorder())],
-        label,
         folds,
         LOGISTIC | {"nb": GaussianNB()},
         n_jobs=1,
         progress=lambda: steps.append(1),
     )
-    for fold, (trained, y) in zip(folds.folds, fitted, strict=True):
+    for fold, (trained, y) in zip(folds, fitted, strict=True):
         assert np.array_equal(trained, X[fold.train])
         assert np.array_equal(y, label[fold.train])
     assert evaluation.results[1].n_features == 2
@@ -163,7 +159,7 @@ def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos
 def test_parallel_fits_give_the_same_figures(photos):
     X, label, _ = photos
     one, two = (
-        evaluate([FeatureSet("x", X)], label, make_folds(label), ["gaussian-naive-bayes"], n_jobs=n)
+        evaluate([FeatureSet("x", X)], make_folds(label), ["gaussian-naive-bayes"], n_jobs=n)
         for n in (1, 2)
     )
     assert np.array_equal(one.best.score, two.best.score)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.evaluation.folds import make_folds, training_rows
+from classifiers.evaluation.folds import make_folds
 from features.errors import InputError
 
 
@@ -24,9 +24,9 @@ def test_no_judged_photo_was_seen_before(seed, design):
     if design == "split":
         columns["split"] = np.where(random.random(n) < 0.5, "train", "test")
     folds = make_folds(label, **columns)
-    judged = np.concatenate([fold.test for fold in folds.folds])
+    judged = np.concatenate([fold.test for fold in folds])
     assert len(judged) == len(set(judged))
-    for train, test in folds.folds:
+    for train, test in folds:
         seen = np.zeros(n, bool)
         seen[train] = True
         if design != "folds":
@@ -47,7 +47,7 @@ def test_a_given_split_is_taken_and_finetuned_test_photos_are_counted():
     split = np.array(["train"] * 3 + ["test"] * 4, object)
     finetuned = np.array([1, 1, 1, 0, 0, 0, 1], bool)
     folds = make_folds(label, split=split, finetuned=finetuned)
-    ((train, test),) = folds.folds
+    ((train, test),) = folds
     assert train.tolist() == [0, 1, 2]
     assert test.tolist() == [3, 4, 5]
     assert folds.excluded == {"the network was finetuned on them": 1}
@@ -61,7 +61,7 @@ def test_without_a_split_the_finetuned_photos_train_and_the_others_are_judged():
         make_folds(label[:5], finetuned=finetuned[:5], group=group[:5])
     label[4] = 0
     folds = make_folds(label, finetuned=finetuned, group=group)
-    ((train, test),) = folds.folds
+    ((train, test),) = folds
     assert train.tolist() == [0, 1, 2]
     assert test.tolist() == [4, 5]
     assert folds.excluded["of a group that was trained on"] == 1
@@ -69,7 +69,7 @@ def test_without_a_split_the_finetuned_photos_train_and_the_others_are_judged():
 
 def test_folds_are_stratified_and_keep_groups_whole(photos):
     _, label, group = photos
-    folds = make_folds(label, group=group).folds
+    folds = make_folds(label, group=group)
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(200))
     for fold in folds:
         assert abs(label[fold.test].mean() - label.mean()) < 0.1
@@ -81,7 +81,7 @@ def test_copies_of_a_training_photo_are_not_judged():
     digest = np.arange(40).astype(str)
     digest[1] = digest[3] = "copy"
     folds = make_folds(label, digest=digest, n_folds=4)
-    judged = np.concatenate([fold.test for fold in folds.folds])
+    judged = np.concatenate([fold.test for fold in folds])
     n_copies = folds.excluded["copies of a photo that was trained on"]
     assert n_copies in (0, 2)  # 0 if both fall into one fold
     assert len(judged) == 40 - n_copies
@@ -90,7 +90,7 @@ def test_copies_of_a_training_photo_are_not_judged():
 def test_a_leak_is_allowed_when_the_user_says_so():
     label = np.tile([0, 1], 10)
     folds = make_folds(label, finetuned=np.ones(20, bool), allow_leak=True)
-    assert len(folds.folds) == 5
+    assert len(folds) == 5
     assert not any(folds.excluded.values())
 
 
@@ -129,6 +129,6 @@ def test_the_kept_classifier_is_fitted_on_the_training_side_of_a_split_else_on_a
     split = np.repeat(["train", "test"], 10)
     train_on = np.arange(20) != 4
     one = make_folds(label, split=split)
-    assert training_rows(label, one).tolist() == list(range(10))
-    assert training_rows(label, one, train_on).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
-    assert training_rows(label, make_folds(label)).tolist() == list(range(20))
+    assert one.training_rows.tolist() == list(range(10))
+    assert one.training_on(train_on).training_rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert make_folds(label).training_rows.tolist() == list(range(20))

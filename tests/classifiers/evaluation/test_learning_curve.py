@@ -27,15 +27,11 @@ class Seen(BaseEstimator, TransformerMixin):
         return X[:, 1:]
 
 
-def curve_of(photos, folds, *, transformer=None, classifier=LOGISTIC, **options):
-    X, label, _ = photos
-    features = FeatureSet("x", X, transformer)
-    evaluation = evaluate(
-        [features], label, folds, {"c": classifier}, n_jobs=1, n_resamples=200, **options
-    )
+def curve_of(photos, folds, *, transformer=None, classifier=LOGISTIC):
+    features = FeatureSet("x", photos[0], transformer)
+    evaluation = evaluate([features], folds, {"c": classifier}, n_jobs=1, n_resamples=200)
     Seen.fits = ()
-    curve = learning_curve(evaluation, features, label, classifier, n_jobs=1, **options)
-    return evaluation, curve
+    return evaluation, learning_curve(evaluation)
 
 
 def test_the_curve_ends_with_the_best_result(photos):
@@ -53,10 +49,10 @@ def test_halves_lie_in_halves_with_whole_groups_and_both_classes(photos, grouped
     group = group if grouped else None
     numbered = np.c_[np.arange(200), X], label, group
     folds = make_folds(label, group=group)
-    _, curve = curve_of(numbered, folds, transformer=Seen(), group=group)
+    _, curve = curve_of(numbered, folds, transformer=Seen())
     n_halvings = len(curve.n_train) - 1
     assert n_halvings >= 2
-    before = [fold.train for fold in folds.folds]
+    before = [fold.train for fold in folds]
     for halving in range(n_halvings):
         fits = Seen.fits[5 * halving : 5 * halving + 5]
         for (rows, y), whole in zip(fits, before):
@@ -80,7 +76,7 @@ def test_the_size_before_the_last_is_judged_on_the_same_photos(photos):
             label[fold.test],
             LogisticRegression().fit(X[rows], label[rows]).decision_function(X[fold.test]),
         )
-        for fold, (rows, _) in zip(folds.folds, Seen.fits)
+        for fold, (rows, _) in zip(folds, Seen.fits)
     ]
     assert curve.auc[-2] == pytest.approx(np.mean(aucs))
     assert curve.gain[0] == curve.auc[-1] - curve.auc[-2]
@@ -98,7 +94,7 @@ def test_photos_within_the_margin_train_no_point_of_the_curve(photos):
     X, label, _ = photos
     train_on = np.arange(200) % 3 > 0
     numbered = np.c_[np.arange(200), X], label, None
-    curve_of(numbered, make_folds(label), transformer=Seen(), train_on=train_on)
+    curve_of(numbered, make_folds(label).training_on(train_on), transformer=Seen())
     assert all(train_on[rows].all() for rows, _ in Seen.fits)
 
 

@@ -25,7 +25,6 @@ def evaluation():
     label_of_copy[:2] = "copy"
     return evaluate(
         [FeatureSet("wide", X), FeatureSet(HOSTILE, X[:, :2])],
-        label,
         make_folds(label, digest=label_of_copy, n_folds=3),
         ["logistic-regression", "linear-svm", "naive-bayes"],
         n_jobs=1,
@@ -126,7 +125,7 @@ def test_curves_are_drawn_for_each_classifier_in_the_colours_of_the_scheme(page)
 def test_confusion_matrices_hold_all_judged_photos(page, evaluation):
     counts = [int(count) for count in re.findall(r"<td class=\"(?:right|wrong)\".*?<b>(\d+)", page)]
     assert len(counts) == 6 * 4
-    assert sum(counts) == 6 * len(evaluation.label)
+    assert sum(counts) == 6 * len(evaluation.judged_label)
 
 
 def test_the_page_tells_of_data_network_leaks_folds_and_how_it_was_made(page, evaluation):
@@ -171,7 +170,7 @@ def test_the_page_says_when_the_best_may_be_chance(tmp_path):
     label = np.tile([0, 1], 30)
     for shift, may_be_chance in ((0, True), (5, False)):
         X = random.normal(size=(60, 3)) + shift * label[:, None]
-        judged = evaluate([FeatureSet("x", X)], label, make_folds(label), ["linear-svm"], n_jobs=1)
+        judged = evaluate([FeatureSet("x", X)], make_folds(label), ["linear-svm"], n_jobs=1)
         assert (judged.best.interval("auc")[0] <= 0.5) == may_be_chance
         path = tmp_path / "report.html"
         write_report(path, judged, photos={}, networks={}, command="")
@@ -183,7 +182,6 @@ def test_without_probabilities_there_is_no_calibration(evaluation, tmp_path):
     label = np.tile([0, 1], 30)
     only_svm = evaluate(
         [FeatureSet("x", random.normal(size=(60, 3)))],
-        label,
         make_folds(label),
         ["linear-svm"],
         n_jobs=1,

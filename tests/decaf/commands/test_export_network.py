@@ -28,10 +28,8 @@ def folder(tmp_path_factory):
 
 def save(model, folder):
     network_record = RECORD | model.network_record
-    error = {"calibration_error": {"before": None, "after": None}}
     record = model.record | {
         "features": "small",
-        "calibration": model.record["calibration"] | error,
         "judged": {"photos": 60, "auc": {"value": 0.9, "low": 0.8, "high": 1.0}},
         "trained_on": {"photos": 60, "digests": []},
     }

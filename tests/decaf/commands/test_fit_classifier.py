@@ -105,7 +105,7 @@ def test_a_feature_file_and_its_network_give_a_whole_model(tmp_path, samples):
     assert model.record["trained_on"]["photos"] == model.record["judged"]["photos"] == N
     table = pandas.read_csv(output / "results.csv")
     assert model.record["judged"]["auc"]["value"] == pytest.approx(table.auc.max())
-    assert model.record["calibration"]["calibration_error"]["after"] is not None
+    assert model.calibration.error_after is not None
     photos = sorted(str(photo) for photo in samples.rglob("*.jpg"))[:2]
     assert model.predict_proba(photos).shape == (2, 2)
 

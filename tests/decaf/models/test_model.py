@@ -10,6 +10,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from tiny_model import WIDTH, save_tiny_model
 
+from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import load_model, record_sha256, save_model
 from decaf.networks.backbones import build_activations
 from decaf.networks.weights import file_sha256
@@ -30,7 +31,7 @@ def change_record(folder, **changed):
     (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-CALIBRATION = {"slope": 0.5, "intercept": 0.1, "lowest": -9.0, "highest": 9.0}
+CALIBRATION = Calibration(1.0, 0.0, -50.0, 50.0, 20).to_json()
 
 
 def some_photos(samples, n=3):
@@ -59,12 +60,10 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
     network = keras.Model(activations.input, activations.output["average"])
     random = np.random.default_rng(0)
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
-    calibration = {"slope": 1.0, "intercept": 0.0, "lowest": -50.0, "highest": 50.0}
-    calibration["calibration_error"] = {"before": None, "after": None}
     record = {
         "classifier": "logistic-regression",
         "features": "average",
-        "calibration": calibration,
+        "calibration": CALIBRATION,
         "judged": {"photos": 20, "auc": {"value": 0.5, "low": 0.3, "high": 0.7}},
         "trained_on": {"photos": 20, "digests": []},
     }
@@ -129,7 +128,7 @@ def test_a_file_that_is_missing_is_named(folder, name):
         ({"schema_version": 2}, "has schema version 2, this program reads 1; update it"),
         ({"schema_version": None}, "is not a model of decaf's"),
         ({"calibration": {"slope": "steep"}}, "is not whole"),
-        ({"calibration": CALIBRATION | {"calibration_error": {"before": 0.1}}}, "is not whole"),
+        ({"calibration": CALIBRATION | {"error_after": "small"}}, "is not whole .*error_after"),
         ({"judged": {"photos": 60, "auc": {"value": "0.8", "low": 0, "high": 1}}}, "is not whole"),
         ({"judged": {"auc": {"value": 0.8, "low": 0, "high": 1}}}, "is not whole"),
         ({"trained_on": {"photos": 60}}, "is not whole"),
