@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from classifiers.evaluation.evaluation import (
     evaluate,
 )
 from features.errors import InputError
+from features.files import write_file
 
 
 def compute_once(path, settings, compute, *, force=False):
@@ -61,9 +61,7 @@ def compute_once(path, settings, compute, *, force=False):
                 "with --out, or add --force"
             )
     outcome = compute()
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps({"settings": settings, "outcome": outcome}), encoding="utf-8")
-    os.replace(partial, path)
+    write_file(path, json.dumps({"settings": settings, "outcome": outcome}))
     return outcome
 
 

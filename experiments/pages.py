@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from features.errors import InputError
+from features.files import write_file
 
 RESULTS = Path("experiments/results")
 PAGE, FIGURE, CSV, REMARKS = "README.md", "figure.svg", "results.csv", "remarks.md"
@@ -102,9 +103,7 @@ def write_page(folder, *, title, text, command, facts, tables, rows, figure):
     save_figure(figure, folder / FIGURE)
     flat = [{k: v for k, v in row.items() if k != "resampled"} for row in rows]
     pandas.DataFrame(flat).to_csv(folder / CSV, index=False, float_format="%.5g")
-    partial = folder / f"{PAGE}.partial"
-    partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    os.replace(partial, folder / PAGE)
+    write_file(folder / PAGE, "\n\n".join(parts) + "\n")
 
 
 def markdown_table(header, lines):

@@ -7,7 +7,6 @@ import argparse
 import base64
 import importlib.resources
 import mimetypes
-import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,6 +14,7 @@ from urllib.parse import unquote
 from decaf.commands.common import run_command
 from experiments.pages import PAGE, RESULTS
 from features.errors import InputError
+from features.files import write_file
 
 TEMPLATE = """\
 <!doctype html>
@@ -99,9 +99,7 @@ def report(args):
         .from_string(TEMPLATE)
         .render(title=TITLE, style=_style(), sections=sections)
     )
-    partial = out.with_name(f"{out.name}.partial")
-    partial.write_text(html, encoding="utf-8")
-    os.replace(partial, out)
+    write_file(out, html)
     print(out)
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError
+
+# Of a name, at most: the name to write to must not be too long where the file's own is not.
+_STEM_LENGTH = 40
 
 
 @contextlib.contextmanager
@@ -31,22 +37,119 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]:
     """A name to write to; the file takes its own name when that went well.
+
+    It is on the disk before it takes its name, keeps the mode of the file that it replaces, and
+    where `path` is a link it replaces what that leads to.
 
     Parameters
     ----------
-    path : Path
+    path : path-like
+        Its folder has to be there.
+    force : bool
+        Replace a file that is there.
 
     Yields
     ------
     Path
-        Beside it; removed when the writing went wrong.
+        Beside the file, with its suffix; removed when the writing went wrong. Whatever goes wrong
+        with it is raised as it is; `writing` makes one line of it.
+
+    Raises
+    ------
+    AlreadyThere
+        The file is there, or is so when it would take its name, and is not to be replaced.
+    InputError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "ratings.csv")
+    ...     with writing(path), whole_file(path) as part:
+    ...         _ = part.write_text("file,score")
+    ...         before = path.exists()
+    ...     before, path.read_text()
+    (False, 'file,score')
     """
+    check_replaceable(path, force=force)
+    target = Path(os.path.realpath(path))
     # Other processes and, in a shared folder, other machines may write the same file.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(
+        f".{target.stem[:_STEM_LENGTH]}.{secrets.token_hex(4)}.part{target.suffix}"
+    )
     try:
         yield part
-        os.replace(part, path)
+        with writing(path):
+            # Or a power failure soon after could leave an empty file in the place of the old one.
+            with open(part, "r+b") as file:
+                os.fsync(file.fileno())
+            if target.exists():
+                if not force:
+                    raise AlreadyThere(
+                        f"{path}: is there already, written in the meantime; choose another name"
+                    )
+                shutil.copymode(target, part)
+            os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_file(path: str | os.PathLike, content: str | bytes, *, force: bool = True) -> None:
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path, force
+        As in `whole_file`.
+    content : str or bytes
+        Text is written as UTF-8.
+
+    Raises
+    ------
+    AlreadyThere, InputError
+        As from `whole_file`.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with writing(path), whole_file(path, force=force) as part:
+        part.write_bytes(data)
+
+
+def check_replaceable(path: str | os.PathLike, *, force: bool = True) -> None:
+    """Refuse a file that cannot be written, before the work that leads to it.
+
+    Parameters
+    ----------
+    path, force
+        As in `whole_file`.
+
+    Raises
+    ------
+    AlreadyThere, InputError
+        As from `whole_file`.
+    """
+    try:
+        target = os.path.realpath(path)
+    except ValueError as error:  # no file has a name with a NUL
+        raise InputError(f"{path}: cannot be written: {error}") from error
+    with writing(path):
+        try:
+            mode = os.stat(target).st_mode
+        except FileNotFoundError:
+            _check_folder(os.path.dirname(target))
+            return
+        if not force:
+            raise AlreadyThere(f"{path}: is there already; choose another name")
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{path}: is not a regular file; choose another name")
+        open(target, "r+b").close()  # a file that may not be written is not replaced, either
+        _check_folder(os.path.dirname(target))
+
+
+def _check_folder(folder: str) -> None:
+    os.stat(folder)  # tells apart what is missing from what may not be written
+    effective = os.access in os.supports_effective_ids
+    if not os.access(folder, os.W_OK, effective_ids=effective):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

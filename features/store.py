@@ -12,7 +12,6 @@ import io
 import json
 import os
 import re
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ import h5py
 import numpy as np
 
 from features.errors import InputError, NoRatings
+from features.files import whole_file, writing
 from features.ratings import RatedPhotos
 from features.text_heaps import TextHeaps
 
@@ -70,42 +70,35 @@ class StoreWriter:
 
     Raises
     ------
+    AlreadyThere
+        When the file is there.
     InputError
-        When the file is there, or cannot be written (as from any method).
+        When it cannot be written (as from any method).
     """
 
     def __init__(self, path, n_features, *, dtype="float32", attributes=None, force=False):
         self.path = Path(path)
-        self._force = force
         self._columns = None
         # Kept open: a dataset that Python closes of itself cannot say that its last write failed.
         self._datasets = {}
         self._file = None
-        if self.path.exists() and not force:
-            raise InputError(f"{self.path}: is there already; choose another name or use --force")
-        # Writing in a thread of its own keeps Ctrl-C out of HDF5, which crashes on it in mid-write.
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        try:
+        with writing(self.path), contextlib.ExitStack() as stack:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._disk = _Disk(self._part, "x+")
-        except OSError as error:
-            raise self._cannot_write(error) from error
-        try:
+            part = stack.enter_context(whole_file(self.path, force=force))
+            self._disk = stack.enter_context(_Disk(part, "x+"))
+            # Writing in a thread of its own keeps Ctrl-C out of HDF5, which crashes on it in
+            # mid-write.
+            self._thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+            stack.push(self._close)
             self._run(self._open, n_features, np.dtype(dtype), attributes or {})
-        except BaseException:
-            self._clean_up()
-            raise
+            self._stack = stack.pop_all()
 
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, error, traceback):
-        try:
-            if kind is None:
-                self._run(self._finish)
-        finally:
-            self._clean_up()
+    def __exit__(self, *error):
+        with writing(self.path):
+            self._stack.__exit__(*error)
 
     def append(self, features, paths, digests, **columns):
         """Add a row for each of a batch of photos.
@@ -159,11 +152,9 @@ class StoreWriter:
         self._run(self._link, shards, shape, dtype)
 
     def _run(self, function, *arguments):
-        try:
+        with writing(self.path):
             self._thread.submit(function, *arguments).result()
             self._disk.check()
-        except OSError as error:
-            raise self._cannot_write(error) from error
 
     def _open(self, n_features, dtype, attributes):
         self._file = h5py.File(self._disk, "w")
@@ -201,26 +192,13 @@ class StoreWriter:
             [(_to_bytes(path), *sizes) for path, *sizes in shards], _SHARD_TYPE
         )
 
-    def _finish(self):
-        self._file.close()
-        self._disk.check()
-        os.fsync(self._disk.fileno())
-        if self.path.exists() and not self._force:
-            raise InputError(f"{self.path}: was written by someone else in the meantime")
-        os.replace(self._part, self.path)
-
-    def _close(self):
-        if self._file is not None:
-            self._file.close()
-        self._disk.close()
-        self._part.unlink(missing_ok=True)
-
-    def _clean_up(self):
-        self._thread.submit(self._close).result()
-        self._thread.shutdown()
-
-    def _cannot_write(self, error):
-        return InputError(f"{self.path}: cannot be written: {error.strerror or error}")
+    def _close(self, kind, error, traceback):
+        if self._file is None:
+            return
+        if kind is None:
+            self._run(self._file.close)
+        else:
+            self._thread.submit(self._file.close).result()
 
     def _create(self, name, row_shape, dtype, chunk_rows=_COLUMN_CHUNK_ROWS):
         self._datasets[name] = self._file.create_dataset(

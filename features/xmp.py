@@ -5,12 +5,10 @@ writes decaf puts the same number into a property of its own: so long as the two
 rating is decaf's, and when they differ, a person has changed it.
 """
 
-import contextlib
 import errno
 import math
 import os
 import re
-import shutil
 import stat
 import warnings
 from bisect import bisect_right
@@ -23,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from features.errors import InputError
+from features.files import check_replaceable, write_file
 
 # What the sidecar of photo.jpg is called: by darktable, and digiKam by default; by Lightroom.
 SIDECARS = ("photo.jpg.xmp", "photo.xmp")
@@ -180,12 +179,10 @@ def write_rating(sidecar, stars, *, dry_run=False):
     if packet.is_ours and packet.rating == stars:
         return False
     edited = _edit(packet, stars)
-    try:
-        _replace(os.path.realpath(sidecar), edited, dry_run)
-    except OSError as error:
-        raise InputError(f"{sidecar}: cannot be written ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{sidecar}: cannot be written ({error})") from error
+    if dry_run:
+        check_replaceable(sidecar)
+    else:
+        write_file(sidecar, edited)
     return True
 
 
@@ -427,31 +424,3 @@ def _description(keys, about, stars):
     )
     text = f' <rdf:Description xmlns:rdf="{_RDF}" rdf:about={quoteattr(about)}{ratings}/>\n '
     return text.encode("ascii", "xmlcharrefreplace")
-
-
-def _replace(path, data, dry_run):
-    """Put a file in the place of another at once, with its mode."""
-    folder = os.path.dirname(path)
-    try:
-        with open(path, "r+b"):
-            is_new = False
-    except FileNotFoundError:
-        is_new = True
-    os.stat(folder)  # tells apart what is missing from what may not be written
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    if dry_run:
-        return
-    partial = os.path.join(folder, f".decaf-{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            # Or a power failure soon after could leave an empty file in the place of the old one.
-            file.flush()
-            os.fsync(file.fileno())
-        if not is_new:
-            shutil.copymode(path, partial)
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)

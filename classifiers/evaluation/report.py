@@ -1,7 +1,6 @@
 """Writes what an evaluation found as one self-contained HTML page."""
 
 import io
-import os
 import platform
 import re
 from datetime import date
@@ -17,6 +16,7 @@ from sklearn.metrics import roc_curve
 from classifiers.evaluation.bootstrap import CONFIDENCE, N_RESAMPLES
 from classifiers.evaluation.evaluation import INTERVAL_METRICS
 from classifiers.evaluation.uncertainty import accuracy_coverage_curve
+from features.files import write_file
 
 
 def write_report(path, evaluation, *, photos, networks, command, learning_curve=None):
@@ -71,9 +71,7 @@ def write_report(path, evaluation, *, photos, networks, command, learning_curve=
         versions=_versions(),
         today=date.today().isoformat(),
     )
-    partial = Path(f"{path}.partial")
-    partial.write_text(html, encoding="utf-8")
-    os.replace(partial, path)
+    write_file(path, html)
 
 
 # Colours that the figures are drawn in, and what the page's scheme makes of them.

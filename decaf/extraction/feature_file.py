@@ -28,7 +28,7 @@ from decaf.extraction.activations import cache_folder, index_shards, read_or_run
 from decaf.extraction.cluster import map_on_cluster, on_cluster
 from decaf.extraction.forward_pass import write_behind
 from features.errors import InputError
-from features.files import whole_file, writing
+from features.files import write_file, writing
 from features.photos import PhotoError, file_digest
 from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
 
@@ -234,7 +234,7 @@ def _locked(parts: Path, output: Path) -> Iterator[None]:
                 f"{output}: another run is writing it; wait for that, or choose another name"
             ) from None
     try:
-        for unfinished in parts.glob(".*.part"):
+        for unfinished in parts.glob(".*.part*"):
             unfinished.unlink(missing_ok=True)
         yield
     finally:
@@ -496,5 +496,4 @@ def _read_json(path: Path):
 
 
 def _write_json(path: Path, content) -> None:
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content))
+    write_file(path, json.dumps(content))

@@ -28,7 +28,7 @@ from decaf.models.model import Model
 from decaf.models.runtime import measure_latency, open_scorer, runtime_of
 from decaf.models.scorer import predict_photos, probability_network
 from features.errors import InputError, NoRepresentativePhotos
-from features.files import writing
+from features.files import whole_file, writing
 from features.photos import PhotoError, find_photos, photo_root
 from features.ratings import RatedPhotos, read_ratings
 from features.samples import make_samples
@@ -142,11 +142,7 @@ def export_model(
     rgb, label, failed = _read_photos(photos, network.input_shape[1], resize, progress)
     expected = predict_photos(model, head, rgb)
     tolerance = TOLERANCES[precision] if tolerance is None else tolerance
-    with (
-        writing(path),
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder,
-    ):
-        part = Path(folder) / f"scorer{path.suffix}"
+    with writing(path), whole_file(path, force=force) as part:
         write_scorer(network, part, precision, rgb[representative_rows(len(rgb))])
         score = open_scorer(part)
         bar = tqdm(rgb, "checking", unit="photo", disable=not progress)
@@ -169,7 +165,6 @@ def export_model(
             auc_tolerance=None if auc is None else auc_tolerance,
             failed=failed,
         )
-        os.replace(part, path)
     return exported
 
 

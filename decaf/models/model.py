@@ -26,7 +26,7 @@ from decaf.networks.network import load_network, save_network, split_network
 from decaf.networks.weights import file_sha256
 from decaf.training.finetune import predict
 from features.errors import InputError
-from features.files import whole_file, writing
+from features.files import write_file, writing
 
 SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
@@ -215,8 +215,7 @@ def save_model(
             name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
         }
         record["record_sha256"] = record_sha256(record)
-        with whole_file(folder / RECORD_FILE) as part:
-            part.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_file(folder / RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False))
 
 
 def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:

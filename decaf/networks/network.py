@@ -1,6 +1,5 @@
 """Networks: a head of a given width on a backbone's activations; their files."""
 
-import os
 from pathlib import Path
 
 import keras
@@ -13,7 +12,7 @@ from decaf.networks.backbones import build_convolutions, pool, set_precision
 from decaf.networks.network_file import add_record, check_harmless, read_record
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError
-from features.files import writing
+from features.files import whole_file, writing
 
 
 def build_head(n_activations, width, outputs=2, dropout=0.5, seed=0):
@@ -146,23 +145,19 @@ def save_network(network, path, record, force=False):
 
     Raises
     ------
+    AlreadyThere
+        The file exists.
     InputError
-        The file exists or cannot be written, or its name does not end in `.keras`.
+        It cannot be written, or its name does not end in `.keras`.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise InputError(f"{path}: a network's file name must end in .keras")
-    if path.exists() and not force:
-        raise InputError(f"{path}: exists already; choose another name, or overwrite with --force")
-    part = path.with_name(f".{path.stem}.{os.getpid()}.keras")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path, force=force) as part:
             network.save(part)
             add_record(part, record)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def load_network(path, dtype="float32"):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from PIL import Image
 from tqdm import tqdm
 
-from features.files import whole_file, writing
+from features.files import write_file
 from features.photos import PhotoError, read_photo
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def write_page(path: Path, ranking: Ranking, *, progress: bool = True) -> None:
         notes=[_displayable(note) for note in ranking.notes],
         photos=photos,
     )
-    with writing(path), whole_file(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_file(path, page)
 
 
 def _thumbnail(path: str) -> tuple[str, int, int] | None:

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.files import whole_file, writing
+from features.files import write_file
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import RankedPhoto, Ranking
@@ -33,9 +33,8 @@ def write_table(path: Path, ranking: Ranking) -> None:
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    with writing(path), whole_file(path) as part:
-        # Names need not be UTF-8; `find_photos` reads them back from a .csv as they were.
-        part.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+    # Names need not be UTF-8; `find_photos` reads them back from a .csv as they were.
+    write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _row(photo: RankedPhoto) -> dict[str, object]:

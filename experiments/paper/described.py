@@ -1,7 +1,6 @@
 """Generic descriptors of photos, computed once and cached."""
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from features.descriptors import generic as descriptors
 from features.descriptors import gist
 from features.descriptors.generic import PhotoDescriptors, SiftDescriptors
 from features.errors import InputError
+from features.files import whole_file, writing
 from features.photos import file_digest
 
 FAMILIES = {
@@ -138,6 +138,5 @@ def _shards(paths, digests, rows, kind, measure, cache):
 
 def _write(path, arrays):
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial.npz")
-    np.savez(partial, **arrays)
-    os.replace(partial, path)
+    with writing(path), whole_file(path) as part:
+        np.savez(part, **arrays)

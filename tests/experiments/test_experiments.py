@@ -197,4 +197,4 @@ def test_cells_hold_everything_that_resuming_needs(table2_results):
         *("training", "weights", "blocks", "precision"),
     }
     assert len(cell["outcome"][0]["resampled"]["auc"]) == 1000
-    assert not [name for name in os.listdir(out / "cells") if name.endswith(".partial")]
+    assert not [name for name in os.listdir(out / "cells") if ".part" in name]

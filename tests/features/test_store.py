@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import InputError, NoRatings
+from features.errors import AlreadyThere, InputError, NoRatings
 from features.ratings import RatedPhotos
 from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, index_stores, merge_stores
 
@@ -230,7 +230,7 @@ def test_an_existing_file_is_replaced_only_with_force(tmp_path):
     path = tmp_path / "a.h5"
     write(path, n=3)
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"a\.h5: is there already; .* --force"):
+    with pytest.raises(AlreadyThere, match=r"a\.h5: is there already; choose another name$"):
         StoreWriter(path, 6)
     assert path.read_bytes() == before
     with StoreWriter(path, 6, force=True) as writer:

@@ -252,7 +252,7 @@ def test_a_name_with_a_nul_has_no_rating_and_gets_no_sidecar(tmp_path):
     assert read_rating(photo) is None
     (given,) = rate_photos([photo], [50])
     assert given.outcome == "refused"
-    assert given.reason == f"{photo}.xmp: cannot be written (embedded null byte)"
+    assert given.reason == f"{photo}.xmp: cannot be written: embedded null byte"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
@@ -521,8 +521,8 @@ def test_sidecars_that_cannot_be_written_are_refused_one_by_one(tmp_path):
     names = ["good.jpg", "missing/a.jpg", f"{'n' * 251}.jpg"]
     given = rate_photos([tmp_path / name for name in names], [50, 50, 50])
     assert [each.outcome for each in given] == ["written", "refused", "refused"]
-    assert given[1].reason.endswith("a.jpg.xmp: cannot be written (No such file or directory)")
-    assert given[2].reason.endswith(".xmp: cannot be written (File name too long)")
+    assert given[1].reason.endswith("a.jpg.xmp: cannot be written: No such file or directory")
+    assert given[2].reason.endswith(".xmp: cannot be written: File name too long")
 
 
 def test_a_sidecar_that_may_not_be_written_is_left_in_peace():
@@ -537,7 +537,7 @@ def test_a_sidecar_that_may_not_be_written_is_left_in_peace():
         try:
             for dry_run in (True, False):
                 message = refusal(write_rating, sidecar, 3, dry_run=dry_run)
-                assert message == f"{sidecar}: cannot be written (Permission denied)"
+                assert message == f"{sidecar}: cannot be written: Permission denied"
         finally:
             if is_root:
                 os.seteuid(0)

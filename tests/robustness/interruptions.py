@@ -100,7 +100,7 @@ def kill_at_random_moments(folder, n_kills, n_photos, seed=0):
                     "status": status,
                     "shards": _count_whole_shards(output),
                     "output": output.exists(),
-                    "left": len(list(folder.glob("**/.*.part"))),
+                    "left": len(list(folder.glob("**/.*.part*"))),
                 }
             )
         if output.exists():

@@ -271,7 +271,7 @@ def test_another_run_does_not_take_over_what_was_killed_while_it_cleaned_up(
 
 def test_what_a_killed_run_was_writing_is_removed(model, photos, tmp_path, interrupted):
     interrupted(photos, tmp_path / "f.h5", model)
-    left = tmp_path / "f.h5.parts" / ".000002.h5.12345678.part"
+    left = tmp_path / "f.h5.parts" / ".000002.12345678.part.h5"
     left.write_bytes(b"half")
     interrupted(photos, tmp_path / "f.h5", model, after=0)
     assert not left.exists()

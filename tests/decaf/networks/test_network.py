@@ -22,7 +22,7 @@ from decaf.networks.network import (
     split_network,
 )
 from decaf.networks.network_file import check_harmless, read_record
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos,
 def test_an_existing_file_is_overwritten_only_with_force(small_network, tmp_path):
     path = tmp_path / "small.keras"
     save_network(small_network, path, RECORD | {"number": 1})
-    with pytest.raises(InputError, match=r"small\.keras: exists already.*--force"):
+    with pytest.raises(AlreadyThere, match=r"small\.keras: is there already"):
         save_network(small_network, path, RECORD | {"number": 2})
     assert read_record(path) == RECORD | {"number": 1}
     save_network(small_network, path, RECORD | {"number": 3}, force=True)
