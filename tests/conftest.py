@@ -41,3 +41,11 @@ def samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("samples") / "photos"
     make_samples(folder, n=60)
     return folder
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Show what tests have recorded as their summary, from whichever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(text)

@@ -10,7 +10,7 @@ import pytest
 from hostile_photos import PHOTO, jpeg_of_scans, make_hostile_photos, saved
 from PIL import Image, ImageCms
 
-from features import photos
+from features import decoding
 from features.photos import PhotoError, find_photos, read_photo
 
 
@@ -204,26 +204,26 @@ def test_a_jpeg_of_many_scans_that_is_cut_off_anywhere_is_refused(tmp_path):
 def test_scans_are_counted_to_the_end_of_a_file_that_breaks_off_in_a_segment(end):
     few, many = (jpeg_of_scans(n)[:-2] for n in (100, 101))
     comment = b"\xff\xfe\0\xca" + b"\xff\xda" * 100
-    assert not photos._has_too_many_scans(few[:2] + comment + few[2:] + end)
-    assert photos._has_too_many_scans(many[:2] + comment + many[2:] + end)
+    assert not decoding._has_too_many_scans(few[:2] + comment + few[2:] + end)
+    assert decoding._has_too_many_scans(many[:2] + comment + many[2:] + end)
 
 
 # Large photos, HEIC
 
 
 def test_of_large_photos_one_is_decoded_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "_LARGE_PIXELS", 1000)
-    decoding, most = [], []
-    to_rgb = photos._to_rgb
+    monkeypatch.setattr(decoding, "_LARGE_PIXELS", 1000)
+    at_once, most = [], []
+    flatten = decoding._flatten
 
     def watch(image):
-        decoding.append(image)
-        most.append(len(decoding))
+        at_once.append(image)
+        most.append(len(at_once))
         threading.Event().wait(0.01)
-        decoding.pop()
-        return to_rgb(image)
+        at_once.pop()
+        return flatten(image)
 
-    monkeypatch.setattr(photos, "_to_rgb", watch)
+    monkeypatch.setattr(decoding, "_flatten", watch)
     (tmp_path / "photo").write_bytes(saved(PHOTO, "PNG"))
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(read_photo, [tmp_path / "photo"] * 16))

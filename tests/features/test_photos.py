@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from skimage import data
 
-from features import photos
+from features import decoding, photos
 from features.errors import InputError
 from features.photos import (
     MAX_PIXELS,
@@ -383,10 +383,19 @@ def test_no_warning_of_pillow_leaks(tmp_path):
 
 def test_a_heic_photo_without_pillow_heif_names_the_pip_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    photos._register_heic.cache_clear()
+    decoding._register_heic.cache_clear()
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
     assert reason(tmp_path, heic) == "HEIC needs one more package: pip install pillow-heif"
-    photos._register_heic.cache_clear()
+    decoding._register_heic.cache_clear()
+
+
+def test_a_jpeg_xl_photo_without_its_package_names_the_pip_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    decoding._register_jxl.cache_clear()
+    needed = "JPEG XL needs one more package: pip install pillow-jxl-plugin"
+    for start in (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"):
+        assert reason(tmp_path, start + b"\0" * 40) == needed
+    decoding._register_jxl.cache_clear()
 
 
 def taken_at(time, subsecond=None):
@@ -437,11 +446,10 @@ def test_reading_the_time_of_a_huge_photo_warns_of_nothing(tmp_path):
     assert not caught
 
 
-def test_times_are_read_by_the_readers_of_photos_only(tmp_path):
-    pytest.importorskip("PIL._avif")
-    avif = as_bytes(PHOTO, "AVIF", exif=taken_at("2024:02:29 23:59:59").tobytes())
-    (tmp_path / "photo.jpg").write_bytes(avif)
-    assert np.isnan(capture_time(tmp_path / "photo.jpg"))
+def test_an_avif_tells_its_time(tmp_path):
+    exif = taken_at("2024:02:29 23:59:59").tobytes()
+    (tmp_path / "photo.avif").write_bytes(as_bytes(PHOTO, "AVIF", exif=exif))
+    assert capture_time(tmp_path / "photo.avif") == 1709251199
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):
@@ -490,7 +498,7 @@ def test_a_photo_too_large_for_memory_is_a_photo_that_cannot_be_read(tmp_path, m
     def no_memory(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(photos, "_to_rgb", no_memory)
+    monkeypatch.setattr(decoding, "_flatten", no_memory)
     assert reason(tmp_path, WHOLE["png"]) == "too large for the memory that is free"
 
 
