@@ -58,13 +58,15 @@ class UnknownColours(Exception):
     """Colours that cannot be shown as they are meant; the message says which."""
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image, exif: Image.Exif) -> Image.Image:
     """Convert an image to the colours that its profile means.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Loaded. 16-bit grey is of mode ``I;16``.
+    exif : PIL.Image.Exif
+        Where a camera says that it took Adobe RGB.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     UnknownColours
         Of high dynamic range, which no display shows as they are.
     """
-    profile = image.info.get("icc_profile") or _implied_profile(image)
+    profile = image.info.get("icc_profile") or _implied_profile(image, exif)
     if not profile:
         return image
     if _has_alpha(image):
@@ -156,14 +158,14 @@ def _probe():
     return Image.fromarray(cube.reshape(64, 64, 3))
 
 
-def _implied_profile(image):
+def _implied_profile(image, exif):
     """A profile of the colours that an image's other data tell; None where they tell sRGB's."""
     coding = image.info.get("nclx_profile")
     if coding:
         encoding = _coded(coding["color_primaries"], coding["transfer_characteristics"])
     elif image.format == "PNG":
         encoding = _of_png_chunks(image.info)
-    elif _is_adobe_rgb(image):
+    elif _is_adobe_rgb(exif):
         encoding = (_ADOBE_PRIMARIES, _ADOBE_GAMMA)
     else:
         return None
@@ -199,9 +201,8 @@ def _of_png_chunks(info):
     return (*rgb, white), None if usual else 1 / info["gamma"]
 
 
-def _is_adobe_rgb(image):
+def _is_adobe_rgb(exif):
     try:
-        exif = image.getexif()
         return (
             exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX_TAG) == "R03"
             or exif.get_ifd(_EXIF_IFD).get(_COLOUR_SPACE_TAG) == 2

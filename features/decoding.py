@@ -44,7 +44,7 @@ _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _COLOURS_WITHIN = 4096
 
 # EXIF 2.32, tag 0x0112: how the stored image is to be turned to be upright.
-_ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,7 +62,12 @@ class PhotoError(Exception):
     """A photo that cannot be read; the message is the reason, in one short line."""
 
 
-def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None = None):
+def decode_photo(
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int | None = None,
+    exif: Image.Exif | None = None,
+) -> np.ndarray:
     """Decode a photo to sRGB as a viewer shows it: upright, first frame, alpha over white.
 
     Parameters
@@ -71,6 +76,8 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None
         Of the whole file.
     max_pixels, min_side
         As in `features.photos.read_photo`.
+    exif : PIL.Image.Exif, optional
+        What tells its orientation and colours in place of its own EXIF data.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None
     silence_decoders()
     kind = tiff.read_kind(data) if data.startswith(tiff.MAGIC) else None
     try:
-        return _decode(data, kind, max_pixels, min_side)
+        return _decode(data, kind, max_pixels, min_side, exif)
     except PhotoError:
         raise
     # Decoders raise whatever their format's code happens to raise on damaged bytes.
@@ -123,6 +130,21 @@ def reason_in_a_line(error: Exception) -> str:
         return "too large for the memory that is free"
     text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
     return " ".join(text.split())[:120]
+
+
+def one_large_photo(pixels: int) -> contextlib.AbstractContextManager:
+    """Let one large photo be decoded at a time, and small ones as they come.
+
+    Parameters
+    ----------
+    pixels : int
+        That it will have.
+
+    Returns
+    -------
+    context manager
+    """
+    return _ONE_LARGE_PHOTO if pixels > _LARGE_PIXELS else contextlib.nullcontext()
 
 
 def silence_decoders() -> None:
@@ -174,7 +196,7 @@ def _register_jxl():
     return True
 
 
-def _decode(data, kind, max_pixels, min_side):
+def _decode(data, kind, max_pixels, min_side, exif):
     if kind is not None and kind.refusal:
         raise PhotoError(kind.refusal)
     with open_image(io.BytesIO(data)) as image:
@@ -186,12 +208,12 @@ def _decode(data, kind, max_pixels, min_side):
             image.draft(None, (2 * min_side, 2 * min_side))
         if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
             raise PhotoError(f"a JPEG of more than {_MAX_SCANS} scans")
-        large = image.width * image.height > _LARGE_PIXELS
-        with _ONE_LARGE_PHOTO if large else contextlib.nullcontext():
+        with one_large_photo(image.width * image.height):
             image.load()
             # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
-            turn = _TURNS.get(_orientation(image))
-            flat = _flatten(_to_srgb(image, kind, data))
+            exif = _read_exif(image) if exif is None else exif
+            turn = _TURNS.get(exif.get(ORIENTATION_TAG))
+            flat = _flatten(_to_srgb(image, exif, kind, data))
             return np.asarray(flat if turn is None else flat.transpose(turn))
 
 
@@ -212,22 +234,24 @@ def _has_too_many_scans(data):
     return True
 
 
-def _orientation(image):
+def _read_exif(image):
     # Not `ImageOps.exif_transpose`, which writes the other tags anew and fails on broken ones.
     try:
-        return image.getexif().get(_ORIENTATION_TAG)
+        exif = image.getexif()
+        exif.get(ORIENTATION_TAG)
+        return exif
     except Exception:
-        return None
+        return Image.Exif()
 
 
-def _to_srgb(image, kind, data):
+def _to_srgb(image, exif, kind, data):
     coding = _read_coding(image.format, data)
     if coding:
         image.info["nclx_profile"] = coding
     if image.mode == "F" or image.mode.startswith("I"):
         image = _sixteen_bit_grey(image, kind)
     try:
-        return to_srgb(image)
+        return to_srgb(image, exif)
     except UnknownColours as error:
         raise PhotoError(str(error)) from error
 

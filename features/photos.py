@@ -19,6 +19,7 @@ from features.decoding import (
     silence_decoders,
 )
 from features.errors import InputError
+from features.raw import decode_raw, is_raw
 
 # A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
 MAX_BYTES = 8 * MAX_PIXELS
@@ -99,7 +100,7 @@ def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
     ----------
     path : str or path
         A regular file: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF; HEIC when `pillow-heif` is installed,
-        and JPEG XL when `pillow-jxl-plugin` is.
+        JPEG XL when `pillow-jxl-plugin` is, and raw files of cameras when `rawpy` is.
     max_pixels : int
         Larger photos are refused before their pixels are decoded. More than `MAX_PIXELS` has no
         effect, since Pillow refuses those.
@@ -123,7 +124,8 @@ def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
         When the file cannot be read or decoded, whatever the reason.
     """
     data = _read_bytes(path)
-    return decode_photo(data, max_pixels, min_side), photo_digest(data)
+    decode = decode_raw if is_raw(data, Path(path).suffix) else decode_photo
+    return decode(data, max_pixels, min_side), photo_digest(data)
 
 
 def photo_digest(data):

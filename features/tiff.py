@@ -15,8 +15,8 @@ from PIL import TiffImagePlugin
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Tags.
-_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 258, 259, 262, 277
-_PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 284, 338, 339
+_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 258, 259, 262, 277
+_PLANAR, _SUB_IFDS, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 284, 330, 338, 339
 
 _PHOTOMETRIC_NAMES = {
     0: "grey where white is zero",
@@ -38,7 +38,9 @@ _RAW = (32803, 34892)
 _UNSIGNED, _FLOAT = 1, 3
 _FORMAT_NAMES = {_UNSIGNED: "", 2: "signed ", _FLOAT: "float "}
 _UNCOMPRESSED, _SEPARATE = 1, 2
+_STRIPS, _TILES = (273, 279), (324, 325)
 _UNSPECIFIED = 0
+_REDUCED = 1
 
 # None, the fax codes, LZW, JPEG, deflate under both its numbers, PackBits: every libtiff has them.
 USUAL_COMPRESSIONS = (_UNCOMPRESSED, 2, 3, 4, 5, 7, 8, 32946, 32773)
@@ -83,6 +85,8 @@ class TiffKind:
         Whether each channel is a plane of its own.
     extra_samples : tuple of int
         Channels beyond the colours: 0 unspecified, 1 associated alpha, 2 unassociated alpha.
+    is_preview : bool
+        Whether it is a reduced version of another image in the file, as in raw files.
     """
 
     photometric: int
@@ -92,6 +96,7 @@ class TiffKind:
     n_samples: int
     is_separate: bool
     extra_samples: tuple[int, ...]
+    is_preview: bool
 
     @property
     def description(self) -> str:
@@ -159,7 +164,43 @@ def read_kind(data: bytes) -> TiffKind | None:
             n_samples=tags.get(_SAMPLES, 1),
             is_separate=tags.get(_PLANAR, 1) == _SEPARATE,
             extra_samples=tuple(tags.get(_EXTRA_SAMPLES, ())),
+            is_preview=bool(tags.get(_SUBFILE_TYPE, 0) & _REDUCED) and _SUB_IFDS in tags,
         )
     # Whatever Pillow raises on damaged tags.
     except Exception:
         return None
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Tell whether the pixels of any of a TIFF's images lie beyond the end of its file.
+
+    Parameters
+    ----------
+    data : bytes
+        Of the whole file.
+
+    Returns
+    -------
+    bool
+        False where its tags cannot be read.
+    """
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[:4] else 8])
+        waiting, seen = [tags.next], set()
+        while waiting:
+            place = waiting.pop()
+            if place in seen or not place:
+                continue
+            seen.add(place)
+            file = io.BytesIO(data)
+            file.seek(place)
+            tags.load(file)
+            waiting += [tags.next, *tags.get(_SUB_IFDS, ())]
+            for places, lengths in (_STRIPS, _TILES):
+                ends = map(sum, zip(tags.get(places, ()), tags.get(lengths, ())))
+                if max(ends, default=0) > len(data):
+                    return True
+    # Whatever Pillow raises on damaged tags.
+    except Exception:
+        return False
+    return False
