@@ -6,7 +6,7 @@ import argparse
 import csv
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -218,14 +218,7 @@ def divide(rated, args: argparse.Namespace) -> Photos:
     if args.folds is None:
         rows = test_rows(rated, args.test_fraction, args.seed)
         split = np.where(rows, "test", "train")
-    folds = make_folds(
-        rated.label,
-        group=rated.group,
-        split=split,
-        digest=rated.digests,
-        n_folds=args.folds,
-        seed=args.seed,
-    )
+    folds = make_folds(replace(rated, split=split), n_folds=args.folds, seed=args.seed)
     tests = [len(fold.test) for fold in folds]
     kept_together = "" if rated.group is None else ", groups kept together"
     if split is None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from features.errors import InputError
+from features.errors import InputError, SeenPhotos
+
+if TYPE_CHECKING:
+    from features.ratings import RatedPhotos
 
 
 class Fold(NamedTuple):
@@ -93,35 +96,19 @@ class Folds(Sequence[Fold]):
 
 
 def make_folds(
-    label,
-    *,
-    group=None,
-    split=None,
-    finetuned=None,
-    digest=None,
-    n_folds=5,
-    seed=0,
-    allow_leak=False,
-):
-    """Divide rows into training and test rows, so that no test row was seen before.
+    rated: RatedPhotos, *, n_folds: int = 5, seed: int = 0, allow_leak: bool = False
+) -> Folds:
+    """Divide rated photos into those that train and those that are judged, fold by fold.
 
     A given split is taken as it is. Without one, the photos that the network was finetuned on
-    train and the others test. Without either, the rows are divided in stratified folds. The leak
-    guard then takes out every test row that was finetuned on, or whose group or photo is on the
-    side that was trained or finetuned on.
+    train and the others test. Without either, the photos are divided in stratified folds, groups
+    kept together. The leak guard then takes out every test photo that was finetuned on, or whose
+    group or bytes are on the side that was trained or finetuned on.
 
     Parameters
     ----------
-    label : array-like of shape (n_photos,)
-        0 or 1.
-    group : array-like of shape (n_photos,), optional
-        Photos of one group (a theme, near-duplicates) stay on one side.
-    split : array-like of shape (n_photos,), optional
-        "train" or "test".
-    finetuned : array-like of bool of shape (n_photos,), optional
-        Whether the network saw the photo while it was finetuned.
-    digest : array-like of shape (n_photos,), optional
-        Identities of the photos.
+    rated : RatedPhotos
+        Its split, group, finetuned and digests are taken notice of where they are known.
     n_folds : int, default=5
     seed : int, default=0
     allow_leak : bool, default=False
@@ -133,34 +120,46 @@ def make_folds(
 
     Raises
     ------
+    SeenPhotos
+        If the leak guard leaves a side empty or with one class only.
     InputError
-        If a side is empty or holds one class only.
-    """
-    label = np.asarray(label)
-    group = None if group is None else np.asarray(group)
-    n = len(label)
-    if finetuned is None or allow_leak:
-        finetuned = np.zeros(n, bool)
-    finetuned = np.asarray(finetuned, bool)
-    if split is not None and np.any(np.asarray(split) == "test"):
-        split = np.asarray(split)
-        design = "the given split"
-        sides = [(split == "train", split == "test")]
-    elif finetuned.any():
-        design = "trained on the photos that the network was finetuned on, judged on the others"
-        sides = [(finetuned, ~finetuned)]
-    else:
-        design = f"{n_folds} stratified folds" + ("" if group is None else ", groups kept together")
-        sides = _k_folds(label, group, n_folds, seed)
+        If a side is so from the start, or a class has fewer photos or groups than folds.
 
-    folds = []
-    excluded = {}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from features.ratings import RatedPhotos
+    >>> names = np.array(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], object)
+    >>> folds = make_folds(RatedPhotos(names, label=np.array([0, 1, 1, 0])), n_folds=2)
+    >>> folds.design, sorted(folds.test_rows.tolist())
+    ('2 stratified folds', [0, 1, 2, 3])
+    """
+    label = np.asarray(rated.label)
+    finetuned = np.zeros(len(label), bool)
+    if rated.finetuned is not None and not allow_leak:
+        finetuned = np.asarray(rated.finetuned, bool)
+    design, sides = _divide(rated, finetuned, n_folds, seed)
+    pairs: list[Fold] = []
+    excluded: dict[str, int] = {}
     for train, test in sides:
         if not allow_leak:
-            test = _without_leaks(test, train, finetuned, group, digest, excluded)
-        folds.append(Fold(np.flatnonzero(train), np.flatnonzero(test)))
-    _check_folds(folds, label, finetuned, excluded)
-    return Folds(tuple(folds), label, group, design, excluded)
+            test = _without_leaks(test, train, finetuned, rated, excluded)
+        pairs.append(Fold(np.flatnonzero(train), np.flatnonzero(test)))
+    _check_sides(pairs, label, finetuned, excluded)
+    return Folds(tuple(pairs), label, rated.group, design, excluded)
+
+
+def _divide(rated, finetuned, n_folds, seed):
+    """The design in words, and masks of (train, test)."""
+    if rated.split is not None and np.any(rated.split == "test"):
+        return "the given split", [(rated.split == "train", rated.split == "test")]
+    if finetuned.any():
+        return (
+            "trained on the photos that the network was finetuned on, judged on the others",
+            [(finetuned, ~finetuned)],
+        )
+    grouped = "" if rated.group is None else ", groups kept together"
+    return f"{n_folds} stratified folds{grouped}", _k_folds(rated.label, rated.group, n_folds, seed)
 
 
 def _k_folds(label, group, n_folds, seed):
@@ -185,30 +184,24 @@ def _k_folds(label, group, n_folds, seed):
     return sides
 
 
-def _without_leaks(test, train, finetuned, group, digest, excluded):
+def _without_leaks(test, train, finetuned, rated, excluded):
     """Take test rows that were seen before out of the mask, and count them in `excluded`."""
     seen = train | finetuned
     leaks = {"the network was finetuned on them": finetuned}
-    if group is not None:
-        leaks["of a group that was trained on"] = np.isin(group, group[seen])
-    if digest is not None:
-        leaks["copies of a photo that was trained on"] = np.isin(digest, np.asarray(digest)[seen])
+    if rated.group is not None:
+        leaks["of a group that was trained on"] = np.isin(rated.group, rated.group[seen])
+    if rated.digests is not None:
+        leaks["copies of a photo that was trained on"] = np.isin(rated.digests, rated.digests[seen])
     for reason, leak in leaks.items():
         excluded[reason] = excluded.get(reason, 0) + int(np.sum(test & leak))
         test = test & ~leak
     return test
 
 
-def _check_folds(folds, label, finetuned, excluded):
-    remedy = "use fewer folds, another split, or rate more photos"
-    if finetuned.any() or any(excluded.values()):
-        remedy = (
-            "extract features of photos that the network has not seen; or let "
-            "`fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or say --allow-leak"
-        )
-    for number, fold in enumerate(folds, 1):
+def _check_sides(pairs, label, finetuned, excluded):
+    for number, fold in enumerate(pairs, 1):
         for side, rows in fold._asdict().items():
-            where = f"the {side} side" + (f" of fold {number}" if len(folds) > 1 else "")
+            where = f"the {side} side" + (f" of fold {number}" if len(pairs) > 1 else "")
             if len(rows) == 0:
                 problem = f"no photo is left on {where}"
                 if any(excluded.values()):
@@ -216,6 +209,12 @@ def _check_folds(folds, label, finetuned, excluded):
                     problem += f" (excluded: {counts})"
                 elif finetuned.all():
                     problem += f": the network was finetuned on all {len(label):,}"
-                raise InputError(f"{problem}: {remedy}")
-            if len(np.unique(label[rows])) < 2:
-                raise InputError(f"all {len(rows):,} photos on {where} are of one class: {remedy}")
+            elif len(np.unique(label[rows])) < 2:
+                problem = f"all {len(rows):,} photos on {where} are of one class"
+            else:
+                continue
+            if finetuned.any() or any(excluded.values()):
+                raise SeenPhotos(
+                    f"{problem}: extract features of photos that the network has not seen"
+                )
+            raise InputError(f"{problem}: use fewer folds, another split, or rate more photos")

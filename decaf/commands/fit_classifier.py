@@ -166,16 +166,7 @@ def _compare_and_keep(args):
     data = read_photos(args) if args.ratings else read_feature_files(args.source, args.midpoint)
     rated = data.rated
     network_files = find_networks(args.network or [], data.networks)
-    folds = make_folds(
-        rated.label,
-        group=rated.group,
-        split=rated.split,
-        finetuned=rated.finetuned,
-        digest=rated.digests,
-        n_folds=args.folds,
-        seed=args.seed,
-        allow_leak=args.allow_leak,
-    )
+    folds = make_folds(rated, n_folds=args.folds, seed=args.seed, allow_leak=args.allow_leak)
     for reason, count in folds.excluded.items():
         if count:
             print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rated_photos import rated_photos
 from scipy.stats import bootstrap
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
@@ -42,7 +43,7 @@ def test_each_resampled_figure_is_scikit_learns_with_the_weights(photos, decimal
 def test_the_interval_is_scipys_percentile_bootstrap(photos):
     label = photos[1]
     split = np.where(np.arange(200) < 100, "train", "test")
-    evaluation = judge(photos, make_folds(label, split=split), n_resamples=4000)
+    evaluation = judge(photos, make_folds(rated_photos(label, split=split)), n_resamples=4000)
     result = evaluation.results[1]
     oracle = bootstrap(
         (evaluation.judged_label == result.prediction,),
@@ -71,7 +72,7 @@ def test_intervals_are_wider_where_photos_of_a_group_are_alike():
     X, label = random.normal(size=(30, 2)), np.tile([0, 1], 15)
     X = np.repeat(X + label[:, None], 8, axis=0)
     label, group = np.repeat(label, 8), np.repeat(np.arange(30), 8).astype(str)
-    folds = make_folds(label, group=group)
+    folds = make_folds(rated_photos(label, group=group))
     widths = [
         np.ptp(judge((X, label, None), replace(folds, group=units)).results[1].interval("auc"))
         for units in (None, group)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from rated_photos import rated_photos
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -67,7 +68,7 @@ def test_classes_that_a_score_separates_do_not_make_a_step():
 def test_every_classifier_is_scored_as_it_was_judged(name):
     X, label = overlapping(120)
     split = np.where(np.arange(120) < 80, "train", "test")
-    folds = make_folds(label, split=split)
+    folds = make_folds(rated_photos(label, split=split))
     evaluation = evaluate([FeatureSet("X", X)], folds, [name], n_jobs=1, n_resamples=10)
     classifier = make_classifier(name).fit(X[:80], label[:80])
     np.testing.assert_allclose(decision_score(classifier, X[80:]), evaluation.results[1].score)
@@ -76,7 +77,7 @@ def test_every_classifier_is_scored_as_it_was_judged(name):
 @pytest.fixture(scope="module")
 def overconfident():
     X, label = overlapping(400, n_features=1)
-    folds = make_folds(label, n_folds=4)
+    folds = make_folds(rated_photos(label), n_folds=4)
     repeated = FeatureSet("one feature 20 times", np.repeat(X, 20, axis=1))
     return evaluate([repeated], folds, {"naive": GaussianNB()}, n_jobs=1)
 
@@ -102,7 +103,7 @@ def test_one_split_is_judged_in_parts_where_there_are_photos_enough():
     split = np.where(np.arange(200) < 100, "train", "test")
     for n_test, is_judged in ((100, True), (8, False)):
         rows = np.arange(100 + n_test)
-        folds = make_folds(label[rows], split=split[rows])
+        folds = make_folds(rated_photos(label[rows], split=split[rows]))
         features = [FeatureSet("X", X[rows])]
         evaluation = evaluate(features, folds, {"linear": LogisticRegression()}, n_jobs=1)
         found = calibrate(evaluation, evaluation.results[1])

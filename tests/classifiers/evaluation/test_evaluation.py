@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rated_photos import rated_photos
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
@@ -27,7 +28,7 @@ def judge(photos, folds, classifiers=LOGISTIC, **options):
 
 def test_predictions_and_figures_are_those_of_scikit_learn(photos):
     X, label, _ = photos
-    folds = make_folds(label)
+    folds = make_folds(rated_photos(label))
     evaluation = judge(photos, folds)
     result = evaluation.results[1]
     predicted, probability = (
@@ -62,7 +63,7 @@ def test_the_auc_does_not_depend_on_the_scales_of_different_folds(photos):
         def decision_function(self, X):
             return super().decision_function(X) + 1000 * self.coef_[0, 0]
 
-    folds = make_folds(photos[1])
+    folds = make_folds(rated_photos(photos[1]))
     plain, shifted = (
         judge(photos, folds, {"c": classifier}).results[1].metrics["auc"]
         for classifier in (LogisticRegression(), Shifted())
@@ -71,7 +72,7 @@ def test_the_auc_does_not_depend_on_the_scales_of_different_folds(photos):
 
 
 def test_the_majority_class_is_in_the_same_table(photos):
-    baseline = judge(photos, make_folds(photos[1])).results[0]
+    baseline = judge(photos, make_folds(rated_photos(photos[1]))).results[0]
     assert baseline.classifier == MAJORITY
     assert baseline.metrics["accuracy"] == photos[1].mean()
     assert baseline.metrics["balanced_accuracy"] == baseline.metrics["auc"] == 0.5
@@ -81,7 +82,7 @@ def test_the_best_has_the_highest_auc_and_differences_to_it_are_paired(photos):
     X, label, _ = photos
     evaluation = evaluate(
         [FeatureSet("noise", np.random.default_rng(1).normal(size=(200, 3))), FeatureSet("x", X)],
-        make_folds(label),
+        make_folds(rated_photos(label)),
         LOGISTIC,
         n_jobs=1,
     )
@@ -96,12 +97,14 @@ def test_the_best_has_the_highest_auc_and_differences_to_it_are_paired(photos):
 def test_scores_are_finer_than_probabilities_that_have_run_into_one(photos):
     X, label, _ = photos
     X = np.tile(X, 400)  # 2,000 features: naive Bayes is sure of everything
-    result = judge((X, label, None), make_folds(label), {"nb": GaussianNB()}).results[1]
+    result = judge((X, label, None), make_folds(rated_photos(label)), {"nb": GaussianNB()}).results[
+        1
+    ]
     assert len(np.unique(result.probability)) < len(np.unique(result.score))
 
 
 def test_the_seed_makes_the_same_figures_again(photos):
-    folds = make_folds(photos[1])
+    folds = make_folds(rated_photos(photos[1]))
     once, again, other = (judge(photos, folds, seed=seed).results[1] for seed in (3, 3, 4))
     assert once.interval("auc") == again.interval("auc") != other.interval("auc")
 
@@ -116,7 +119,7 @@ def test_the_margin_takes_photos_out_of_training_only(photos):
 
     X, label, _ = photos
     train_on = np.arange(200) % 3 > 0
-    folds = make_folds(label)
+    folds = make_folds(rated_photos(label))
     evaluation = judge(photos, folds.training_on(train_on), {"c": Recorder()})
     for fold, trained in zip(folds, seen, strict=True):
         assert np.array_equal(trained, X[fold.train[train_on[fold.train]]])
@@ -125,7 +128,7 @@ def test_the_margin_takes_photos_out_of_training_only(photos):
 
 def test_a_margin_that_leaves_one_class_is_refused(photos):
     with pytest.raises(InputError, match="use a smaller delta"):
-        make_folds(photos[1]).training_on(photos[1] == 1)
+        make_folds(rated_photos(photos[1])).training_on(photos[1] == 1)
 
 
 def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos):
@@ -140,7 +143,7 @@ def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos
             return X[:, :2]
 
     X, label, _ = photos
-    folds = make_folds(label)
+    folds = make_folds(rated_photos(label))
     steps = []
     evaluation = evaluate(
         [FeatureSet("x", X, Recorder())],
@@ -159,7 +162,12 @@ def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos
 def test_parallel_fits_give_the_same_figures(photos):
     X, label, _ = photos
     one, two = (
-        evaluate([FeatureSet("x", X)], make_folds(label), ["gaussian-naive-bayes"], n_jobs=n)
+        evaluate(
+            [FeatureSet("x", X)],
+            make_folds(rated_photos(label)),
+            ["gaussian-naive-bayes"],
+            n_jobs=n,
+        )
         for n in (1, 2)
     )
     assert np.array_equal(one.best.score, two.best.score)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rated_photos import rated_photos
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -35,7 +36,7 @@ def curve_of(photos, folds, *, transformer=None, classifier=LOGISTIC):
 
 
 def test_the_curve_ends_with_the_best_result(photos):
-    evaluation, curve = curve_of(photos, make_folds(photos[1]))
+    evaluation, curve = curve_of(photos, make_folds(rated_photos(photos[1])))
     assert curve.n_train == [20, 40, 80, 160]
     assert curve.auc[-1] == evaluation.best.metrics["auc"]
     assert curve.intervals[-1] == evaluation.best.interval("auc")
@@ -48,7 +49,7 @@ def test_halves_lie_in_halves_with_whole_groups_and_both_classes(photos, grouped
     X, label, group = photos
     group = group if grouped else None
     numbered = np.c_[np.arange(200), X], label, group
-    folds = make_folds(label, group=group)
+    folds = make_folds(rated_photos(label, group=group))
     _, curve = curve_of(numbered, folds, transformer=Seen())
     n_halvings = len(curve.n_train) - 1
     assert n_halvings >= 2
@@ -69,7 +70,7 @@ def test_halves_lie_in_halves_with_whole_groups_and_both_classes(photos, grouped
 def test_the_size_before_the_last_is_judged_on_the_same_photos(photos):
     X, label, _ = photos
     numbered = np.c_[np.arange(200), X], label, None
-    folds = make_folds(label)
+    folds = make_folds(rated_photos(label))
     _, curve = curve_of(numbered, folds, transformer=Seen())
     aucs = [
         roc_auc_score(
@@ -84,7 +85,7 @@ def test_the_size_before_the_last_is_judged_on_the_same_photos(photos):
 
 def test_one_split_is_halved_several_times(photos):
     X, label, _ = photos
-    folds = make_folds(label, split=np.where(np.arange(200) < 100, "train", "test"))
+    folds = make_folds(rated_photos(label, split=np.where(np.arange(200) < 100, "train", "test")))
     numbered = np.c_[np.arange(200), X], label, None
     curve_of(numbered, folds, transformer=Seen())
     assert len({tuple(rows) for rows, _ in Seen.fits[:5]}) == 5
@@ -94,7 +95,7 @@ def test_photos_within_the_margin_train_no_point_of_the_curve(photos):
     X, label, _ = photos
     train_on = np.arange(200) % 3 > 0
     numbered = np.c_[np.arange(200), X], label, None
-    curve_of(numbered, make_folds(label).training_on(train_on), transformer=Seen())
+    curve_of(numbered, make_folds(rated_photos(label)).training_on(train_on), transformer=Seen())
     assert all(train_on[rows].all() for rows, _ in Seen.fits)
 
 
@@ -108,7 +109,7 @@ def rising(n_features, n=1000):
 
 def test_the_curve_tells_whether_more_ratings_would_help():
     photos = rising(300)
-    _, curve = curve_of(photos, make_folds(photos[1]))
+    _, curve = curve_of(photos, make_folds(rated_photos(photos[1])))
     difference, low, high = curve.gain
     assert 0 < low < difference < high
     told = curve.describe()
@@ -119,11 +120,11 @@ def test_the_curve_tells_whether_more_ratings_would_help():
     assert told[1].startswith("More ratings promise more")
 
     photos = rising(1)
-    _, curve = curve_of(photos, make_folds(photos[1]))
+    _, curve = curve_of(photos, make_folds(rated_photos(photos[1])))
     assert curve.describe()[1] == "More ratings promise little."
 
     photos = rising(20, n=50)
-    _, curve = curve_of(photos, make_folds(photos[1]))
+    _, curve = curve_of(photos, make_folds(rated_photos(photos[1])))
     assert curve.gain[1] < 0 < curve.gain[2]
     assert " −0." in curve.describe()[0]
     assert curve.describe()[1].startswith("These photos are too few to tell")
@@ -131,8 +132,8 @@ def test_the_curve_tells_whether_more_ratings_would_help():
 
 def test_the_curve_stops_where_photos_are_too_few(photos):
     _, curve = curve_of(
-        photos, make_folds(photos[1]), classifier=KNeighborsClassifier(n_neighbors=50)
+        photos, make_folds(rated_photos(photos[1])), classifier=KNeighborsClassifier(n_neighbors=50)
     )
     assert curve.n_train == [80, 160]
     few = rising(3, n=24)
-    assert curve_of(few, make_folds(few[1], n_folds=2))[1] is None
+    assert curve_of(few, make_folds(rated_photos(few[1]), n_folds=2))[1] is None

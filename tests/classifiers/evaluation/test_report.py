@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from rated_photos import rated_photos
 
 from classifiers.evaluation.evaluation import FeatureSet, evaluate
 from classifiers.evaluation.folds import make_folds
@@ -25,7 +26,7 @@ def evaluation():
     label_of_copy[:2] = "copy"
     return evaluate(
         [FeatureSet("wide", X), FeatureSet(HOSTILE, X[:, :2])],
-        make_folds(label, digest=label_of_copy, n_folds=3),
+        make_folds(rated_photos(label, digests=label_of_copy), n_folds=3),
         ["logistic-regression", "linear-svm", "naive-bayes"],
         n_jobs=1,
     )
@@ -170,7 +171,9 @@ def test_the_page_says_when_the_best_may_be_chance(tmp_path):
     label = np.tile([0, 1], 30)
     for shift, may_be_chance in ((0, True), (5, False)):
         X = random.normal(size=(60, 3)) + shift * label[:, None]
-        judged = evaluate([FeatureSet("x", X)], make_folds(label), ["linear-svm"], n_jobs=1)
+        judged = evaluate(
+            [FeatureSet("x", X)], make_folds(rated_photos(label)), ["linear-svm"], n_jobs=1
+        )
         assert (judged.best.interval("auc")[0] <= 0.5) == may_be_chance
         path = tmp_path / "report.html"
         write_report(path, judged, photos={}, networks={}, command="")
@@ -182,7 +185,7 @@ def test_without_probabilities_there_is_no_calibration(evaluation, tmp_path):
     label = np.tile([0, 1], 30)
     only_svm = evaluate(
         [FeatureSet("x", random.normal(size=(60, 3)))],
-        make_folds(label),
+        make_folds(rated_photos(label)),
         ["linear-svm"],
         n_jobs=1,
     )
