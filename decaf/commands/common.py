@@ -211,6 +211,15 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scheduler_option(group: argparse.ArgumentParser) -> None:
+    """The option of what a Dask cluster can do (`decaf.extraction.cluster`)."""
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on a Dask cluster, such as tcp://host:8786",
+    )
+
+
 def printable(text: str) -> str:
     """Text that a terminal can show: names may hold line breaks, and bytes that are not UTF-8."""
     return text if text.isprintable() else ascii(text)[1:-1]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from decaf.backend import import_keras, versions
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    add_scheduler_option,
     read_ratings_of,
     report_failed,
     run_command,
 )
-from decaf.extraction.cluster import add_scheduler_option
 from features.errors import InputError
+
+if TYPE_CHECKING:
+    from decaf.extraction.feature_network import PlainBackbone
 
 DESCRIPTION = """\
 Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned
@@ -86,29 +88,12 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
     """Write the feature file and print what it holds."""
     from decaf.extraction.feature_file import extract_features
 
-    if bool(args.network) == bool(args.backbone):
-        raise InputError("give either --network FILE or --backbone NAME")
-    names, paths, columns, scale = _find_photos(args)
-    if args.network:
-        load = functools.partial(_load, args.network.absolute(), args.precision)
-    else:
-        weights = Path(args.weights).absolute() if Path(args.weights).exists() else args.weights
-        load = functools.partial(
-            _build,
-            args.backbone,
-            args.blocks,
-            args.pooling,
-            weights,
-            args.resize,
-            args.precision,
-        )
+    network = _network(args)
     extraction = extract_features(
-        names,
-        paths,
+        args.photos if args.ratings is None else read_ratings_of(args, args.photos),
+        network,
         args.output,
-        load,
-        columns=columns,
-        attributes=scale,
+        precision=args.precision,
         cache=args.cache,
         scheduler=args.scheduler,
         force=args.force,
@@ -124,6 +109,16 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
     return 1 if extraction.failed and args.strict else 0
 
 
+def _network(args: argparse.Namespace) -> Path | PlainBackbone:
+    from decaf.extraction.feature_network import PlainBackbone
+
+    if bool(args.network) == bool(args.backbone):
+        raise InputError("give either --network FILE or --backbone NAME")
+    if args.network:
+        return args.network
+    return PlainBackbone(args.backbone, args.pooling, args.blocks, args.weights, args.resize)
+
+
 def _report_changed(changed: list[str]) -> None:
     if changed:
         print(
@@ -131,92 +126,3 @@ def _report_changed(changed: list[str]) -> None:
             f"again: {changed[0]!r}{' …' if len(changed) > 1 else ''}",
             file=sys.stderr,
         )
-
-
-def _find_photos(args: argparse.Namespace) -> tuple[list[str], list[str], dict, dict]:
-    """Names, paths, columns of ratings, and the attributes of their scale."""
-    from features.photos import find_photos, photo_root
-
-    if args.ratings is None:
-        names = find_photos(args.photos)
-        return names, [str(photo_root(args.photos) / name) for name in names], {}, {}
-    rated = read_ratings_of(args, args.photos)
-    scale = {"scale": rated.scale and list(rated.scale), "midpoint": rated.midpoint}
-    return list(rated.names), list(rated.paths), rated.columns(), scale
-
-
-def _load(path: Path, precision: str):
-    """Convolutions, head and provenance of a finetuned network."""
-    import_keras()
-    from decaf.backend import choose_precision
-    from decaf.extraction.feature_file import FeatureNetwork
-    from decaf.networks.network import load_network
-    from decaf.networks.weights import file_sha256
-
-    precision = choose_precision(precision)
-    network, record = load_network(path, precision)
-    if record["outputs"] is None:
-        blocks = f" --blocks {record['blocks']}" if record.get("blocks") else ""
-        raise InputError(
-            f"{path}: is a plain backbone, without a head; give --backbone {record['backbone']}"
-            f"{blocks} --pooling {record['pooling']} instead of --network"
-        )
-    finetuned = frozenset(record.pop("finetuned_on"))
-    model, to_features = _part(network, record)
-    digest = file_sha256(path)
-    deciding = ("backbone", "blocks", "pooling", "resize", "width")
-    settings = {key: record.pop(key) for key in deciding if key in record}
-    return FeatureNetwork(
-        model,
-        to_features,
-        settings["width"],
-        settings | {"network": path.name, "network_digest": digest, "precision": precision},
-        record | {"versions": versions()},
-        finetuned,
-    )
-
-
-def _part(network, record: dict):
-    """Convolutions; and the head, which gives features and, if it has learnt them, votes."""
-    import keras
-
-    from decaf.networks.network import split_network
-    from decaf.networks.votes import mean_and_spread
-
-    model, _ = split_network(network, record["pooling"])
-    fc6, fc7 = network.get_layer("fc6"), network.get_layer("fc7")
-    head = keras.Model(fc6.input, [fc7.output, network.output])
-
-    def to_features(activations):
-        fc7, output = head.predict_on_batch(activations.astype("float32"))
-        if record["outputs"] == ["snapshot", "professional"]:
-            return fc7, {}
-        return fc7, dict(zip(("predicted_mean", "predicted_spread"), mean_and_spread(output)))
-
-    return model, to_features
-
-
-def _build(backbone, blocks, pooling, weights, resize, precision):
-    """The activations of a plain backbone are the features."""
-    import_keras()
-    from decaf.backend import choose_precision
-    from decaf.extraction.feature_file import FeatureNetwork
-    from decaf.networks.backbones import build_activations
-
-    precision = choose_precision(precision)
-    model = build_activations(backbone, (pooling,), blocks, weights, dtype=precision)
-    width = model.output[pooling].shape[1]
-    settings = {
-        "backbone": backbone,
-        "blocks": blocks,
-        "pooling": pooling,
-        "resize": resize,
-        "width": width,
-        "weights": Path(weights).name,
-        "precision": precision,
-    }
-    return FeatureNetwork(model, _as_they_are, width, settings, {"versions": versions()})
-
-
-def _as_they_are(activations):
-    return activations.astype("float32"), {}

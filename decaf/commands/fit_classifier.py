@@ -13,12 +13,13 @@ from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    add_scheduler_option,
     run_command,
 )
 from decaf.commands.judged_photos import read_feature_files, read_photos
 from decaf.commands.kept_network import find_networks, finetune_network, network_of_features
 from decaf.commands.rated_photos import add_recipe_options
-from decaf.extraction.cluster import add_scheduler_option, on_cluster
+from decaf.extraction.cluster import on_cluster
 from features.errors import InputError
 from features.files import writing
 from features.folders import check_output_folder, filling_folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -17,20 +16,6 @@ ANSWER_SECONDS = 5
 WORKER_SECONDS = 30
 # One is worked on while the next one waits; the others are not made yet.
 TASKS_A_THREAD = 2
-
-
-def add_scheduler_option(group: argparse.ArgumentParser) -> None:
-    """The option --scheduler, for `on_cluster` and `map_on_cluster`.
-
-    Parameters
-    ----------
-    group : ArgumentParser or a group of one
-    """
-    group.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="work on a Dask cluster, such as tcp://host:8786",
-    )
 
 
 @contextlib.contextmanager
@@ -106,7 +91,7 @@ def _connected(scheduler: str) -> Iterator:
     try:
         from distributed import Client
     except ImportError:
-        raise InputError("--scheduler needs Dask: pip install 'decaf[cluster]'") from None
+        raise InputError("a cluster needs Dask: pip install 'decaf[cluster]'") from None
 
     # What goes wrong is said in one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -151,5 +136,5 @@ def _telling_what_befell(scheduler: str) -> Iterator[None]:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
             f"{scheduler}: the scheduler, or all its workers, are lost ({reason}); start them and "
-            "this command again"
+            "the work again"
         ) from error

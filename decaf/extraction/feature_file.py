@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import tee
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -26,10 +27,17 @@ from tqdm import tqdm
 
 from decaf.extraction.activations import cache_folder, index_shards, read_or_run
 from decaf.extraction.cluster import map_on_cluster, on_cluster
+from decaf.extraction.feature_network import (
+    FeatureNetwork,
+    PlainBackbone,
+    load_feature_network,
+    portable,
+)
 from decaf.extraction.forward_pass import write_behind
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError
 from features.files import write_file, writing
-from features.photos import PhotoError, file_digest
+from features.photos import PhotoError, file_digest, find_photos, photo_root
+from features.ratings import RatedPhotos
 from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
 
 # What an interruption costs at most: under two minutes at 5 photos/s (VGG16 in float32 on two
@@ -37,38 +45,30 @@ from features.store import FeatureStore, StoreWriter, index_stores, merge_stores
 SHARD_ROWS = 512
 # On a cluster shards stay files, and a lost worker costs one shard: 24,000 for 100 million photos.
 CLUSTER_SHARD_ROWS = 4096
+# What a shard keeps of the ratings; whether the network was finetuned on a photo it tells itself.
+RATINGS = ("score", "label", "votes", "split", "group")
 # NFS shows a file that another machine has made after a minute at most (its option acdirmax).
 VISIBLE_SECONDS = 90
 
 
 @dataclass(frozen=True)
-class FeatureNetwork:
-    """What turns photos into features.
+class NamedPhotos:
+    """Photos by the names that a feature file gives them.
 
     Attributes
     ----------
-    model : keras.Model
-        Gives the activations of one pooling, as `decaf.networks.backbones.build_activations` builds
-        it.
-    to_features : callable
-        A batch of activations (n, n_activations), float16, to features (n, n_features) and to the
-        columns that the network predicts; n is always the same.
-    n_features : int
-    settings : dict
-        What the features depend on, ``resize`` with it; JSON values. An unfinished run with others
-        is not gone on with.
+    names, paths : sequence of str, length n_photos
+        What they are called there, and where they are.
+    columns : dict of str to ndarray, shape (n_photos, ...)
+        Their ratings: ``score``, ``label``, ``votes``, ``split``, ``group``.
     attributes : dict
-        What else is to be known of the network.
-    finetuned : frozenset of str
-        Digests of the photos that the network was finetuned on.
+        What else the file is to tell of them, such as the scores' scale; JSON values.
     """
 
-    model: object
-    to_features: Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
-    n_features: int
-    settings: dict
-    attributes: dict = field(default_factory=dict)
-    finetuned: frozenset[str] = frozenset()
+    names: Sequence[str]
+    paths: Sequence[str]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,11 @@ class Extraction:
 
 
 def extract_features(
-    names: Sequence[str],
-    paths: Sequence[str],
+    photos: str | os.PathLike | RatedPhotos | NamedPhotos,
+    network: str | os.PathLike | PlainBackbone | FeatureNetwork,
     output: str | os.PathLike,
-    load: Callable[[], FeatureNetwork],
     *,
-    columns: dict[str, np.ndarray] | None = None,
-    attributes: dict | None = None,
-    batch_size: int = 32,
+    precision: str = "auto",
     cache: str | os.PathLike | None = None,
     scheduler: str | None = None,
     force: bool = False,
@@ -118,16 +115,16 @@ def extract_features(
 
     Parameters
     ----------
-    names, paths : sequence of str, length n_photos
-        The photos' names for the store, and where they are.
-    output : path
-    load : callable
-        Loads the network; once in every process. Workers of a cluster get it pickled.
-    columns : dict of str to ndarray, shape (n_photos, ...), optional
-        The photos' ratings: ``score``, ``label``, ``votes``, ``split``, ``group``.
-    attributes : dict, optional
-        Of the store, beside those of the network; JSON values.
-    batch_size, cache, progress
+    photos : path-like, RatedPhotos or NamedPhotos
+        A folder or a list, as `features.photos.find_photos` takes it; or rated photos, whose
+        ratings become columns.
+    network : path-like, PlainBackbone or FeatureNetwork
+        A file of a finetuned network, a backbone whose activations are the features, or whatever
+        else makes features of activations.
+    output : path-like
+    precision : {"auto", "float32", "bfloat16"}
+        Of the convolutions.
+    cache, progress
         As in `decaf.extraction.activations.cached_activations`.
     scheduler : str, optional
         Address of a Dask scheduler: its workers write the shards, and the output is an index.
@@ -141,10 +138,19 @@ def extract_features(
 
     Raises
     ------
+    AlreadyThere
+        If ``output`` is there.
     InputError
-        If ``output`` is there, or an unfinished run with other settings is, or another run is
-        writing it, or it cannot be written.
+        If an unfinished run with other settings is there, or another run is writing ``output``, or
+        it cannot be written; if there are no photos, or no such network.
     """
+    photos = _named_photos(photos)
+    names, paths, columns, attributes = (
+        photos.names,
+        photos.paths,
+        photos.columns,
+        photos.attributes,
+    )
     output = Path(output).absolute()
     parts = output.with_name(output.name + ".parts")
     if output.exists() and not force and not parts.exists():
@@ -158,10 +164,11 @@ def extract_features(
         with on_cluster(scheduler):
             pass  # A scheduler that does not answer shows now, not once the network is loaded.
         cache = None if cache is None else os.path.abspath(cache)
-        job = _Job(secrets.token_hex(), load, batch_size, cache)
-        network, settings, _ = _open(job)
+        job = _Job(secrets.token_hex(), _loader(network, precision, scheduler), cache)
+        opened, settings, _ = _open(job)
+        made_by = opened.attributes
         job = replace(job, settings=settings)
-        run = {"settings": settings, "photos": _digest_of(names, columns or {}, attributes)}
+        run = {"settings": settings, "photos": _digest_of(names, columns, attributes)}
         if left:
             extraction = _finish(output, parts, [])
             if written["run"] == run:
@@ -178,8 +185,8 @@ def extract_features(
         kept = np.concatenate([_readable(shard) for shard in shards])
         merged = parts / "merged.h5"
         options = {
-            "columns": {name: np.asarray(values)[kept] for name, values in (columns or {}).items()},
-            "attributes": network.attributes | settings | (attributes or {}),
+            "columns": {name: np.asarray(values)[kept] for name, values in columns.items()},
+            "attributes": made_by | settings | attributes,
             "force": True,
         }
         if scheduler is None:
@@ -194,13 +201,34 @@ def extract_features(
         return _finish(output, parts, changed)
 
 
+def _named_photos(photos: str | os.PathLike | RatedPhotos | NamedPhotos) -> NamedPhotos:
+    if isinstance(photos, NamedPhotos):
+        return photos
+    if isinstance(photos, RatedPhotos):
+        if photos.paths is None:
+            raise ValueError("these rated photos have no paths")
+        columns = {name: column for name, column in photos.columns().items() if name in RATINGS}
+        scale = {"scale": photos.scale and list(photos.scale), "midpoint": photos.midpoint}
+        return NamedPhotos(list(photos.names), list(photos.paths), columns, scale)
+    names, root = find_photos(photos), photo_root(photos)
+    return NamedPhotos(names, [str(root / name) for name in names])
+
+
+def _loader(network, precision, scheduler) -> Callable[[], FeatureNetwork]:
+    """What loads the network in this process, or in those of a cluster's workers."""
+    if not isinstance(network, FeatureNetwork):
+        return functools.partial(load_feature_network, portable(network), precision)
+    if scheduler is not None:
+        raise InputError(f"{scheduler}: its workers load networks from files; give the file")
+    return lambda: network
+
+
 @dataclass(frozen=True)
 class _Job:
     """What all shards of a run have in common; two of the same run are equal."""
 
     run: str
     load: Callable[[], FeatureNetwork] = field(compare=False)
-    batch_size: int = field(compare=False)
     cache: str | None = field(compare=False)
     settings: dict | None = field(default=None, compare=False)
 
@@ -209,8 +237,8 @@ class _Job:
 def _open(job: _Job) -> tuple[FeatureNetwork, dict, tuple]:
     """The network, what its features depend on, and the index of cached activations."""
     network = job.load()
-    (pooling,) = network.model.output
-    folder = cache_folder(network.model, network.settings["resize"], job.cache)
+    (pooling,) = network.convolutions.output
+    folder = cache_folder(network.convolutions, network.settings["resize"], job.cache)
     # The digest of all weights of the convolutions, with precision and resize mode.
     settings = network.settings | {"convolutions": folder.name}
     if job.settings not in (None, settings):
@@ -352,10 +380,10 @@ def _write_shards(job, tasks, advance=lambda n_photos: None) -> Iterator[tuple[P
     begun, decoded = tee((*task, [_stamp(path) for path in task[-1]]) for task in tasks)
     computed = read_or_run(
         (paths for _, _, paths, _ in decoded),
-        network.model,
+        network.convolutions,
         cached,
         resize=network.settings["resize"],
-        batch_size=job.batch_size,
+        batch_size=network.batch_size,
         advance=advance,
     )
 
@@ -363,16 +391,16 @@ def _write_shards(job, tasks, advance=lambda n_photos: None) -> Iterator[tuple[P
         for shard, names, _, stamps in begun:
             began = time.time()
             rows = next(computed)
-            features, predicted = _features(network, rows, job.batch_size)
+            features, predicted = _features(network, rows)
             yield shard, names, stamps, began, rows, features, predicted
 
     yield from write_behind(functools.partial(_write_shard, network), with_features())
 
 
-def _features(network, rows, batch_size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _features(network, rows) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Features and predicted columns, in padded batches, so that nothing is traced twice."""
     (activations,) = rows.activations.values()
-    n_rows = len(activations)
+    n_rows, batch_size = len(activations), network.batch_size
     batches = []
     # A batch of padding alone, where no photo could be read, tells the columns all the same.
     for start in range(0, max(n_rows, 1), batch_size):
@@ -457,7 +485,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _digest_of(names, columns: dict, attributes: dict | None) -> str:
+def _digest_of(names, columns: dict, attributes: dict) -> str:
     """A digest of the photos' names and of all that is said of their ratings."""
     digest = hashlib.blake2b(json.dumps(attributes, sort_keys=True).encode(), digest_size=16)
     for column, values in (("path", names), *sorted(columns.items())):
@@ -467,8 +495,8 @@ def _digest_of(names, columns: dict, attributes: dict | None) -> str:
     return digest.hexdigest()
 
 
-def _there_already(output: Path) -> InputError:
-    return InputError(f"{output} is there already: choose another name, or add --force")
+def _there_already(output: Path) -> AlreadyThere:
+    return AlreadyThere(f"{output}: is there already; choose another name")
 
 
 def _stamp(path) -> list[int] | None:

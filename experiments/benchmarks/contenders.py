@@ -129,23 +129,23 @@ def decaf(work, precision):
         ``seconds`` from the loaded network, which has seen one batch, to the closed file; the
         ``file``.
     """
-    from decaf.extraction.feature_file import FeatureNetwork, extract_features
+    from decaf.extraction.feature_file import NamedPhotos, extract_features
+    from decaf.extraction.feature_network import FeatureNetwork
 
-    model, head = _load(work, precision)
+    convolutions, head = _load(work, precision)
     network = FeatureNetwork(
-        model,
+        convolutions,
         lambda activations: (head.predict_on_batch(activations.astype(np.float32)), {}),
         head.output_shape[1],
         settings={"resize": "squash"},
+        batch_size=work.batch,
     )
     file = Path(work.folder, f"decaf-{precision}.h5")
     start = time.perf_counter()
     extract_features(
-        work.paths,
-        work.paths,
+        NamedPhotos(work.paths, work.paths),
+        network,
         file,
-        lambda: network,
-        batch_size=work.batch,
         cache=Path(work.folder, "empty"),
         force=True,
         progress=False,

@@ -133,7 +133,7 @@ def test_an_error_of_a_workers_system_is_not_taken_for_a_lost_scheduler(cluster,
 
 def test_a_scheduler_that_is_lost_in_the_middle_ends_the_work_with_one_line(cluster):
     address, _, scheduler = cluster
-    told = f"^{address}: the scheduler, or all its workers, are lost .*start them and this command"
+    told = f"^{address}: the scheduler, or all its workers, are lost .*start them and the work"
     with pytest.raises(InputError, match=told), on_cluster(address):
         joblib.Parallel()(joblib.delayed(abs)(number) for number in range(4))
         scheduler.kill()
@@ -182,13 +182,10 @@ def test_without_a_scheduler_there_is_one_line():
         pass
 
 
-def test_a_scheduler_is_asked_before_a_network_is_loaded(tmp_path):
-    def load():
-        raise AssertionError
-
+def test_a_scheduler_is_asked_before_a_network_is_loaded(samples, tmp_path):
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(InputError, match="no Dask scheduler answers there"):
-        extraction.extract_features(["a"], ["a"], tmp_path / "f.h5", load, scheduler=address)
+        extraction.extract_features(samples, "gone.keras", tmp_path / "f.h5", scheduler=address)
     assert os.listdir(tmp_path) == []
 
 

@@ -14,10 +14,11 @@ from filelock import FileLock
 
 from decaf.extraction import feature_file as extraction
 from decaf.extraction.activations import cached_activations
-from decaf.extraction.feature_file import FeatureNetwork, extract_features
+from decaf.extraction.feature_file import NamedPhotos, extract_features
+from decaf.extraction.feature_network import FeatureNetwork
 from decaf.extraction.forward_pass import run_network
 from decaf.networks.backbones import build_activations
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError
 from features.photos import file_digest
 from features.store import FeatureStore
 
@@ -40,12 +41,25 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(extraction, "SHARD_ROWS", 5)
 
 
-def extract(photos, output, model, settings=SETTINGS, finetuned=frozenset(), **options):
-    names = [str(getattr(photo, "name", photo)) for photo in photos]
+def extract(
+    photos,
+    output,
+    model,
+    settings=SETTINGS,
+    finetuned=frozenset(),
+    columns=None,
+    attributes=None,
+    **options,
+):
     network = FeatureNetwork(model, as_they_are, 192, settings, finetuned=finetuned)
-    options = {"progress": False, "cache": output.parent} | options
+    named = NamedPhotos(
+        [str(getattr(photo, "name", photo)) for photo in photos],
+        [str(photo) for photo in photos],
+        columns or {},
+        attributes or {},
+    )
     return extract_features(
-        names, [str(photo) for photo in photos], output, lambda: network, **options
+        named, network, output, **{"progress": False, "cache": output.parent} | options
     )
 
 
@@ -258,7 +272,7 @@ def test_another_run_does_not_take_over_what_was_killed_while_it_cleaned_up(
     output = killed_while_cleaning_up
     before = output.read_bytes()
     for _ in range(2):
-        with pytest.raises(InputError, match=r"f\.h5 is there already: .* --force"):
+        with pytest.raises(AlreadyThere, match=r"f\.h5: is there already"):
             extract(photos, output, model, **changed)
         assert os.listdir(tmp_path) == ["f.h5"]
     assert output.read_bytes() == before
@@ -330,12 +344,9 @@ def test_other_photos_than_those_of_the_unfinished_run_are_extracted_anew(
         assert store.paths.tolist() == [photo.name for photo in photos[5:10]]
 
 
-def test_a_run_that_cannot_begin_leaves_nothing(model, photos, tmp_path):
-    def load():
-        raise InputError("no.keras: no such network file")
-
+def test_a_run_that_cannot_begin_leaves_nothing(samples, tmp_path):
     with pytest.raises(InputError, match="no such network"):
-        extract_features(["a"], ["a"], tmp_path / "f.h5", load)
+        extract_features(samples, "no.keras", tmp_path / "f.h5")
     assert os.listdir(tmp_path) == []
 
 
@@ -356,11 +367,22 @@ def test_a_shard_that_a_worker_writes_where_it_is_not_seen_ends_the_run_at_once(
     monkeypatch.setattr(extraction, "VISIBLE_SECONDS", 0.3)
     monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
     monkeypatch.setattr(extraction, "map_on_cluster", map_elsewhere)
+    network = FeatureNetwork(model, as_they_are, 192, SETTINGS)
+    monkeypatch.setattr(extraction, "load_feature_network", lambda name, precision: network)
     interrupted(copies, tmp_path / "f.h5", model, after=n_finished_here)
     shutil.copyfile(photos[0], copies[4])
     with pytest.raises(InputError, match=r"f\.h5\.parts: a worker wrote its shard elsewhere; the"):
-        extract(copies, tmp_path / "f.h5", model, scheduler="tcp://host:8786")
+        extract_features(
+            NamedPhotos(copies, copies), "f.keras", tmp_path / "f.h5", scheduler="tcp://host:8786"
+        )
     assert [shard.name for shard in calls] == ["000000.h5"]
+
+
+def test_a_network_in_memory_is_not_for_a_cluster(model, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
+    with pytest.raises(InputError, match="its workers load networks from files; give the file"):
+        extract(photos, tmp_path / "f.h5", model, scheduler="tcp://host:8786")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(model, photos):
@@ -403,7 +425,7 @@ def test_a_full_disk_gives_one_line_and_the_run_goes_on_when_there_is_space(
 
 def test_an_output_that_is_there_is_kept_unless_forced(model, photos, tmp_path):
     extract(photos[:2], tmp_path / "f.h5", model)
-    with pytest.raises(InputError, match=r"f\.h5 is there already: .* --force"):
+    with pytest.raises(AlreadyThere, match=r"f\.h5: is there already"):
         extract(photos[:3], tmp_path / "f.h5", model)
     extract(photos[:3], tmp_path / "f.h5", model, force=True)
     with FeatureStore(tmp_path / "f.h5") as store:
