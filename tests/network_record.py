@@ -1,10 +1,5 @@
 """The least that a network's file must tell."""
 
-RECORD = {
-    "backbone": "alexnet-owt",
-    "pooling": "flatten",
-    "resize": "squash",
-    "width": 8,
-    "outputs": ["snapshot", "professional"],
-    "finetuned_on": [],
-}
+from decaf.networks.record import NetworkRecord
+
+RECORD = NetworkRecord("label", "alexnet-owt", "flatten", width=8)

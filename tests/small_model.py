@@ -9,15 +9,25 @@ from sklearn.linear_model import LogisticRegression
 
 from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model
+from decaf.networks.network import Network
+from decaf.networks.record import NetworkRecord
 
 SIZE = 32
-LABELS = ["snapshot", "professional"]
 # A range that some of the scores leave.
 CALIBRATION = Calibration(slope=0.7, intercept=0.2, lowest=-1.5, highest=2.0, photos=60)
 
 
-def small_network(outputs=2, head=True):
+def small_network(n_grades=None, head=True):
     """RGB photos, 0–255, to a softmax, or to the averages of a convolution."""
+    kind = ("votes" if n_grades else "label") if head else "backbone"
+    record = NetworkRecord(
+        kind,
+        "small",
+        "average",
+        width=20 if head else 24,
+        n_grades=n_grades,
+        midpoint=n_grades and (1 + n_grades) / 2,
+    )
     keras.utils.set_random_seed(3)
     photo = keras.Input((SIZE, SIZE, 3), name="photo")
     x = layers.Rescaling(1 / 127.5, -1.0)(photo)
@@ -27,30 +37,24 @@ def small_network(outputs=2, head=True):
     if head:
         x = layers.Dense(64, "relu", name="fc6")(x)
         x = layers.Dense(20, "relu", name="fc7")(x)
-        x = layers.Dense(outputs, "softmax", name="output")(x)
-    network = keras.Model(photo, x)
-    for layer in network.layers:
+        x = layers.Dense(record.n_outputs, "softmax", name="output")(x)
+    graph = keras.Model(photo, x)
+    for layer in graph.layers:
         if layer.weights:  # no bias stays 0 while it is trained
             layer.bias.assign(layer.bias + 0.01)
-    return network
+    return Network(graph, record)
 
 
-def make_model(photos, classifier=None, network=None, outputs=LABELS):
+def make_model(photos, classifier=None, network=None):
     """A model whose classifier is fitted on photos, (n_photos, SIZE, SIZE, 3)."""
     network = network or small_network()
     classifier = classifier or LogisticRegression(C=100, max_iter=1000)
-    head = "fc7" in [layer.name for layer in network.layers]
-    features = network.get_layer("fc7").output if head else network.output
-    X = keras.Model(network.input, features).predict_on_batch(photos)
+    X = network.features_model().predict_on_batch(photos)
     # Bright photos, but for every seventh.
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
-    network_record = {"outputs": outputs, "pooling": "average", "resize": "squash"}
-    network_record |= {"width": X.shape[1], "backbone": "small", "blocks": None}
     record = {"calibration": CALIBRATION.to_json(), "classifier": type(classifier).__name__}
     record |= {"judged": {}, "trained_on": {}}
-    return Model(
-        Path("model"), record, network, network_record, classifier.fit(X, label.astype(int))
-    )
+    return Model(Path("model"), record, network, classifier.fit(X, label.astype(int)))
 
 
 def noise(n=40):

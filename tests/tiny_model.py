@@ -1,5 +1,7 @@
 """A model of random weights, small enough for every test."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -27,23 +29,19 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
 
     keras.utils.set_random_seed(0)
     network = build_network(
-        "alexnet-owt", WIDTH, n_votes or 2, pooling="multilevel", blocks=1, weights=None
+        "alexnet-owt",
+        WIDTH,
+        n_grades=n_votes or None,
+        pooling="multilevel",
+        blocks=1,
+        weights=None,
     )
     random = np.random.default_rng(0)
     X = np.maximum(random.normal(size=(60, WIDTH)), 0)
     label = (X @ random.normal(size=WIDTH) > 0).astype(int)
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, label)
-    network_record = {
-        "backbone": "alexnet-owt",
-        "blocks": 1,
-        "pooling": "multilevel",
-        "resize": "squash",
-        "width": WIDTH,
-        "outputs": list(range(1, n_votes + 1)) if n_votes else ["snapshot", "professional"],
-        "scale": [1, n_votes or 10],
-        "midpoint": 5.0,
-        "finetuned_on": [],
-    }
+    record = replace(network.record, scale=(1, n_votes or 10), midpoint=5.0)
+    network = replace(network, record=record)
     interval = {"value": 0.8, "low": 0.7, "high": 0.9}
     record = {
         "classifier": "logistic-regression",
@@ -53,4 +51,4 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
         "trained_on": {"photos": 60, "digests": list(trained_on)},
         "versions": {},
     }
-    save_model(folder, network, network_record, classifier, record)
+    save_model(folder, network, classifier, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from decaf.commands.common import (
 )
 from decaf.commands.rated_photos import (
     add_recipe_options,
-    network_name,
     read_rated_photos,
     training_settings,
 )
@@ -26,6 +26,7 @@ from features.folders import check_writable
 if TYPE_CHECKING:
     import numpy as np
 
+    from decaf.networks.record import NetworkRecord
     from features.ratings import RatedPhotos
 
 DESCRIPTION = """\
@@ -43,6 +44,8 @@ examples:
   finetune-network photos --ratings ratings.csv --group-by theme \\
       --backbone alexnet-owt --outputs votes -o networks/
 """
+# What of a record is known only once the network is finetuned.
+MEASURED = ("parameters", "history", "test", "versions")
 
 
 def main(argv=None) -> int:
@@ -136,7 +139,7 @@ def finetune_network(args: argparse.Namespace) -> None:
     import_keras()
     import numpy as np
 
-    from decaf.networks.network import attach_head, save_network
+    from decaf.networks.network import attach_head
     from decaf.training.finetune import finetune, predict
     from features.splits import outside_margin, test_rows
 
@@ -152,12 +155,12 @@ def finetune_network(args: argparse.Namespace) -> None:
         train &= outside_margin(rated.score, rated.midpoint, args.delta)
     # A copy of a training photo under another name is no test photo.
     test &= ~np.isin(rated.digests, rated.digests[train])
-    finetuned_on = {"finetuned_on": sorted(set(rated.digests[train].tolist()))}
+    finetuned_on = tuple(sorted(set(rated.digests[train].tolist())))
     train, test = np.flatnonzero(train), np.flatnonzero(test)
     paths = []
-    for width in widths:
-        wanted = photos.record | finetuned_on | {"width": width}
-        path = args.output / f"{network_name(wanted)}.keras"
+    for wanted in photos.records:
+        wanted = replace(wanted, finetuned_on=finetuned_on)
+        path = args.output / f"{wanted.name}.keras"
         paths.append(path)
         if path.exists() and not args.force:
             _check_same(path, wanted)
@@ -166,7 +169,7 @@ def finetune_network(args: argparse.Namespace) -> None:
         head, history = finetune(
             activations,
             rated.label,
-            width,
+            wanted.width,
             settings,
             votes=rated.votes if args.outputs == "votes" else None,
             above_midpoint=rated.above_midpoint,
@@ -175,25 +178,22 @@ def finetune_network(args: argparse.Namespace) -> None:
             progress=path.stem,
         )
         output = predict(head, activations, test)
-        network = attach_head(
-            args.backbone, head, photos.record["pooling"], args.blocks, args.weights
+        record = replace(
+            wanted,
+            history=tuple(history),
+            test=_judge(rated.take(test), output, args.outputs),
+            versions=versions(),
         )
-        measured = {
-            "parameters": network.count_params(),
-            "history": history,
-            "test": _judge(rated.take(test), output, args.outputs),
-            "versions": versions(),
-        }
-        save_network(network, path, wanted | measured, force=args.force)
+        attach_head(head, record, args.weights).save(path, force=args.force)
     _print_table(paths)
 
 
-def _check_same(path: Path, wanted: dict) -> None:
+def _check_same(path: Path, wanted: NetworkRecord) -> None:
     """A network that is there is kept if this command would make it again."""
     from decaf.networks.network_file import read_record
 
-    record = read_record(path)
-    differing = [key for key, value in wanted.items() if record.get(key) != value]
+    found, asked = read_record(path).to_json(), wanted.to_json()
+    differing = [key for key in asked if key not in MEASURED and found[key] != asked[key]]
     if differing:
         raise InputError(
             f"{path} is there already, with other {' and '.join(differing)}: choose another "
@@ -226,17 +226,17 @@ def _print_table(paths: list[Path]) -> None:
 
     records = [read_record(path) for path in paths]
     length = max(len(path.stem) for path in paths)
-    print(f"on {records[0]['test']['photos']:,} test photos")
+    print(f"on {records[0].test['photos']:,} test photos")
     print(f"{'network':{length}}   parameters      MB   acc.   bal.    AUC")
     for path, record in zip(paths, records):
-        test = record["test"]
+        test = record.test
         print(
-            f"{path.stem:{length}} {record['parameters']:12,} {path.stat().st_size / 1e6:7.1f}"
+            f"{path.stem:{length}} {record.parameters:12,} {path.stat().st_size / 1e6:7.1f}"
             f"  {test['accuracy']:5.3f}  {test['balanced_accuracy']:5.3f}  {test['auc']:5.3f}"
         )
     print("acc. accuracy; bal. balanced accuracy")
-    if "emd" in records[0]["test"]:
-        _print_vote_table(paths, [record["test"] for record in records], length)
+    if records[0].kind == "votes":
+        _print_vote_table(paths, [record.test for record in records], length)
 
 
 def _print_vote_table(paths: list[Path], tests: list[dict], length: int) -> None:

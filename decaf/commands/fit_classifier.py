@@ -203,14 +203,14 @@ def _compare_and_keep(args):
             )
         _print_table(evaluation)
         if args.ratings:
-            network, network_record, X = finetune_network(args, data, best.features, rows)
+            network, X = finetune_network(args, data, best.features, rows)
         else:
-            network, network_record = network_of_features(
+            network = network_of_features(
                 args, best.features, data.networks[best.features], network_files
             )
             X = evaluation.feature_sets[best.features].X[rows]
         classifier = clone(classifiers[best.classifier]).fit(X, rated.label[rows])
-        _keep(args, evaluation, data, rows, classifier, network, network_record)
+        _keep(args, evaluation, data, rows, classifier, network)
     print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
     print(
         f"as good within the 95 % interval of the difference: {len(evaluation.equals)} of "
@@ -264,7 +264,7 @@ def _learning_curve(data, evaluation):
         return learning_curve(evaluation, progress=bar.update)
 
 
-def _keep(args, evaluation, data, rows, classifier, network, network_record):
+def _keep(args, evaluation, data, rows, classifier, network):
     """Save the model, or the classifier alone where its network is not at hand."""
     from importlib import metadata
 
@@ -308,7 +308,7 @@ def _keep(args, evaluation, data, rows, classifier, network, network_record):
         "versions": versions()
         | {package: metadata.version(package) for package in ("scikit-learn", "skops")},
     }
-    save_model(args.output, network, network_record, classifier, record)
+    save_model(args.output, network, classifier, record)
 
 
 def _print_table(evaluation):

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.rated_photos import network_name, read_rated_photos, training_settings
+from decaf.commands.rated_photos import read_rated_photos, training_settings
 from features.errors import InputError
 
 if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import FeatureSet
     from decaf.extraction.activations import Activations
+    from decaf.networks.record import NetworkRecord
     from decaf.training.finetune import TrainingSettings
     from features.ratings import RatedPhotos
 
@@ -34,6 +35,8 @@ class JudgedPhotos:
         For the report.
     networks : dict of str to dict
         What is known of the network of each feature set.
+    records : dict of str to NetworkRecord
+        Of networks that are to be finetuned.
     activations : Activations or None
         Of photos whose heads are to be finetuned.
     settings : TrainingSettings or None
@@ -44,6 +47,7 @@ class JudgedPhotos:
     feature_sets: list[FeatureSet]
     facts: dict[str, str] = field(default_factory=dict)
     networks: dict[str, dict] = field(default_factory=dict)
+    records: dict[str, NetworkRecord] = field(default_factory=dict)
     activations: Activations | None = None
     settings: TrainingSettings | None = None
 
@@ -129,10 +133,9 @@ def read_photos(args: argparse.Namespace) -> JudgedPhotos:
     widths = list(dict.fromkeys(args.width or [250]))
     photos = read_rated_photos(args, args.source[0], settings, widths)
     rated = photos.rated
-    records = [photos.record | {"width": width} for width in widths]
     transformer = ConvNetFeatures(
         args.backbone,
-        pooling=photos.record["pooling"],
+        pooling=photos.records[0].pooling,
         blocks=args.blocks,
         weights=args.weights,
         resize=args.resize,
@@ -147,19 +150,16 @@ def read_photos(args: argparse.Namespace) -> JudgedPhotos:
     return JudgedPhotos(
         rated=rated,
         feature_sets=[
-            FeatureSet(
-                network_name(record),
-                rated.paths,
-                clone(transformer).set_params(width=record["width"]),
-            )
-            for record in records
+            FeatureSet(record.name, rated.paths, clone(transformer).set_params(width=record.width))
+            for record in photos.records
         ],
         facts={
             "photos": f"{len(rated):,} of {args.source[0]}, {rated.label.mean():.0%} professional",
             "ratings": str(args.ratings),
             "could not be read": f"{len(rated.failed):,}",
         },
-        networks={network_name(record): record for record in records},
+        networks={record.name: record.to_json() for record in photos.records},
+        records={record.name: record for record in photos.records},
         activations=photos.activations,
         settings=settings,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,10 @@ from decaf.backend import import_keras, versions
 from features.errors import InputError
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
     from decaf.commands.judged_photos import JudgedPhotos
+    from decaf.networks.network import Network
 
 # What a feature file says of its extraction and not of its network, or does not repeat.
 OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
@@ -49,7 +50,7 @@ def find_networks(paths: Sequence[Path], networks: dict[str, dict]) -> dict[str,
         differing = {
             name: [
                 key
-                for key, value in record.items()
+                for key, value in record.to_json().items()
                 if key not in OF_EXTRACTION and attributes.get(key) != value
             ]
             for name, attributes in networks.items()
@@ -67,8 +68,8 @@ def find_networks(paths: Sequence[Path], networks: dict[str, dict]) -> dict[str,
 
 def network_of_features(
     args: argparse.Namespace, name: str, attributes: dict, network_files: dict[str, Path]
-) -> tuple[keras.Model | None, dict | None]:
-    """The network that gave the features of a file, and its record.
+) -> Network | None:
+    """The network that gave the features of a file.
 
     Parameters
     ----------
@@ -83,9 +84,8 @@ def network_of_features(
 
     Returns
     -------
-    network : keras.Model or None
+    Network or None
         None where it cannot be had, which is said on stderr with the remedy.
-    record : dict or None
     """
     if name in network_files or ("pooling" in attributes and "network" not in attributes):
         import_keras()
@@ -99,14 +99,14 @@ def network_of_features(
             f"--network with the file {attributes['network']}, and --force",
             file=sys.stderr,
         )
-        return None, None
+        return None
     if "pooling" not in attributes:
         print(
             f"{args.output}: holds a classifier only, and scores no photos: the features {name} "
             "are not a network's",
             file=sys.stderr,
         )
-        return None, None
+        return None
     weights = Path(args.weights).name
     if attributes.get("weights", weights) != weights:
         print(
@@ -114,13 +114,13 @@ def network_of_features(
             f"--weights {attributes['weights']}, as for the features, and --force",
             file=sys.stderr,
         )
-        return None, None
+        return None
     return _plain_network(args, attributes)
 
 
 def finetune_network(
     args: argparse.Namespace, data: JudgedPhotos, features: str, rows: np.ndarray
-) -> tuple[keras.Model, dict, np.ndarray]:
+) -> tuple[Network, np.ndarray]:
     """Finetune the network that is kept on the training photos.
 
     Parameters
@@ -136,45 +136,41 @@ def finetune_network(
 
     Returns
     -------
-    network : keras.Model
-    record : dict
+    network : Network
     features : ndarray of float32, shape (n_rows, width)
         Of the training photos.
     """
     from decaf.networks.network import attach_head, features_model
     from decaf.training.finetune import finetune, predict
 
-    record = data.networks[features]
+    record = data.records[features]
     head, history = finetune(
         data.activations,
         data.rated.label,
-        record["width"],
+        record.width,
         data.settings,
         above_midpoint=data.rated.above_midpoint,
         photos=rows,
         progress=features,
     )
-    network = attach_head(args.backbone, head, record["pooling"], args.blocks, args.weights)
-    record = record | {
-        "finetuned_on": sorted(set(data.rated.digests[rows].tolist())),
-        "parameters": network.count_params(),
-        "history": history,
-        "versions": versions(),
-    }
-    return network, record, predict(features_model(head), data.activations, rows)
+    record = replace(
+        record,
+        finetuned_on=tuple(sorted(set(data.rated.digests[rows].tolist()))),
+        history=tuple(history),
+        versions=versions(),
+    )
+    network = attach_head(head, record, args.weights)
+    return network, predict(features_model(head), data.activations, rows)
 
 
 def _plain_network(args, attributes):
     """The pooled backbone whose activations are the features."""
-    import keras
+    from decaf.networks.network import build_plain_network
 
-    from decaf.networks.backbones import build_activations
-
-    pooling = attributes["pooling"]
-    model = build_activations(
-        attributes["backbone"], (pooling,), attributes["blocks"], args.weights
+    return build_plain_network(
+        attributes["backbone"],
+        attributes["pooling"],
+        attributes["blocks"],
+        args.weights,
+        attributes["resize"],
     )
-    network = keras.Model(model.input, model.output[pooling])
-    names = ("backbone", "blocks", "pooling", "resize", "width", "scale", "midpoint")
-    record = {name: attributes.get(name) for name in names}
-    return network, record | {"outputs": None, "finetuned_on": [], "versions": versions()}

@@ -13,6 +13,7 @@ from features.errors import InputError
 
 if TYPE_CHECKING:
     from decaf.extraction.activations import Activations
+    from decaf.networks.record import NetworkRecord
     from decaf.training.finetune import TrainingSettings
     from features.ratings import RatedPhotos
 
@@ -30,13 +31,13 @@ class TrainingPhotos:
         Of n_photos photos.
     activations : Activations
         Of the same photos, in the same order.
-    record : dict
-        What a network finetuned on them says of its making; JSON values.
+    records : list of NetworkRecord
+        What networks finetuned on them, one of each width, say of their making.
     """
 
     rated: RatedPhotos
     activations: Activations
-    record: dict
+    records: list[NetworkRecord]
 
 
 def add_recipe_options(group: argparse._ArgumentGroup) -> None:
@@ -114,6 +115,8 @@ def read_rated_photos(
     from decaf.backend import choose_precision
     from decaf.extraction.activations import cached_activations
     from decaf.networks.backbones import build_activations
+    from decaf.networks.network import weights_name
+    from decaf.networks.record import NetworkRecord
     from decaf.training.finetune import check_settings
 
     for width in widths:
@@ -133,39 +136,21 @@ def read_rated_photos(
     n_without_stars = len(rated.failed)  # these were reported
     rated = rated.readable(activations.positions, activations.digests, activations.failed)
     report_failed(rated.failed[n_without_stars:])
-    steps = [] if rated.votes is None else list(range(1, rated.votes.shape[1] + 1))
-    record = {
-        "backbone": args.backbone,
-        "blocks": args.blocks,
-        "pooling": pooling,
-        "resize": args.resize,
-        "precision": precision,
-        "outputs": steps if outputs == "votes" else ["snapshot", "professional"],
-        "scale": rated.scale and list(rated.scale),
-        "midpoint": rated.midpoint,
-        "training": asdict(settings) | {"delta": args.delta},
-    }
-    return TrainingPhotos(rated, activations, record)
-
-
-def network_name(record: dict) -> str:
-    """What a network is called, by what sets it apart.
-
-    Parameters
-    ----------
-    record : dict
-        With ``width``.
-
-    Returns
-    -------
-    str
-        Such as ``vgg16-250`` or ``alexnet-owt-multilevel-blocks4-votes-500``.
-    """
-    parts = [record["backbone"]]
-    if record["pooling"] != "flatten":
-        parts.append(record["pooling"])
-    if record["blocks"]:
-        parts.append(f"blocks{record['blocks']}")
-    if record["outputs"] != ["snapshot", "professional"]:
-        parts.append("votes")
-    return "-".join([*parts, str(record["width"])])
+    records = [
+        NetworkRecord(
+            kind=outputs,
+            backbone=args.backbone,
+            pooling=pooling,
+            width=width,
+            blocks=args.blocks,
+            weights=weights_name(args.weights),
+            resize=args.resize,
+            n_grades=rated.votes.shape[1] if outputs == "votes" else None,
+            scale=rated.scale,
+            midpoint=rated.midpoint,
+            precision=precision,
+            training=asdict(settings) | {"delta": args.delta},
+        )
+        for width in widths
+    ]
+    return TrainingPhotos(rated, activations, records)

@@ -16,8 +16,10 @@ from features.errors import InputError
 if TYPE_CHECKING:
     import keras
 
+    from decaf.networks.network import Network
+
 # Of a network's record, what its features depend on.
-_DECIDING = ("backbone", "blocks", "pooling", "resize", "width")
+_DECIDING = ("backbone", "blocks", "pooling", "weights", "resize", "width")
 
 
 @dataclass(frozen=True)
@@ -116,70 +118,56 @@ def portable(network: str | os.PathLike | PlainBackbone) -> str | PlainBackbone:
 
 
 def _load(path: Path, precision: str) -> FeatureNetwork:
-    """Convolutions, head and provenance of a finetuned network."""
     from decaf.networks.network import load_network
     from decaf.networks.weights import file_sha256
 
-    network, record = load_network(path, precision)
-    if record["outputs"] is None:
-        blocks = f" --blocks {record['blocks']}" if record.get("blocks") else ""
+    network = load_network(path, precision)
+    record = network.record
+    if not record.has_head:
+        blocks = f" --blocks {record.blocks}" if record.blocks else ""
         raise InputError(
-            f"{path}: is a plain backbone, without a head; give --backbone {record['backbone']}"
-            f"{blocks} --pooling {record['pooling']} instead of --network"
+            f"{path}: is a plain backbone, without a head; give --backbone {record.backbone}"
+            f"{blocks} --pooling {record.pooling} instead of --network"
         )
-    finetuned = frozenset(record.pop("finetuned_on"))
-    convolutions, to_features = _part(network, record)
-    digest = file_sha256(path)
-    settings = {key: record.pop(key) for key in _DECIDING if key in record}
-    return FeatureNetwork(
-        convolutions,
-        to_features,
-        settings["width"],
-        settings | {"network": path.name, "network_digest": digest, "precision": precision},
-        record | {"versions": versions()},
-        finetuned,
-    )
-
-
-def _part(network, record: dict):
-    """Convolutions; and the head, which gives features and, if it has learnt them, votes."""
-    import keras
-
-    from decaf.networks.network import split_network
-    from decaf.networks.votes import mean_and_spread
-
-    convolutions, _ = split_network(network, record["pooling"])
-    fc6, fc7 = network.get_layer("fc6"), network.get_layer("fc7")
-    head = keras.Model(fc6.input, [fc7.output, network.output])
-
-    def to_features(activations):
-        fc7, output = head.predict_on_batch(activations.astype("float32"))
-        if record["outputs"] == ["snapshot", "professional"]:
-            return fc7, {}
-        return fc7, dict(zip(("predicted_mean", "predicted_spread"), mean_and_spread(output)))
-
-    return convolutions, to_features
+    file = {"network": path.name, "network_digest": file_sha256(path)}
+    return _feature_network(network, precision, file)
 
 
 def _build(backbone: PlainBackbone, precision: str) -> FeatureNetwork:
-    """The activations of a plain backbone are the features."""
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.network import build_plain_network
 
-    convolutions = build_activations(
-        backbone.name, (backbone.pooling,), backbone.blocks, backbone.weights, dtype=precision
+    network = build_plain_network(
+        backbone.name,
+        backbone.pooling,
+        backbone.blocks,
+        backbone.weights,
+        backbone.resize,
+        precision,
     )
-    width = convolutions.output[backbone.pooling].shape[1]
-    settings = {
-        "backbone": backbone.name,
-        "blocks": backbone.blocks,
-        "pooling": backbone.pooling,
-        "resize": backbone.resize,
-        "width": width,
-        "weights": None if backbone.weights is None else Path(backbone.weights).name,
-        "precision": precision,
-    }
-    return FeatureNetwork(convolutions, _as_they_are, width, settings, {"versions": versions()})
+    return _feature_network(network, precision, {})
 
 
-def _as_they_are(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    return activations.astype("float32"), {}
+def _feature_network(network: Network, precision: str, file: dict[str, str]) -> FeatureNetwork:
+    """A network, and what the feature file says of it and of its own file."""
+    from decaf.networks.votes import mean_and_spread
+
+    record = network.record.to_json()
+    del record["finetuned_on"]
+    settings = {name: record.pop(name) for name in _DECIDING}
+    head = network.head_model()
+
+    def to_features(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        given = head.predict_on_batch(activations.astype("float32"))
+        if network.record.kind != "votes":
+            return given["features"], {}
+        mean, spread = mean_and_spread(given["output"])
+        return given["features"], {"predicted_mean": mean, "predicted_spread": spread}
+
+    return FeatureNetwork(
+        network.activations_model(),
+        to_features,
+        network.record.width,
+        settings | file | {"precision": precision},
+        record | {"versions": versions()},
+        frozenset(network.record.finetuned_on),
+    )

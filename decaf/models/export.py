@@ -138,7 +138,7 @@ def export_model(
     if precision == "int8-full" and photos is None:
         raise NoRepresentativePhotos(f"{path}: int8-full needs representative photos")
     network = probability_network(model, head)
-    resize = model.network_record["resize"]
+    resize = model.network.record.resize
     rgb, label, failed = _read_photos(photos, network.input_shape[1], resize, progress)
     expected = predict_photos(model, head, rgb)
     tolerance = TOLERANCES[precision] if tolerance is None else tolerance

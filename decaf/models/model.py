@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from classifiers.catalogue import load_classifier, save_classifier
@@ -22,7 +21,7 @@ from classifiers.evaluation.calibration import Calibration, decision_score
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.networks.backbones import POOLINGS
-from decaf.networks.network import load_network, save_network, split_network
+from decaf.networks.network import Network, load_network
 from decaf.networks.weights import file_sha256
 from decaf.training.finetune import predict
 from features.errors import InputError
@@ -68,20 +67,14 @@ class Model:
     folder : Path
     record : dict
         Of model.json.
-    network : keras.Model
-        From RGB photos (n_photos, size, size, 3), 0–255, to the probabilities of snapshot and
-        professional, or to shares of votes, its features being fc7; or to the pooled activations of
-        a plain backbone, which are its features.
-    network_record : dict
-        The network file's; ``outputs`` is None for a plain backbone.
+    network : Network
     classifier : estimator
         From features (n_photos, width) to 0 or 1.
     """
 
     folder: Path
     record: dict
-    network: keras.Model
-    network_record: dict
+    network: Network
     classifier: object
 
     def predict_proba(self, paths: Sequence[str]) -> np.ndarray:
@@ -131,27 +124,23 @@ class Model:
         -------
         ScoredPhotos
         """
-        pooling = self.network_record["pooling"]
-        convolutions, head = self._split()
+        record = self.network.record
         activations = cached_activations(
             paths,
-            convolutions,
-            resize=self.network_record["resize"],
+            self.network.activations_model(),
+            resize=record.resize,
             cache=cache,
             progress=progress,
-        )[pooling]
-        features = _run(head, activations)
+        )[record.pooling]
+        given = predict(self.network.head_model(), activations, np.arange(len(activations)))
+        features = given["features"]
         score = decision_score(self.classifier, features) if len(features) else np.zeros(0)
-        votes = None
-        if self.predicts_votes:
-            pooled = self.network.get_layer("fc6").input
-            votes = _run(keras.Model(pooled, self.network.output), activations)
         return ScoredPhotos(
             activations=activations,
             features=features,
             score=score,
             probability=self.calibration.probability(score),
-            votes=votes,
+            votes=given["output"] if record.kind == "votes" else None,
         )
 
     @property
@@ -159,23 +148,10 @@ class Model:
         """What turns the classifier's decision scores into probabilities."""
         return Calibration.from_json(self.record["calibration"])
 
-    @property
-    def predicts_votes(self) -> bool:
-        """Whether the network gives shares of votes."""
-        return self.network_record["outputs"] not in (None, ["snapshot", "professional"])
-
-    def _split(self) -> tuple[keras.Model, keras.Model | None]:
-        """Convolutions, and what makes features of their activations."""
-        pooling = self.network_record["pooling"]
-        if self.network_record["outputs"] is None:
-            return keras.Model(self.network.input, {pooling: self.network.output}), None
-        return split_network(self.network, pooling)
-
 
 def save_model(
     folder: str | os.PathLike,
-    network: keras.Model,
-    network_record: dict,
+    network: Network,
     classifier: object,
     record: dict,
 ) -> None:
@@ -185,10 +161,7 @@ def save_model(
     ----------
     folder : path
         Is made if it is not there; a model that is in it is replaced.
-    network : keras.Model
-        As `Model.network`.
-    network_record : dict
-        JSON values: ``backbone``, ``blocks``, ``pooling``, ``resize``, ``width``, ``outputs``.
+    network : Network
     classifier : estimator
         Fitted on the network's features.
     record : dict
@@ -203,13 +176,13 @@ def save_model(
     folder = Path(folder)
     record = {
         "schema_version": SCHEMA_VERSION,
-        **{name: network_record.get(name) for name in _FROM_NETWORK},
+        **{name: network.record.to_json()[name] for name in _FROM_NETWORK},
         **record,
     }
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECORD_FILE).unlink(missing_ok=True)
-        save_network(network, folder / NETWORK_FILE, network_record, force=True)
+        network.save(folder / NETWORK_FILE, force=True)
         save_classifier(classifier, folder / CLASSIFIER_FILE)
         record["sha256"] = {
             name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
@@ -247,14 +220,14 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
             raise InputError(f"{folder / name}: {error.strerror or error}; {_REMEDY}") from error
         if found != digest:
             raise InputError(f"{folder / name}: was altered since the model was made; {_REMEDY}")
-    network, network_record = load_network(folder / NETWORK_FILE, choose_precision(precision))
+    network = load_network(folder / NETWORK_FILE, choose_precision(precision))
     classifier = load_classifier(folder / CLASSIFIER_FILE)
     if getattr(classifier, "n_features_in_", None) != record["width"]:
         raise InputError(
             f"{folder}: its classifier does not take the {record['width']} features of its "
             f"network; {_REMEDY}"
         )
-    return Model(folder, record, network, network_record, classifier)
+    return Model(folder, record, network, classifier)
 
 
 def read_model_record(folder: str | os.PathLike) -> dict:
@@ -327,7 +300,8 @@ _FROM_NETWORK = (
     "pooling",
     "resize",
     "width",
-    "outputs",
+    "kind",
+    "n_grades",
     "scale",
     "midpoint",
 )
@@ -373,12 +347,3 @@ def _has_shape(value, shape):
     return isinstance(value, dict) and all(
         name in value and _has_shape(value[name], inner) for name, inner in shape.items()
     )
-
-
-def _run(head: keras.Model | None, activations: Activations) -> np.ndarray:
-    photos = np.arange(len(activations))
-    if head is None:
-        return activations.read(photos).astype(np.float32)
-    if not len(photos):
-        return np.zeros((0, head.output_shape[1]), np.float32)
-    return predict(head, activations, photos)

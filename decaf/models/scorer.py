@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from classifiers.evaluation.calibration import decision_score
 from decaf.models.model import Model
-from decaf.networks.network import features_model
+from decaf.networks.network import Network
 from features.errors import InputError, NotLinear
 
 
@@ -39,15 +39,15 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
         The classifier is not linear, or the network has no head.
     """
     if head == "softmax":
-        if model.network_record["outputs"] is None:
+        if not model.network.record.has_head:
             raise InputError(
                 f"{model.folder}: its network is a plain backbone, without a softmax; export its "
                 "classifier"
             )
-        return softmax_probability(model.network, model.network_record)
+        return softmax_probability(model.network)
     kernel, intercept = _fold_linear(model)
     calibration = model.calibration
-    features = _features(model)
+    features = model.network.features_model()
     score = layers.Dense(1, name="score")
     within = layers.ReLU(max_value=calibration.highest - calibration.lowest, name="within")
     probability = layers.Dense(1, "sigmoid", name="probability")
@@ -59,14 +59,12 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
     return network
 
 
-def softmax_probability(network: keras.Model, record: dict) -> keras.Model:
+def softmax_probability(network: Network) -> keras.Model:
     """A network with a head, as one that gives the probability of professional.
 
     Parameters
     ----------
-    network : keras.Model
-    record : dict
-        Its ``outputs`` and, where these are votes, ``midpoint``.
+    network : Network
 
     Returns
     -------
@@ -75,8 +73,8 @@ def softmax_probability(network: keras.Model, record: dict) -> keras.Model:
         softmax; of predicted votes the share above the midpoint, those at it counting half.
     """
     share = layers.Dense(1, use_bias=False, name="probability")
-    professional = keras.Model(network.input, share(network.output))
-    share.set_weights([_share_above(record)[:, None]])
+    professional = keras.Model(network.keras_model.input, share(network.keras_model.output))
+    share.set_weights([_share_above(network.record)[:, None]])
     return professional
 
 
@@ -94,8 +92,9 @@ def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
     ndarray, shape (n_photos,)
     """
     if head == "softmax":
-        return model.network.predict(photos, verbose=0) @ _share_above(model.network_record)
-    features = _features(model).predict(photos, verbose=0)
+        output = model.network.keras_model.predict(photos, verbose=0)
+        return output @ _share_above(model.network.record)
+    features = model.network.features_model().predict(photos, verbose=0)
     return model.calibration.probability(decision_score(model.classifier, features))
 
 
@@ -113,16 +112,11 @@ def input_signature(network: keras.Model) -> list[keras.InputSpec]:
     return [keras.InputSpec(photo.dtype, photo.shape, name=photo.name)]
 
 
-def _features(model):
-    plain = model.network_record["outputs"] is None
-    return model.network if plain else features_model(model.network)
-
-
 def _share_above(record):
     """What each output counts towards professional."""
-    if record["outputs"] == ["snapshot", "professional"]:
+    if record.kind == "label":
         return np.array([0.0, 1.0])
-    return (np.sign(np.subtract(record["outputs"], record["midpoint"])) + 1) / 2
+    return (np.sign(np.arange(1, record.n_grades + 1) - record.midpoint) + 1) / 2
 
 
 def _fold_linear(model):
@@ -138,7 +132,7 @@ def _fold_linear(model):
         not isinstance(scaler, StandardScaler) for scaler in scalers
     ):
         name = model.record.get("classifier", type(linear).__name__)
-        kind = InputError if model.network_record["outputs"] is None else NotLinear
+        kind = NotLinear if model.network.record.has_head else InputError
         raise kind(
             f"{model.folder}: {name} is not linear, and only logistic-regression and linear-svm "
             "fit into a file; fit the model with one of these"

@@ -1,5 +1,9 @@
-"""Networks: a head of a given width on a backbone's activations; their files."""
+"""Networks: a head of a given width on a backbone's activations, or the plain backbone."""
 
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -10,169 +14,114 @@ from keras import layers
 import decaf.networks.alexnet  # noqa: F401
 from decaf.networks.backbones import build_convolutions, pool, set_precision
 from decaf.networks.network_file import add_record, check_harmless, read_record
+from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError
 from features.files import whole_file, writing
 
 
-def build_head(n_activations, width, outputs=2, dropout=0.5, seed=0):
-    """Build a head: fc6 and fc7, reduced to a width, and the softmax output.
+@dataclass(frozen=True)
+class Network:
+    """A network, and what it says of itself.
 
-    Parameters
+    Attributes
     ----------
-    n_activations : int
-    width : int
-        Units in fc6 and in fc7.
-    outputs : int
-        Classes.
-    dropout : float
-        Rate after fc6 and after fc7, while training.
-    seed : int
-        Of the initial weights and of the dropout.
-
-    Returns
-    -------
-    keras.Model
-        From activations (n_photos, n_activations) to probabilities (n_photos, outputs).
-    """
-    activations = keras.Input((n_activations,), name="activations")
-    return keras.Model(activations, _add_head(activations, width, outputs, dropout, seed))
-
-
-def build_network(backbone, width, outputs=2, pooling="flatten", blocks=None, weights=PRETRAINED):
-    """Build a whole network, whose head is not trained.
-
-    Parameters
-    ----------
-    backbone : str
-    width : int
-        Units in fc6 and in fc7.
-    outputs : int
-        Classes.
-    pooling : {"flatten", "multilevel", "average"}
-    blocks : int, optional
-        Cut the backbone after so many blocks.
-    weights : {"pretrained", None} or path-like
-        The backbone's.
-
-    Returns
-    -------
-    keras.Model
-        From RGB photos (n_photos, size, size, 3), 0–255, to probabilities (n_photos, outputs).
-        Its layers fc6, fc7 and output are the head's.
-    """
-    return _build_network(backbone, width, outputs, 0.5, pooling, blocks, weights)
-
-
-def attach_head(backbone, head, pooling, blocks=None, weights=PRETRAINED, dtype="float32"):
-    """Put a trained head on its backbone.
-
-    Parameters
-    ----------
-    backbone : str
-    head : keras.Model
-        From `build_head`, trained on activations of this backbone, pooling and blocks.
-    pooling : {"flatten", "multilevel", "average"}
-    blocks : int, optional
-    weights : {"pretrained", None} or path-like
-        The backbone's.
-    dtype : {"float32", "bfloat16"}
-        What the convolutions are computed in.
-
-    Returns
-    -------
-    keras.Model
-        The whole network, with copies of the head's weights.
-    """
-    width, outputs = head.get_layer("fc7").units, head.get_layer("output").units
-    dropout = head.get_layer("drop7").rate
-    network = _build_network(backbone, width, outputs, dropout, pooling, blocks, weights)
-    for name in ("fc6", "fc7", "output"):
-        network.get_layer(name).set_weights(head.get_layer(name).get_weights())
-    set_precision(network, dtype)
-    return network
-
-
-def features_model(network):
-    """The part of a network, or of a head, that gives the features.
-
-    Parameters
-    ----------
-    network : keras.Model
-
-    Returns
-    -------
-    keras.Model
-        To fc7 after ReLU, (n_photos, width); it shares the network's weights.
-    """
-    return keras.Model(network.input, network.get_layer("fc7").output)
-
-
-def split_network(network, pooling):
-    """Part a network where its backbone ends, so that cached activations can stand in between.
-
-    Parameters
-    ----------
-    network : keras.Model
-    pooling : {"flatten", "multilevel", "average"}
-        What it was built with.
-
-    Returns
-    -------
-    activations : keras.Model
-        As `build_activations` gives it.
-    features : keras.Model
-        From activations (n_photos, n_activations) to fc7 after ReLU, (n_photos, width). Both share
-        the network's weights.
-    """
-    pooled = network.get_layer("fc6").input
-    activations = keras.Model(network.input, {pooling: pooled})
-    return activations, keras.Model(pooled, network.get_layer("fc7").output)
-
-
-def save_network(network, path, record, force=False):
-    """Write a network and its record to one `.keras` file, whole or not at all.
-
-    Parameters
-    ----------
-    network : keras.Model
-    path : path-like
-        Ends in `.keras`; its folder is made if it is not there.
-    record : dict
-        Plain JSON: where the network comes from.
-    force : bool
-        Overwrite an existing file.
+    keras_model : keras.Model
+        From RGB photos (n_photos, size, size, 3), 0–255, to the probabilities of snapshot and
+        professional (n_photos, 2), to the shares of the votes (n_photos, n_grades), or to the
+        pooled activations of a plain backbone (n_photos, width). The layers of a head are fc6, fc7
+        and output.
+    record : NetworkRecord
 
     Raises
     ------
-    AlreadyThere
-        The file exists.
     InputError
-        It cannot be written, or its name does not end in `.keras`.
+        The two do not fit to each other.
     """
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise InputError(f"{path}: a network's file name must end in .keras")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path, force=force) as part:
-            network.save(part)
-            add_record(part, record)
+
+    keras_model: keras.Model
+    record: NetworkRecord
+
+    def __post_init__(self):
+        if not _fit(self.keras_model, self.record):
+            raise InputError("the network is not what its record says")
+
+    @property
+    def input_size(self) -> int:
+        """Height and width of the photos that it takes, in pixels."""
+        return self.keras_model.input_shape[1]
+
+    def activations_model(self) -> keras.Model:
+        """The frozen part, from photos to {pooling: (n_photos, n_activations)}.
+
+        It shares the network's weights, as the other parts do.
+        """
+        return keras.Model(self.keras_model.input, {self.record.pooling: self._activations()})
+
+    def head_model(self) -> keras.Model:
+        """What follows on the activations (n_photos, n_activations).
+
+        Returns
+        -------
+        keras.Model
+            To a dictionary: ``features``, fc7 after ReLU, (n_photos, width), and ``output``. Those
+            of a plain backbone are the activations themselves.
+        """
+        if self.record.has_head:
+            fc7 = self.keras_model.get_layer("fc7").output
+            parts = {"features": fc7, "output": self.keras_model.output}
+            return keras.Model(self._activations(), parts)
+        activations = keras.Input((self.record.width,))
+        return keras.Model(activations, {"features": activations, "output": activations})
+
+    def features_model(self) -> keras.Model:
+        """The part that gives the features: from photos to (n_photos, width)."""
+        return features_model(self.keras_model) if self.record.has_head else self.keras_model
+
+    def save(self, path: str | os.PathLike, force: bool = False) -> None:
+        """Write the network and its record to one `.keras` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in `.keras`; its folder is made if it is not there.
+        force : bool
+            Overwrite an existing file.
+
+        Raises
+        ------
+        AlreadyThere
+            The file exists.
+        InputError
+            It cannot be written, or its name does not end in `.keras`.
+        """
+        path = Path(path)
+        if path.suffix != ".keras":
+            raise InputError(f"{path}: a network's file name must end in .keras")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path, force=force) as part:
+                self.keras_model.save(part)
+                add_record(part, self.record)
+
+    def _activations(self) -> keras.KerasTensor:
+        if self.record.has_head:
+            return self.keras_model.get_layer("fc6").input
+        return self.keras_model.output
 
 
-def load_network(path, dtype="float32"):
-    """Load a network and its record; code in the file is never run.
+def load_network(path: str | os.PathLike, precision: str = "float32") -> Network:
+    """Load a network; code in its file is never run.
 
     Parameters
     ----------
     path : path-like
-    dtype : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16"}
         What the convolutions are computed in.
 
     Returns
     -------
-    network : keras.Model
-    record : dict
+    Network
 
     Raises
     ------
@@ -182,21 +131,202 @@ def load_network(path, dtype="float32"):
     record = read_record(path)
     check_harmless(path)
     try:
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        keras_model = keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises many kinds of exceptions on a file that it did not write.
     except Exception as error:
         raise InputError(f"{path}: not a network that Keras can load; make it anew") from error
-    set_precision(network, dtype)
-    return network, record
+    try:
+        network = Network(keras_model, record)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; make it anew") from None
+    set_precision(keras_model, precision)
+    return network
 
 
-def _build_network(backbone, width, outputs, dropout, pooling, blocks, weights):
+def build_network(
+    backbone: str,
+    width: int,
+    *,
+    n_grades: int | None = None,
+    pooling: str = "flatten",
+    blocks: int | None = None,
+    weights: str | os.PathLike | None = PRETRAINED,
+) -> Network:
+    """Build a whole network, whose head is not trained.
+
+    Parameters
+    ----------
+    backbone : str
+    width : int
+        Units in fc6 and in fc7.
+    n_grades : int, optional
+        Let it predict the shares of the votes 1 … n_grades, and not classes.
+    pooling : {"flatten", "multilevel", "average"}
+    blocks : int, optional
+        Cut the backbone after so many blocks.
+    weights : {"pretrained", None} or path-like
+        The backbone's.
+
+    Returns
+    -------
+    Network
+    """
+    record = NetworkRecord(
+        kind="label" if n_grades is None else "votes",
+        backbone=backbone,
+        pooling=pooling,
+        width=width,
+        blocks=blocks,
+        weights=weights_name(weights),
+        n_grades=n_grades,
+        scale=None if n_grades is None else (1, n_grades),
+        midpoint=None if n_grades is None else (1 + n_grades) / 2,
+    )
+    return Network(_build(record, weights), record)
+
+
+def build_plain_network(
+    backbone: str,
+    pooling: str = "average",
+    blocks: int | None = None,
+    weights: str | os.PathLike | None = PRETRAINED,
+    resize: str = "squash",
+    precision: str = "float32",
+) -> Network:
+    """Build a plain backbone, whose activations are the features.
+
+    Parameters
+    ----------
+    backbone, pooling, blocks, weights
+        As in `build_network`.
+    resize : {"squash", "crop", "pad"}
+    precision : {"float32", "bfloat16"}
+        What the convolutions are computed in.
+
+    Returns
+    -------
+    Network
+    """
     convolutions = build_convolutions(backbone, blocks, weights)
-    activations = pool(convolutions, pooling)
-    return keras.Model(convolutions.input, _add_head(activations, width, outputs, dropout))
+    keras_model = keras.Model(convolutions.input, pool(convolutions, pooling))
+    set_precision(keras_model, precision)
+    record = NetworkRecord(
+        kind="backbone",
+        backbone=backbone,
+        pooling=pooling,
+        width=keras_model.output_shape[1],
+        blocks=blocks,
+        weights=weights_name(weights),
+        resize=resize,
+        parameters=keras_model.count_params(),
+    )
+    return Network(keras_model, record)
 
 
-def _add_head(activations, width, outputs, dropout, seed=None):
+def attach_head(
+    head: keras.Model,
+    record: NetworkRecord,
+    weights: str | os.PathLike | None = PRETRAINED,
+    precision: str = "float32",
+) -> Network:
+    """Put a trained head on its backbone.
+
+    Parameters
+    ----------
+    head : keras.Model
+        From `build_head`, trained on activations of the record's backbone, pooling and blocks.
+    record : NetworkRecord
+    weights : {"pretrained", None} or path-like
+        The backbone's.
+    precision : {"float32", "bfloat16"}
+        What the convolutions are computed in.
+
+    Returns
+    -------
+    Network
+        With copies of the head's weights; its record tells the number of its parameters.
+    """
+    keras_model = _build(record, weights, head.get_layer("drop7").rate)
+    for name in ("fc6", "fc7", "output"):
+        keras_model.get_layer(name).set_weights(head.get_layer(name).get_weights())
+    set_precision(keras_model, precision)
+    return Network(keras_model, replace(record, parameters=keras_model.count_params()))
+
+
+def build_head(
+    n_activations: int, width: int, n_outputs: int = 2, dropout: float = 0.5, seed: int = 0
+) -> keras.Model:
+    """Build a head: fc6 and fc7, reduced to a width, and the softmax output.
+
+    Parameters
+    ----------
+    n_activations : int
+    width : int
+        Units in fc6 and in fc7.
+    n_outputs : int
+        Classes, or steps of the votes.
+    dropout : float
+        Rate after fc6 and after fc7, while training.
+    seed : int
+        Of the initial weights and of the dropout.
+
+    Returns
+    -------
+    keras.Model
+        From activations (n_photos, n_activations) to probabilities (n_photos, n_outputs).
+    """
+    activations = keras.Input((n_activations,), name="activations")
+    return keras.Model(activations, _add_head(activations, width, n_outputs, dropout, seed))
+
+
+def features_model(keras_model: keras.Model) -> keras.Model:
+    """The part of a network's or a head's graph that gives the features.
+
+    Parameters
+    ----------
+    keras_model : keras.Model
+
+    Returns
+    -------
+    keras.Model
+        To fc7 after ReLU, (n_photos, width); it shares the weights.
+    """
+    return keras.Model(keras_model.input, keras_model.get_layer("fc7").output)
+
+
+def weights_name(weights: str | os.PathLike | None) -> str | None:
+    """What a record says of a backbone's weights: "pretrained", a file's name, None for random."""
+    return None if weights is None else Path(weights).name
+
+
+def _fit(keras_model: keras.Model, record: NetworkRecord) -> bool:
+    """Whether a graph is what its record says."""
+    photo, output = keras_model.input_shape, keras_model.output_shape
+    # Of several inputs or outputs Keras gives lists of shapes.
+    if not (isinstance(photo, tuple) and isinstance(output, tuple)):
+        return False
+    if photo[3:] != (3,) or photo[1] != photo[2] or output != (None, record.n_outputs):
+        return False
+    units = {layer.name: getattr(layer, "units", None) for layer in keras_model.layers}
+    return not record.has_head or ("fc6" in units and units.get("fc7") == record.width)
+
+
+def _build(
+    record: NetworkRecord, weights: str | os.PathLike | None, dropout: float = 0.5
+) -> keras.Model:
+    convolutions = build_convolutions(record.backbone, record.blocks, weights)
+    activations = pool(convolutions, record.pooling)
+    head = _add_head(activations, record.width, record.n_outputs, dropout)
+    return keras.Model(convolutions.input, head)
+
+
+def _add_head(
+    activations: keras.KerasTensor,
+    width: int,
+    n_outputs: int,
+    dropout: float,
+    seed: int | None = None,
+) -> keras.KerasTensor:
     # Seeds of their own, so that a seeded head depends on no other layer and on no global state.
     seeds = iter([None] * 5 if seed is None else np.random.SeedSequence(seed).generate_state(5))
 
@@ -208,7 +338,7 @@ def _add_head(activations, width, outputs, dropout, seed=None):
     x = layers.Dropout(dropout, seed=_seed(seeds), name="drop6")(x)
     x = dense(width, "relu", "fc7")(x)
     x = layers.Dropout(dropout, seed=_seed(seeds), name="drop7")(x)
-    return dense(outputs, "softmax", "output")(x)
+    return dense(n_outputs, "softmax", "output")(x)
 
 
 def _seed(seeds):

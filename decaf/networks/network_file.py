@@ -1,14 +1,19 @@
 """A network's file: Keras's `.keras` zip with one member more, the record `decaf.json`.
 
-The record (backbone, width, training settings, digests of the photos …) is read here without Keras.
+The record is read here without Keras, and what Keras would build is looked through before it does.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from decaf.networks.record import NetworkRecord
 from features.errors import InputError
 
 RECORD_MEMBER = "decaf.json"
@@ -48,36 +53,25 @@ _PARTS = frozenset(
     ]
 )
 
-# What is read of a record; all else is for whoever wants to know.
-_REQUIRED = {
-    "backbone": str,
-    "pooling": str,
-    "resize": str,
-    "width": int,
-    "outputs": list | None,
-    "finetuned_on": list,
-}
-
 # What zipfile raises on truncated and altered files.
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, MemoryError
 )  # fmt: skip
 
 
-def add_record(path, record):
+def add_record(path: str | os.PathLike, record: NetworkRecord) -> None:
     """Add the record to a file that Keras has just written.
 
     Parameters
     ----------
     path : path-like
-    record : dict
-        Plain JSON.
+    record : NetworkRecord
     """
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(RECORD_MEMBER, json.dumps(record, indent=1))
+        archive.writestr(RECORD_MEMBER, json.dumps(record.to_json(), indent=1))
 
 
-def read_record(path):
+def read_record(path: str | os.PathLike) -> NetworkRecord:
     """Read the record of a network's file.
 
     Parameters
@@ -86,18 +80,16 @@ def read_record(path):
 
     Returns
     -------
-    dict
-        ``backbone``, ``pooling``, ``resize``, ``width``, ``outputs`` (None for a plain backbone)
-        and ``finetuned_on`` (digests) are there.
+    NetworkRecord
 
     Raises
     ------
     InputError
-        There is no such file, it is not a whole zip, or has no whole record.
+        There is no such file, it is not a whole zip, or has no record that is one.
     """
     with _opened(path) as archive:
         try:
-            record = json.loads(archive.read(RECORD_MEMBER))
+            values = json.loads(archive.read(RECORD_MEMBER))
         except KeyError:
             raise InputError(
                 f"{path}: not a network of decaf's (it has no {RECORD_MEMBER}); "
@@ -105,23 +97,16 @@ def read_record(path):
             ) from None
         # RecursionError: lists in lists, ten thousand deep.
         except (ValueError, RecursionError):
-            record = None
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: its {RECORD_MEMBER} is no JSON dictionary; make it anew")
-    missing = [
-        key
-        for key, kind in _REQUIRED.items()
-        if key not in record or not isinstance(record[key], kind)
-    ]
-    if missing:
+            raise InputError(f"{path}: its {RECORD_MEMBER} is no JSON; make it anew") from None
+    try:
+        return NetworkRecord.from_json(values)
+    except InputError as error:
         raise InputError(
-            f"{path}: its {RECORD_MEMBER} does not tell {', '.join(missing)}; make it anew with "
-            "finetune-network"
-        )
-    return record
+            f"{path}: its {RECORD_MEMBER}: {error}; make it anew with finetune-network"
+        ) from None
 
 
-def check_harmless(path):
+def check_harmless(path: str | os.PathLike) -> None:
     """Make sure that a network's file is whole, and that Keras will do nothing unexpected with it.
 
     Parameters
@@ -150,7 +135,7 @@ def check_harmless(path):
 
 
 @contextmanager
-def _opened(path):
+def _opened(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
     """The archive, if it holds what a network's file holds and no more than its own size."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -174,7 +159,7 @@ def _opened(path):
         raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
 
 
-def _parts(config):
+def _parts(config: Any) -> Iterator[tuple[str | None, str]]:
     """Module and class of all that Keras would build of a network's config."""
     if isinstance(config, dict):
         if "class_name" in config:

@@ -222,7 +222,7 @@ def rank_photos(
     failed = tuple((names[i], reason) for i, reason in scored.activations.failed)
     if len(failed) == len(names):
         raise InputError(f"{photos}: none of its {len(names):,} photos can be read")
-    pooling = model.network_record["pooling"]
+    pooling = model.network.record.pooling
     return Ranking(
         photos=tuple(order_photos(names, paths, scored, NEAR[pooling], progress=progress)),
         title=Path(photos).resolve().name,
@@ -294,7 +294,7 @@ def _notes(
     model: Model, scored: ScoredPhotos, failed: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
     notes = []
-    seen = {*model.record["trained_on"]["digests"], *model.network_record["finetuned_on"]}
+    seen = {*model.record["trained_on"]["digests"], *model.network.record.finetuned_on}
     n_seen = sum(digest in seen for digest in scored.activations.digests)
     if n_seen:
         notes.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -249,24 +250,24 @@ def check_settings(settings: TrainingSettings, width: int) -> None:
             raise InputError(f"{name} {value!r}: it must be {allowed}")
 
 
-def predict(head: keras.Model, activations: Activations, photos: np.ndarray) -> np.ndarray:
+def predict(head: keras.Model, activations: Activations, photos: np.ndarray) -> Any:
     """What a head, or a part of it, gives for cached activations.
 
     Parameters
     ----------
     head : keras.Model
-        (batch, n_activations) → (batch, n_outputs).
+        From (batch, n_activations) to (batch, n_outputs), or to a dictionary of such.
     activations : Activations
     photos : ndarray of int, shape (n,)
 
     Returns
     -------
     ndarray of float32, shape (n, n_outputs)
+        Or the dictionary of such.
     """
     blocks = np.array_split(photos, max(1, -(-len(photos) // BLOCK_ROWS)))
-    return np.concatenate(
-        [head.predict_on_batch(activations.read(block).astype(np.float32)) for block in blocks]
-    )
+    given = [head.predict_on_batch(activations.read(block).astype(np.float32)) for block in blocks]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *given)
 
 
 class ActivationBatches(keras.utils.PyDataset):

@@ -155,8 +155,10 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         InputError
             If a photo cannot be read, or a parameter is out of its range.
         """
+        import keras
+
         from decaf.backend import choose_precision
-        from decaf.networks.network import features_model, load_network, split_network
+        from decaf.networks.network import features_model, load_network
 
         if self.network is None and y is None:
             raise ValueError(
@@ -168,9 +170,10 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
             self._head = features_model(self._finetune(paths, y))
         else:
-            network, record = load_network(self.network, choose_precision(self.precision))
-            self._pooling, self._resize = record["pooling"], record["resize"]
-            self._loaded, self._head = split_network(network, self._pooling)
+            network = load_network(self.network, choose_precision(self.precision))
+            self._pooling, self._resize = network.record.pooling, network.record.resize
+            self._loaded, head = network.activations_model(), network.head_model()
+            self._head = keras.Model(head.input, head.output["features"])
         self._n_features_out = self.n_features_out_ = self._head.output_shape[1]
         return self
 

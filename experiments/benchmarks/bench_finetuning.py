@@ -234,7 +234,7 @@ def time_whole_network(paths, backbone, blocks, width, precision, n_batches):
     from decaf.networks.backbones import set_precision
     from decaf.networks.network import build_network
 
-    network = build_network(backbone, width, blocks=blocks)
+    network = build_network(backbone, width, blocks=blocks).keras_model
     for layer in network.layers:
         layer.trainable = layer.name in ("fc6", "fc7", "output")
     set_precision(network, choose_precision(precision))

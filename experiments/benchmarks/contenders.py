@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from decaf.backend import import_keras
-from experiments.benchmarks.tiny import RECORD
 
 # VGG16's input.
 SIZE = 224
@@ -75,13 +74,12 @@ def prepare(work, width):
     import keras
 
     from decaf.backend import choose_precision, has_gpu
-    from decaf.networks.network import build_network, save_network, split_network
+    from decaf.networks.network import build_network
 
     keras.utils.set_random_seed(0)
     network = build_network("vgg16", width)
-    record = RECORD | {"backbone": "vgg16", "pooling": "flatten", "width": width}
-    save_network(network, work.network, record)
-    named = {layer.name: layer for layer in network.layers if layer.get_weights()}
+    network.save(work.network)
+    named = {layer.name: layer for layer in network.keras_model.layers if layer.get_weights()}
     np.savez(
         work.arrays,
         **{
@@ -90,9 +88,8 @@ def prepare(work, width):
             for kind, values in zip(("kernel", "bias"), layer.get_weights())
         },
     )
-    convolutions, head = split_network(network, "flatten")
     return {
-        "flop": count_flop(convolutions) + count_flop(head),
+        "flop": count_flop(network.features_model()),
         "precision": choose_precision("auto"),
         "back_end": keras.backend.backend(),
         "device": "gpu" if has_gpu() else "cpu",
@@ -406,11 +403,14 @@ def matrix_peak(work, library, precision):
 def _load(work, precision):
     """The convolutions and the head up to fc7, after one batch."""
     import_keras()
-    from decaf.backend import choose_precision
-    from decaf.networks.network import load_network, split_network
+    import keras
 
-    network, _ = load_network(work.network, choose_precision(precision))
-    model, head = split_network(network, "flatten")
+    from decaf.backend import choose_precision
+    from decaf.networks.network import load_network
+
+    network = load_network(work.network, choose_precision(precision))
+    model, head = network.activations_model(), network.head_model()
+    head = keras.Model(head.input, head.output["features"])
     head.predict_on_batch(model.predict_on_batch(_blank(work))["flatten"])
     return model, head
 

@@ -6,15 +6,6 @@ import os
 SIDE = 32
 # What one inode has room for on ext4 is 65,000 names.
 ORIGINALS = 40
-# The least that a network's file must tell.
-RECORD = {
-    "backbone": "random",
-    "pooling": "average",
-    "resize": "squash",
-    "width": 8,
-    "outputs": ["snapshot", "professional"],
-    "finetuned_on": [],
-}
 
 
 def make_photos(folder, n_photos):
@@ -55,7 +46,8 @@ def save_network(path):
     import keras
     from keras import layers
 
-    from decaf.networks.network import save_network
+    from decaf.networks.network import Network
+    from decaf.networks.record import NetworkRecord
 
     keras.utils.set_random_seed(0)
     photo = keras.Input((SIDE, SIDE, 3))
@@ -64,4 +56,5 @@ def save_network(path):
     x = layers.Dense(8, "relu", name="fc6")(x)
     x = layers.Dense(8, "relu", name="fc7")(x)
     x = layers.Dense(2, "softmax", name="output")(x)
-    save_network(keras.Model(photo, x), path, RECORD)
+    record = NetworkRecord("label", "random", "average", width=8)
+    Network(keras.Model(photo, x), record).save(path)

@@ -195,10 +195,10 @@ def _build(backbone, pooling, width):
     # With some random weights ResNet's activations grow beyond what int8-full's ranges can hold.
     keras.utils.set_random_seed(0)
     network = build_network(backbone, width, pooling=pooling, weights=None)
-    for weight in network.weights:
+    for weight in network.keras_model.weights:
         if len(weight.shape) == 1:  # biases of 0, as they are at first, would be left out of files
             weight.assign(weight + 0.01)
-    return softmax_probability(network, {"outputs": ["snapshot", "professional"]})
+    return softmax_probability(network)
 
 
 def _write(args, folder, rows):

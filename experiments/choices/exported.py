@@ -162,6 +162,7 @@ def score_unseen(activations, photos, settings):
     from decaf.models.runtime import open_scorer
     from decaf.models.scorer import softmax_probability
     from decaf.networks.network import attach_head
+    from decaf.networks.record import NetworkRecord
     from decaf.training.finetune import finetune
 
     rated = photos.rated
@@ -179,8 +180,8 @@ def score_unseen(activations, photos, settings):
                 above_midpoint=rated.above_midpoint,
                 photos=fold.train,
             )
-            network = attach_head(BACKBONE, head, POOLING)
-            network = softmax_probability(network, {"outputs": ["snapshot", "professional"]})
+            record = NetworkRecord("label", BACKBONE, POOLING, WIDTH)
+            network = softmax_probability(attach_head(head, record))
             size = network.input_shape[1]
             test = _read(rated.paths[fold.test], size)
             some = fold.train[representative_rows(len(fold.train))]

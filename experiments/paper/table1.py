@@ -35,7 +35,7 @@ The paper's table I. MiB are 2**20 bytes. The sizes float32, float16 and int8 ar
 2 bytes a parameter; in int8, 1 byte a number of every kernel, and 4 bytes (float32) a channel that
 a kernel gives, for its scale, and a number of everything else (biases, normalisation), as in
 quantisation of the weights only. *Saved* is **measured**: the size of the float32 file that
-`save_network` wrote, only for networks of at most {limit:.0f} million parameters; – was not saved.
+`Network.save` wrote, only for networks of at most {limit:.0f} million parameters; – was not saved.
 Parameters include those of the frozen backbone and the statistics of batch normalisation."""
 
 
@@ -205,11 +205,11 @@ def _head_weights(n_activations, width, outputs=2):
 
 
 def _save(backbone, width, pooling):
-    from decaf.networks.network import build_network, save_network
+    from decaf.networks.network import build_network
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
-        save_network(build_network(backbone, width, pooling=pooling, weights=None), path, {})
+        build_network(backbone, width, pooling=pooling, weights=None).save(path)
         return path.stat().st_size
 
 

@@ -8,9 +8,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from network_record import RECORD
 
-from decaf.networks.network import build_network, save_network
+from decaf.networks.network import build_network
 
 OTHERS = [
     name
@@ -22,13 +21,13 @@ BACKBONES = ("alexnet", "mobilenet-v2", "efficientnet-lite0")
 RUN = """
 import sys
 import numpy as np
-from decaf.networks.network import features_model, load_network
+from decaf.networks.network import load_network
 from decaf.backend import choose_precision
 
 assert choose_precision("auto") in ("float32", "bfloat16")
 for name in sys.argv[1:]:
-    network, _ = load_network(f"{name}.keras")
-    features = features_model(network).predict_on_batch(np.load(f"{name}-photos.npy"))
+    network = load_network(f"{name}.keras")
+    features = network.features_model().predict_on_batch(np.load(f"{name}-photos.npy"))
     np.save(f"{name}-features.npy", features)
 """
 
@@ -40,9 +39,9 @@ def networks(tmp_path_factory):
     photos = np.random.default_rng(0)
     for name in BACKBONES:
         network = build_network(name, 8, pooling="multilevel", blocks=2, weights=None)
-        shape = (2, *network.input_shape[1:])
+        shape = (2, network.input_size, network.input_size, 3)
         np.save(folder / f"{name}-photos.npy", photos.integers(0, 256, shape, np.uint8))
-        save_network(network, folder / f"{name}.keras", RECORD)
+        network.save(folder / f"{name}.keras")
     return folder
 
 

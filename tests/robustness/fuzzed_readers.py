@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.benchmarks.tiny import RECORD
-
 _STORE_COLUMNS = ("paths", "digests", "score", "label", "votes", "split", "failed", "attributes")
 
 
@@ -175,6 +173,8 @@ def _network_members_of_files():
 
 
 def _network_members():
+    from decaf.networks.record import NetworkRecord
+
     def part(module, class_name, **config):
         return {"module": module, "class_name": class_name, "config": config}
 
@@ -182,12 +182,12 @@ def _network_members():
     dense = part("keras.layers", "Dense", name="fc6", units=4, dtype=policy)
     photo = part("keras.layers", "InputLayer", batch_shape=[None, 8, 8, 3])
     config = part("keras.src.models.functional", "Functional", layers=[photo, dense])
-    record = RECORD | {"width": 4, "finetuned_on": ["0" * 32]}
+    record = NetworkRecord("label", "random", "average", width=4, finetuned_on=("0" * 32,))
     return {
         "metadata.json": "{}",
         "config.json": json.dumps(config),
         "model.weights.h5": "weights" * 20,
-        "decaf.json": json.dumps(record),
+        "decaf.json": json.dumps(record.to_json()),
     }
 
 

@@ -6,14 +6,11 @@ import textwrap
 from dataclasses import asdict
 
 import h5py
-import keras
 import numpy as np
 import pytest
-from network_record import RECORD
 
 from decaf.commands import extract_features, finetune_network
-from decaf.networks.backbones import build_activations
-from decaf.networks.network import load_network, save_network
+from decaf.networks.network import build_plain_network, load_network
 from decaf.networks.network_file import read_record
 from decaf.training.finetune import RECIPES
 from features.photos import read_photo, resize_photo
@@ -45,12 +42,13 @@ def test_there_is_a_network_of_every_width_with_its_record(networks):
     names = sorted(path.name for path in networks.iterdir())
     assert names == [f"alexnet-owt-multilevel-blocks2-{width}.keras" for width in (4, 8)]
     record = read_record(networks / names[1])
-    assert record["width"] == 8
-    assert record["backbone"] == "alexnet-owt"
-    assert record["midpoint"] == 5
-    assert record["training"]["learning_rate"] == 0.001
-    assert len(record["history"]) == 2
-    assert len(record["finetuned_on"]) + record["test"]["photos"] == 60
+    assert record.kind == "label"
+    assert record.width == 8
+    assert record.backbone == "alexnet-owt"
+    assert record.midpoint == 5
+    assert record.training["learning_rate"] == 0.001
+    assert len(record.history) == 2
+    assert len(record.finetuned_on) + record.test["photos"] == 60
 
 
 def test_the_table_gives_every_network_with_its_size_and_quality(samples, networks, capsys):
@@ -59,8 +57,8 @@ def test_the_table_gives_every_network_with_its_size_and_quality(samples, networ
     assert "is kept" in err
     (row,) = [line for line in out.splitlines() if line.startswith("alexnet-owt")]
     record = read_record(networks / "alexnet-owt-multilevel-blocks2-8.keras")
-    assert f"{record['parameters']:,}" in row
-    assert f"{record['test']['auc']:.3f}" in row
+    assert f"{record.parameters:,}" in row
+    assert f"{record.test['auc']:.3f}" in row
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -84,7 +82,7 @@ def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
     with h5py.File(output) as store:
         assert store["features"].shape == (60, 8)
         assert store["votes"].shape == (60, 10)
-        assert store["finetuned"][:].sum() == 60 - read_record(network)["test"]["photos"]
+        assert store["finetuned"][:].sum() == 60 - read_record(network).test["photos"]
         assert store.attrs["midpoint"] == 5
         assert "finetuned_on" not in store.attrs
 
@@ -93,7 +91,7 @@ def test_a_recipe_sets_what_no_option_does(samples, tmp_path):
     options = ["--recipe", "decaf", "--dropout", "0", "--class-weight", "none", "--width", "4"]
     assert finetune(samples, tmp_path, *options) == 0
     (path,) = tmp_path.iterdir()
-    assert read_record(path)["training"] == asdict(RECIPES["decaf"]) | {
+    assert read_record(path).training == asdict(RECIPES["decaf"]) | {
         "dropout": 0,
         "class_weight": None,
         "epochs": 2,
@@ -108,7 +106,7 @@ def test_labels_are_softened_by_the_scores(samples, tmp_path):
         options = ["--learning-rate", "0.01", "--optimizer", "adam", "--dropout", "0"]
         options += ["--class-weight", "none", "--epochs", "20", "--softness", softness]
         assert finetune(samples, folder, "--width", "4", *options) == 0
-        losses[softness] = read_record(next(folder.iterdir()))["history"][-1]["loss"]
+        losses[softness] = read_record(next(folder.iterdir())).history[-1]["loss"]
     # Labels that are all nearly 0.5 leave no less than the entropy of a coin.
     assert losses["10"] == pytest.approx(np.log(2), abs=0.02)
     assert losses["0.001"] < 0.6
@@ -125,11 +123,11 @@ def test_a_network_of_votes_says_its_steps_and_how_well_it_predicts_them(
     samples, votes_network, capsys
 ):
     record = read_record(votes_network)
-    assert record["outputs"] == list(range(1, 11))
+    assert (record.kind, record.n_grades) == ("votes", 10)
     assert finetune(samples, votes_network.parent, "--width", "8", "--outputs", "votes") == 0
     out = capsys.readouterr().out
     binary, votes = (line for line in out.splitlines() if line.startswith("alexnet-owt"))
-    measures = record["test"]
+    measures = record.test
     assert [f"{measures[key]:.3f}" for key in ("accuracy", "balanced_accuracy", "auc")] == (
         binary.split()[3:]
     )
@@ -146,7 +144,7 @@ def test_features_of_a_network_of_votes_come_with_the_predicted_mean_and_spread(
 ):
     output = tmp_path / "f.h5"
     assert extract(samples, "--network", votes_network, "-o", output) == 0
-    network, _ = load_network(votes_network)
+    network = load_network(votes_network).keras_model
     photo = sorted(samples.glob("*.jpg"))[7]
     with h5py.File(output) as store:
         row = [os.fsdecode(path) for path in store["path"][:]].index(photo.name)
@@ -198,10 +196,8 @@ def test_a_plain_backbone_in_a_models_file_is_refused_with_what_to_give_instead(
     samples, tmp_path, capsys
 ):
     for blocks, told in ((2, " --blocks 2"), (None, "")):
-        convolutions = build_activations("alexnet-owt", ("average",), blocks, weights=None)
-        network = keras.Model(convolutions.input, convolutions.output["average"])
-        record = RECORD | {"pooling": "average", "blocks": blocks, "outputs": None}
-        save_network(network, tmp_path / "network.keras", record, force=True)
+        network = build_plain_network("alexnet-owt", "average", blocks, weights=None)
+        network.save(tmp_path / "network.keras", force=True)
         output = tmp_path / "f.h5"
         assert extract(samples, "--network", tmp_path / "network.keras", "-o", output) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()

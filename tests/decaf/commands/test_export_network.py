@@ -5,7 +5,6 @@ import sys
 
 import keras
 import pytest
-from network_record import RECORD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -27,13 +26,12 @@ def folder(tmp_path_factory):
 
 
 def save(model, folder):
-    network_record = RECORD | model.network_record
     record = model.record | {
         "features": "small",
         "judged": {"photos": 60, "auc": {"value": 0.9, "low": 0.8, "high": 1.0}},
         "trained_on": {"photos": 60, "digests": []},
     }
-    save_model(folder, model.network, network_record, model.classifier, record)
+    save_model(folder, model.network, model.classifier, record)
     return folder
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from classifiers.catalogue import load_classifier
 from decaf.commands import fit_classifier
 from decaf.commands.fit_classifier import build_parser, main
+from decaf.networks.record import NetworkRecord
 from features.store import FeatureStore, StoreWriter
 
 QUICK = ["--classifier", "logistic-regression", "--classifier", "naive-bayes", "--jobs", "1"]
@@ -69,25 +71,26 @@ def test_a_feature_file_gives_a_model_a_table_and_a_report(tmp_path, capsys):
         assert np.mean(predicted == opened.label) > 0.8
 
 
-NETWORK = {
-    "backbone": "alexnet-owt",
-    "blocks": 1,
-    "pooling": "multilevel",
-    "resize": "squash",
-    "width": 8,
-    "outputs": ["snapshot", "professional"],
-    "training": {"epochs": 10},
-    "history": [{"epoch": 1, "loss": 0.5}],
-}
+RECORD = NetworkRecord(
+    "label",
+    "alexnet-owt",
+    "multilevel",
+    width=8,
+    blocks=1,
+    training={"epochs": 10},
+    history=({"epoch": 1, "loss": 0.5},),
+)
+# What extract-features writes of it.
+NETWORK = RECORD.to_json()
 
 
 def write_network(path, **changed):
     """A network of one block and its feature file, as extract-features would write it."""
-    from decaf.networks.network import build_network, save_network
+    from decaf.networks.network import build_network
 
     network = build_network("alexnet-owt", 8, pooling="multilevel", blocks=1, weights=None)
-    provenance = {"finetuned_on": [], "midpoint": 5.0, "versions": {"keras": "3"}}
-    save_network(network, path, NETWORK | provenance | changed)
+    record = replace(RECORD, **{"midpoint": 5.0, "versions": {"keras": "3"}} | changed)
+    replace(network, record=record).save(path)
     return str(path)
 
 
@@ -113,7 +116,7 @@ def test_a_feature_file_and_its_network_give_a_whole_model(tmp_path, samples):
 def test_a_network_that_did_not_give_the_features_is_refused(tmp_path, capsys):
     attributes = NETWORK | {"network": "net.keras"}
     store = write_store(tmp_path / "features.h5", n_features=8, attributes=attributes)
-    network = write_network(tmp_path / "net.keras", history=[{"epoch": 1, "loss": 0.4}])
+    network = write_network(tmp_path / "net.keras", history=({"epoch": 1, "loss": 0.4},))
     line = refuse(capsys, store, *QUICK, "--network", network, "-o", tmp_path / "model")
     assert "net.keras: did not give the features features, whose network has other history" in line
     photos = [tmp_path, "--ratings", "r.csv", "--backbone", "vgg16", "--network", network]
@@ -284,13 +287,9 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     assert "best AUC: logistic-regression on alexnet-owt-multilevel-blocks2-8" in out
     assert "…level-blocks2-8 " in out
     record = read_record(output / "network.keras")
-    assert (record["backbone"], record["width"], record["pooling"]) == (
-        "alexnet-owt",
-        8,
-        "multilevel",
-    )
-    assert len(record["finetuned_on"]) == 60
-    training = record["training"]
+    assert (record.backbone, record.width, record.pooling) == ("alexnet-owt", 8, "multilevel")
+    assert len(record.finetuned_on) == 60
+    training = record.training
     assert (training["optimizer"], training["epochs"], training["softness"]) == ("adamw", 2, 0.05)
     photos = sorted(str(photo) for photo in samples.rglob("*.jpg"))[:3]
     network = ConvNetFeatures(network=output / "network.keras", precision="float32").fit(photos)

@@ -54,8 +54,8 @@ def test_stars_make_a_network_its_features_and_a_classifier(album, tmp_path, cap
     assert told in capsys.readouterr().err.splitlines()
     (network,) = networks.iterdir()
     record = read_record(network)
-    assert (record["scale"], record["midpoint"]) == ([1, 5], 3)
-    assert len(record["finetuned_on"]) + record["test"]["photos"] == 50
+    assert (record.scale, record.midpoint) == ((1, 5), 3)
+    assert len(record.finetuned_on) + record.test["photos"] == 50
 
     assert (
         run(extract_features, album, "--ratings", "xmp", "--network", network, "-o", features) == 0

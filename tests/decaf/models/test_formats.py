@@ -59,7 +59,7 @@ def test_names_of_other_formats_and_int8_full_without_photos_are_refused(tmp_pat
     with pytest.raises(InputError, match=r"must end in \.onnx or \.tflite"):
         check_format("scorer.pb")
     with pytest.raises(NoRepresentativePhotos, match="needs representative photos"):
-        write_scorer(small_network(outputs=1), tmp_path / "scorer.onnx", "int8-full")
+        write_scorer(small_network().keras_model, tmp_path / "scorer.onnx", "int8-full")
 
 
 def test_a_missing_converter_is_one_line_that_names_the_extra(monkeypatch):

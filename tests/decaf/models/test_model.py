@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import skops.io
@@ -12,7 +11,7 @@ from tiny_model import WIDTH, save_tiny_model
 
 from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import load_model, record_sha256, save_model
-from decaf.networks.backbones import build_activations
+from decaf.networks.network import build_plain_network
 from decaf.networks.weights import file_sha256
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
@@ -45,7 +44,7 @@ def squares(paths):
 def test_a_model_is_its_network_its_classifier_and_the_calibration(folder, samples):
     paths = some_photos(samples)
     model = load_model(folder, "float32")
-    fc7 = keras.Model(model.network.input, model.network.get_layer("fc7").output)
+    fc7 = model.network.features_model()
     score = model.classifier.decision_function(fc7.predict_on_batch(squares(paths)))
     probability = model.predict_proba(paths)
     assert probability.shape == (3, 2)
@@ -56,8 +55,7 @@ def test_a_model_is_its_network_its_classifier_and_the_calibration(folder, sampl
 
 def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samples):
     paths = some_photos(samples)
-    activations = build_activations("alexnet-owt", ("average",), 1, weights=None)
-    network = keras.Model(activations.input, activations.output["average"])
+    network = build_plain_network("alexnet-owt", "average", 1, weights=None)
     random = np.random.default_rng(0)
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
     record = {
@@ -67,22 +65,8 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
         "judged": {"photos": 20, "auc": {"value": 0.5, "low": 0.3, "high": 0.7}},
         "trained_on": {"photos": 20, "digests": []},
     }
-    save_model(
-        tmp_path / "model",
-        network,
-        {
-            "backbone": "alexnet-owt",
-            "blocks": 1,
-            "pooling": "average",
-            "resize": "squash",
-            "width": 64,
-            "outputs": None,
-            "finetuned_on": [],
-        },
-        classifier,
-        record,
-    )
-    wanted = classifier.predict_proba(network.predict_on_batch(squares(paths)))
+    save_model(tmp_path / "model", network, classifier, record)
+    wanted = classifier.predict_proba(network.keras_model.predict_on_batch(squares(paths)))
     model = load_model(tmp_path / "model", "float32")
     np.testing.assert_allclose(model.predict_proba(paths), wanted, rtol=0.02)
     assert model.score_photos(paths, progress=False).votes is None
@@ -93,7 +77,9 @@ def test_a_network_of_votes_tells_their_shares(tmp_path, samples):
     model = load_model(tmp_path / "model", "float32")
     paths = some_photos(samples)
     votes = model.score_photos(paths, progress=False).votes
-    np.testing.assert_allclose(votes, model.network.predict_on_batch(squares(paths)), rtol=0.02)
+    np.testing.assert_allclose(
+        votes, model.network.keras_model.predict_on_batch(squares(paths)), rtol=0.02
+    )
 
 
 def test_a_photo_that_cannot_be_read_is_named(folder, samples, tmp_path):

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
-from small_model import LABELS, make_model, noise, small_network
+from small_model import make_model, noise, small_network
 
 from decaf.models.scorer import predict_photos, probability_network, softmax_probability
 from features.errors import InputError, NotLinear
@@ -29,9 +29,7 @@ def photos():
 def test_a_linear_classifier_and_its_calibration_are_folded_into_the_network(
     photos, classifier, head
 ):
-    model = make_model(
-        photos, classifier, small_network(head=head), outputs=LABELS if head else None
-    )
+    model = make_model(photos, classifier, small_network(head=head))
     expected = predict_photos(model, "classifier", photos)
     folded = probability_network(model).predict_on_batch(photos)
     assert np.ptp(expected) > 0.3
@@ -48,13 +46,12 @@ def test_scores_beyond_those_that_were_calibrated_keep_the_last_probability(phot
 
 
 def test_the_softmax_gives_the_second_class_or_the_share_of_votes_above_the_midpoint(photos):
-    of_labels, of_votes = small_network(), small_network(outputs=5)
-    second = of_labels.predict_on_batch(photos)[:, 1]
-    given = softmax_probability(of_labels, {"outputs": LABELS}).predict_on_batch(photos)
+    of_labels, of_votes = small_network(), small_network(n_grades=5)
+    second = of_labels.keras_model.predict_on_batch(photos)[:, 1]
+    given = softmax_probability(of_labels).predict_on_batch(photos)
     np.testing.assert_allclose(given[:, 0], second, atol=1e-6)
-    votes = of_votes.predict_on_batch(photos)
-    record = {"outputs": [1, 2, 3, 4, 5], "midpoint": 3.0}
-    given = softmax_probability(of_votes, record).predict_on_batch(photos)
+    votes = of_votes.keras_model.predict_on_batch(photos)
+    given = softmax_probability(of_votes).predict_on_batch(photos)
     np.testing.assert_allclose(given[:, 0], votes[:, 2] / 2 + votes[:, 3:].sum(axis=1), atol=1e-6)
 
 
@@ -62,7 +59,7 @@ def test_a_classifier_that_is_not_linear_is_refused_with_what_to_do(photos):
     model = make_model(photos, make_pipeline(StandardScaler(), SVC()))
     with pytest.raises(NotLinear, match=r"is not linear, and only logistic-regression.* fit into"):
         probability_network(model)
-    plain = make_model(photos, SVC(), small_network(head=False), outputs=None)
+    plain = make_model(photos, SVC(), small_network(head=False))
     with pytest.raises(InputError) as refused:
         probability_network(plain)
     assert not isinstance(refused.value, NotLinear)  # whose remedy is the network's own output

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import h5py
 import keras
@@ -13,15 +14,16 @@ from network_record import RECORD
 
 from decaf.networks.backbones import build_activations, list_backbones, set_precision
 from decaf.networks.network import (
+    Network,
     attach_head,
     build_head,
     build_network,
+    build_plain_network,
     features_model,
     load_network,
-    save_network,
-    split_network,
 )
-from decaf.networks.network_file import check_harmless, read_record
+from decaf.networks.network_file import add_record, check_harmless, read_record
+from decaf.networks.record import NetworkRecord
 from features.errors import AlreadyThere, InputError
 
 
@@ -50,11 +52,12 @@ def photos():
     ],
 )
 def test_parameters_are_counted_as_in_the_paper(backbone, width, n_parameters):
-    assert build_network(backbone, width, weights=None).count_params() == n_parameters
+    network = build_network(backbone, width, weights=None)
+    assert network.keras_model.count_params() == n_parameters
 
 
 def test_a_head_is_two_relu_layers_with_dropout_and_a_softmax():
-    head = build_head(10, 4, outputs=3, dropout=0.25)
+    head = build_head(10, 4, n_outputs=3, dropout=0.25)
     names = [layer.name for layer in head.layers]
     assert names == ["activations", "fc6", "drop6", "fc7", "drop7", "output"]
     assert [head.get_layer(name).rate for name in ("drop6", "drop7")] == [0.25, 0.25]
@@ -85,14 +88,21 @@ def test_the_layers_of_a_head_start_from_different_weights():
 )
 def test_an_attached_head_sees_the_activations_it_was_trained_on(photos, pooling, blocks):
     activations = build_activations("alexnet-owt", (pooling,), blocks).predict_on_batch(photos)
-    head = build_head(activations[pooling].shape[1], 6, outputs=3, dropout=0.1)
-    network = attach_head("alexnet-owt", head, pooling, blocks)
-    np.testing.assert_allclose(
-        network.predict_on_batch(photos), head.predict_on_batch(activations[pooling]), rtol=1e-5
+    head = build_head(activations[pooling].shape[1], 6, n_outputs=3, dropout=0.1)
+    record = NetworkRecord(
+        "votes", "alexnet-owt", pooling, width=6, blocks=blocks, n_grades=3, midpoint=2
     )
-    assert network.get_layer("drop6").rate == 0.1
+    network = attach_head(head, record)
+    keras_model = network.keras_model
+    assert network.record == replace(record, parameters=keras_model.count_params())
     np.testing.assert_allclose(
-        features_model(network).predict_on_batch(photos),
+        keras_model.predict_on_batch(photos),
+        head.predict_on_batch(activations[pooling]),
+        rtol=1e-5,
+    )
+    assert keras_model.get_layer("drop6").rate == 0.1
+    np.testing.assert_allclose(
+        network.features_model().predict_on_batch(photos),
         features_model(head).predict_on_batch(activations[pooling]),
         rtol=1e-4,
         atol=1e-5,
@@ -100,57 +110,97 @@ def test_an_attached_head_sees_the_activations_it_was_trained_on(photos, pooling
 
 
 def test_features_are_fc7_after_relu(small_network, photos):
-    features = features_model(small_network).predict_on_batch(photos)
+    features = small_network.features_model().predict_on_batch(photos)
     assert features.shape == (2, 8)
     assert features.min() == 0 < features.max()
-    kernel, bias = small_network.get_layer("output").get_weights()
+    kernel, bias = small_network.keras_model.get_layer("output").get_weights()
     logits = np.exp(features @ kernel + bias)
     np.testing.assert_allclose(
-        small_network.predict_on_batch(photos),
+        small_network.keras_model.predict_on_batch(photos),
         logits / logits.sum(axis=1, keepdims=True),
         rtol=1e-4,
     )
 
 
-def test_a_split_network_gives_the_same_features(small_network, photos):
-    activations, features = split_network(small_network, "flatten")
-    np.testing.assert_allclose(
-        features.predict_on_batch(activations.predict_on_batch(photos)["flatten"]),
-        features_model(small_network).predict_on_batch(photos),
-        rtol=1e-5,
-    )
+def test_a_network_in_two_parts_gives_the_same(small_network, photos):
+    activations = small_network.activations_model().predict_on_batch(photos)["flatten"]
+    given = small_network.head_model().predict_on_batch(activations)
+    expected = {
+        "features": small_network.features_model().predict_on_batch(photos),
+        "output": small_network.keras_model.predict_on_batch(photos),
+    }
+    assert given.keys() == expected.keys()
+    for part in given:
+        np.testing.assert_allclose(given[part], expected[part], rtol=1e-5)
+
+
+def test_the_features_of_a_plain_backbone_are_its_activations(photos, tmp_path):
+    build_plain_network("alexnet-owt", "average", 1, weights=None).save(tmp_path / "plain.keras")
+    plain = load_network(tmp_path / "plain.keras")
+    assert (plain.record.kind, plain.record.width) == ("backbone", 64)
+    features = plain.features_model().predict_on_batch(photos)
+    activations = plain.activations_model().predict_on_batch(photos)["average"]
+    np.testing.assert_array_equal(features, activations)
+    for part in plain.head_model().predict_on_batch(activations).values():
+        np.testing.assert_array_equal(part, activations)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"width": 9}, {"kind": "votes", "n_grades": 3, "midpoint": 2.0}, {"kind": "backbone"}],
+)
+def test_a_network_that_is_not_what_its_record_says_is_refused(small_network, tmp_path, changed):
+    record = replace(small_network.record, **changed)
+    with pytest.raises(InputError, match="the network is not what its record says"):
+        Network(small_network.keras_model, record)
+    path = tmp_path / "small.keras"
+    small_network.keras_model.save(path)
+    add_record(path, record)
+    with pytest.raises(InputError, match=r"small\.keras: the network is not what its record"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("n_inputs", [0, 2])
+def test_a_network_of_other_inputs_than_one_photo_is_refused(n_inputs):
+    inputs = [keras.Input((8, 8, 3)) for _ in range(n_inputs)] or [keras.Input((8, 8))]
+    x = keras.layers.Flatten()(sum(inputs))
+    graph = keras.Model(inputs if n_inputs else inputs[0], x)
+    record = NetworkRecord("backbone", "strange", "flatten", width=x.shape[1])
+    with pytest.raises(InputError, match="the network is not what its record says"):
+        Network(graph, record)
 
 
 def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_path):
     path = tmp_path / "small.keras"
-    record = RECORD | {"midpoint": 5.0, "finetuned_on": ["00ff"]}
-    save_network(small_network, path, record)
-    network, loaded = load_network(path)
-    assert loaded == record == read_record(path)
+    record = replace(RECORD, midpoint=5.0, finetuned_on=("00ff" * 8,))
+    replace(small_network, record=record).save(path)
+    network = load_network(path)
+    assert network.record == record == read_record(path)
     np.testing.assert_array_equal(
-        network.predict_on_batch(photos), small_network.predict_on_batch(photos)
+        network.keras_model.predict_on_batch(photos),
+        small_network.keras_model.predict_on_batch(photos),
     )
     assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
 
 
 def test_a_network_loaded_in_bfloat16_keeps_its_exact_weights(small_network, photos, tmp_path):
-    save_network(small_network, tmp_path / "exact.keras", RECORD)
-    rough, _ = load_network(tmp_path / "exact.keras", dtype="bfloat16")
-    assert rough.get_layer("conv1").compute_dtype == "bfloat16"
-    assert rough.get_layer("fc6").compute_dtype == "float32"
-    found, expected = (net.predict_on_batch(photos) for net in (rough, small_network))
+    small_network.save(tmp_path / "exact.keras")
+    rough = load_network(tmp_path / "exact.keras", "bfloat16")
+    assert rough.keras_model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert rough.keras_model.get_layer("fc6").compute_dtype == "float32"
+    found, expected = (net.keras_model.predict_on_batch(photos) for net in (rough, small_network))
     assert found.dtype == np.float32
     assert 0 < np.abs(found - expected).max() < 0.02
-    save_network(rough, tmp_path / "rough.keras", RECORD)
-    again, _ = load_network(tmp_path / "rough.keras")
-    np.testing.assert_array_equal(again.predict_on_batch(photos), expected)
+    rough.save(tmp_path / "rough.keras")
+    again = load_network(tmp_path / "rough.keras")
+    np.testing.assert_array_equal(again.keras_model.predict_on_batch(photos), expected)
 
 
 def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos, tmp_path):
     keras.utils.set_random_seed(0)  # with some others all of the few features are 0
     network = build_network("alexnet", 8, blocks=2, weights=None)
     photos = np.resize(photos, (2, 227, 227, 3))
-    save_network(network, tmp_path / "small.keras", RECORD)
+    network.save(tmp_path / "small.keras")
     np.save(tmp_path / "photos.npy", photos)
     # Features, since the softmax of random weights may be 1e-20, which no two back ends agree on.
     code = (
@@ -160,7 +210,7 @@ def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos,
     )
     environment = os.environ | {"KERAS_BACKEND": "torch"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    expected = features_model(network).predict_on_batch(photos)
+    expected = network.features_model().predict_on_batch(photos)
     assert expected.max() > 0
     np.testing.assert_allclose(
         np.load(tmp_path / "torch.npy"), expected, rtol=1e-4, atol=1e-4 * expected.max()
@@ -169,32 +219,36 @@ def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos,
 
 def test_an_existing_file_is_overwritten_only_with_force(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, RECORD | {"number": 1})
+    first, second = (
+        replace(small_network, record=replace(RECORD, parameters=number)) for number in (1, 2)
+    )
+    first.save(path)
     with pytest.raises(AlreadyThere, match=r"small\.keras: is there already"):
-        save_network(small_network, path, RECORD | {"number": 2})
-    assert read_record(path) == RECORD | {"number": 1}
-    save_network(small_network, path, RECORD | {"number": 3}, force=True)
-    assert read_record(path) == RECORD | {"number": 3}
+        second.save(path)
+    assert read_record(path) == first.record
+    second.save(path, force=True)
+    assert read_record(path) == second.record
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_no_other(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, RECORD | {"number": 1})
+    small_network.save(path)
+    unfit = replace(RECORD, training={"epochs": object()})
     with pytest.raises(TypeError):
-        save_network(small_network, path, {"number": object()}, force=True)
-    assert read_record(path) == RECORD | {"number": 1}
+        replace(small_network, record=unfit).save(path, force=True)
+    assert read_record(path) == small_network.record
     assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
 
 
 def test_another_suffix_is_refused(small_network, tmp_path):
     with pytest.raises(InputError, match=r"small\.h5: .* must end in \.keras"):
-        save_network(small_network, tmp_path / "small.h5", RECORD)
+        small_network.save(tmp_path / "small.h5")
 
 
 @pytest.fixture
 def saved(small_network, tmp_path):
     path = tmp_path / "small.keras"
-    save_network(small_network, path, RECORD)
+    small_network.save(path)
     return path
 
 
@@ -211,16 +265,14 @@ def test_a_truncated_network_is_refused(saved, length):
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "decaf.json"])
-def test_an_altered_network_is_refused(small_network, tmp_path, member):
-    path = tmp_path / "small.keras"
-    save_network(small_network, path, RECORD)
-    with zipfile.ZipFile(path) as archive:
+def test_an_altered_network_is_refused(saved, member):
+    with zipfile.ZipFile(saved) as archive:
         info = archive.getinfo(member)
-    content = bytearray(path.read_bytes())
+    content = bytearray(saved.read_bytes())
     content[info.header_offset + 30 + len(member) + info.compress_size - 2] ^= 1
-    path.write_bytes(content)
+    saved.write_bytes(content)
     with pytest.raises(InputError, match=rf"small\.keras: .*{member}"):
-        load_network(path)
+        load_network(saved)
 
 
 def test_a_foreign_file_is_refused(tmp_path):
@@ -235,53 +287,45 @@ def test_a_folder_is_refused(tmp_path):
 
 
 def test_a_network_of_keras_without_a_record_is_refused(small_network, tmp_path):
-    small_network.save(tmp_path / "small.keras")
+    small_network.keras_model.save(tmp_path / "small.keras")
     with pytest.raises(InputError, match=r"small\.keras: not a network of decaf's"):
         load_network(tmp_path / "small.keras")
 
 
 @pytest.mark.parametrize("record", ["{", "[1]"])
 def test_a_record_that_is_no_dictionary_is_refused(small_network, tmp_path, record):
-    small_network.save(tmp_path / "small.keras")
+    small_network.keras_model.save(tmp_path / "small.keras")
     with zipfile.ZipFile(tmp_path / "small.keras", "a") as archive:
         archive.writestr("decaf.json", record)
     with pytest.raises(InputError, match=r"small\.keras: its decaf\.json"):
         load_network(tmp_path / "small.keras")
 
 
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"finetuned_on": None}, "finetuned_on"),
-        ({"width": "8", "pooling": 1}, "pooling, width"),
-        ({"outputs": "votes"}, "outputs"),
-    ],
-)
-def test_a_record_that_does_not_tell_what_is_needed_is_refused(
-    small_network, tmp_path, changed, named
-):
-    save_network(small_network, tmp_path / "small.keras", RECORD | changed)
-    told = rf"small\.keras: its decaf\.json does not tell {named}; make it anew"
-    with pytest.raises(InputError, match=told):
-        read_record(tmp_path / "small.keras")
-    for key in changed:
-        without = {name: value for name, value in RECORD.items() if name != key}
-        save_network(small_network, tmp_path / "small.keras", without, force=True)
-        with pytest.raises(InputError, match=rf"does not tell {key}; make it anew"):
-            load_network(tmp_path / "small.keras")
+def test_a_record_that_is_none_is_refused_with_the_file_and_what_is_wrong(saved):
+    whole = RECORD.to_json()
+    for values, told in (
+        (whole | {"width": 0}, "width must be a whole number, 1 or more"),
+        ({name: value for name, value in whole.items() if name != "kind"}, "does not tell kind"),
+    ):
+        repack(saved, **{"decaf.json": json.dumps(values)})
+        for read in (read_record, load_network):
+            with pytest.raises(
+                InputError, match=rf"small\.keras: its decaf\.json: {told}; make it anew"
+            ):
+                read(saved)
 
 
 def test_a_network_that_cannot_be_written_is_named(small_network, saved, tmp_path):
     with pytest.raises(InputError, match=r"small\.keras/a\.keras: cannot be written: File exists"):
-        save_network(small_network, saved / "a.keras", RECORD)
+        small_network.save(saved / "a.keras")
     (tmp_path / "folder.keras").mkdir()
     with pytest.raises(InputError, match=r"folder\.keras: cannot be written: Is a directory"):
-        save_network(small_network, tmp_path / "folder.keras", RECORD, force=True)
+        small_network.save(tmp_path / "folder.keras", force=True)
 
 
 def test_a_record_without_a_network_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "small.keras", "w") as archive:
-        archive.writestr("decaf.json", json.dumps(RECORD))
+        archive.writestr("decaf.json", json.dumps(RECORD.to_json()))
     with pytest.raises(InputError, match=r"small\.keras: not a network that Keras can load"):
         load_network(tmp_path / "small.keras")
 
@@ -295,7 +339,8 @@ def test_code_in_a_network_is_refused_and_not_run(tmp_path):
     network = keras.Model(photo, harmful(photo))
     network(np.zeros((1, 8, 8, 3)))
     made.rmdir()
-    save_network(network, tmp_path / "small.keras", RECORD)
+    network.save(tmp_path / "small.keras")
+    add_record(tmp_path / "small.keras", RECORD)
     with pytest.raises(
         InputError, match=r"small\.keras: has parts .*: Lambda, __lambda__; it is not opened"
     ):
@@ -416,7 +461,7 @@ def test_weights_that_are_not_in_the_file_are_refused(saved, tmp_path, kind):
 def test_every_backbones_network_has_only_parts_that_are_admitted(backbone, tmp_path):
     poolings = ("multilevel", "flatten") if backbone in ("alexnet", "vgg16") else ("average",)
     for pooling in poolings:
-        network = build_network(backbone, 4, pooling=pooling, weights=None)
+        network = build_network(backbone, 4, pooling=pooling, weights=None).keras_model
         set_precision(network, "bfloat16")
         config = {"config.json": network.to_json(), "decaf.json": "{}"}
         with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:

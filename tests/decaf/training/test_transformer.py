@@ -3,7 +3,6 @@ import pickle
 import numpy as np
 import pytest
 from estimator_checks import FEEDS_NUMBERS
-from network_record import RECORD
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -12,7 +11,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from decaf import ConvNetFeatures
 from decaf.extraction import activations as activations_module
-from decaf.networks.network import attach_head, build_head, features_model, save_network
+from decaf.networks.network import attach_head, build_head
+from decaf.networks.record import NetworkRecord
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
@@ -41,14 +41,14 @@ def features(**parameters):
 def test_features_are_fc7_after_relu(photos, tmp_path):
     paths, _ = photos
     head = build_head(256, 8, seed=5)
-    network = attach_head("alexnet-owt", head, "multilevel", blocks=2)
-    record = RECORD | {"pooling": "multilevel"}
-    save_network(network, tmp_path / "network.keras", record)
+    record = NetworkRecord("label", "alexnet-owt", "multilevel", width=8, blocks=2)
+    network = attach_head(head, record)
+    network.save(tmp_path / "network.keras")
     found = ConvNetFeatures(network=tmp_path / "network.keras", precision="float32").fit_transform(
         paths[:6]
     )
     rgb = np.stack([resize_photo(read_photo(path)[0], 224) for path in paths[:6]])
-    expected = features_model(network).predict_on_batch(rgb)
+    expected = network.features_model().predict_on_batch(rgb)
     assert found.dtype == np.float32
     assert found.shape == (6, 8)
     assert (found >= 0).all()

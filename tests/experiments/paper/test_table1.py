@@ -8,7 +8,9 @@ from experiments.paper import table1
 def test_counts_are_those_of_networks_that_are_built():
     for backbone in ("alexnet-owt", "mobilenet-v2"):
         for row in table1.count_networks(backbone, "multilevel", (7, 3)):
-            network = build_network(backbone, row["width"], pooling="multilevel", weights=None)
+            network = build_network(
+                backbone, row["width"], pooling="multilevel", weights=None
+            ).keras_model
             assert row["parameters"] == network.count_params()
 
 
@@ -24,7 +26,7 @@ def test_the_papers_networks_have_the_papers_rounded_numbers_of_parameters(backb
 def test_int8_is_a_byte_a_weight_and_four_a_scale_or_other_number():
     # Units in the layers of a small network, reckoned by hand from its summary.
     (row,) = table1.count_networks("mobilenet-v2", "average", [4])
-    network = build_network("mobilenet-v2", 4, pooling="average", weights=None)
+    network = build_network("mobilenet-v2", 4, pooling="average", weights=None).keras_model
     expected = 0
     for layer in network.layers:
         for variable in layer.weights:

@@ -1,0 +1,122 @@
+"""What a network says of itself, in its file and in what is made with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from decaf.backend import PRECISIONS
+from decaf.networks.backbones import POOLINGS
+from features import records
+from features.errors import InputError
+from features.photos import RESIZE_MODES
+from features.records import number, one_of, optional, sequence, table, text, whole_number
+
+KINDS = ("label", "votes", "backbone")
+# Of BLAKE2b with 16 bytes, as `features.photos.file_digest` gives it.
+_DIGEST = text("[0-9a-f]{32}", "the 32 hex digits of a photo's digest")
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What a network is, and where it comes from.
+
+    Attributes
+    ----------
+    kind : {"label", "votes", "backbone"}
+        Whether its head gives the probabilities of snapshot and professional, or the share of each
+        vote; a plain backbone has no head, and its activations are the features.
+    backbone : str
+    pooling : {"flatten", "multilevel", "average"}
+    width : int
+        The number of features: units of fc6 and fc7, or activations of a plain backbone.
+    blocks : int or None
+        As many of the backbone's blocks; None is all.
+    weights : str or None
+        The backbone's: "pretrained", or a file's name; None where they are random.
+    resize : {"squash", "crop", "pad"}
+        How photos are brought to its input size.
+    n_grades : int or None
+        Of votes: these are 1 … n_grades.
+    scale : (float, float) or None
+        Lowest and highest score of the photos it was finetuned on.
+    midpoint : float or None
+        Above it a score is professional; votes need one.
+    precision : {"float32", "bfloat16"} or None
+        What the convolutions were computed in while it was finetuned.
+    training : dict or None
+        The settings of the finetuning.
+    finetuned_on : tuple of str
+        Digests of the photos that it was finetuned on, sorted.
+    parameters : int or None
+        How many it has.
+    history : tuple of dict
+        What each epoch came to.
+    test : dict or None
+        How well it did on photos that it had not seen.
+    versions : dict or None
+        Of what it was made with.
+
+    Raises
+    ------
+    InputError
+        If a value is of another type or out of its range.
+    """
+
+    kind: str = field(metadata=one_of(*KINDS))
+    backbone: str = field(metadata=text())
+    pooling: str = field(metadata=one_of(*POOLINGS))
+    width: int = field(metadata=whole_number(1))
+    blocks: int | None = field(default=None, metadata=optional(whole_number(1)))
+    weights: str | None = field(default="pretrained", metadata=optional(text()))
+    resize: str = field(default="squash", metadata=one_of(*RESIZE_MODES))
+    n_grades: int | None = field(default=None, metadata=optional(whole_number(2)))
+    scale: tuple[float, float] | None = field(
+        default=None, metadata=optional(sequence(number(), length=2))
+    )
+    midpoint: float | None = field(default=None, metadata=optional(number()))
+    precision: str | None = field(default=None, metadata=one_of(*PRECISIONS, None))
+    training: dict[str, Any] | None = field(default=None, metadata=optional(table()))
+    finetuned_on: tuple[str, ...] = field(default=(), metadata=sequence(_DIGEST))
+    parameters: int | None = field(default=None, metadata=optional(whole_number()))
+    history: tuple[dict[str, Any], ...] = field(default=(), metadata=sequence(table()))
+    test: dict[str, Any] | None = field(default=None, metadata=optional(table()))
+    versions: dict[str, str] | None = field(default=None, metadata=optional(table()))
+
+    def __post_init__(self):
+        records.check_fields(self)
+        if (self.n_grades is None) == (self.kind == "votes"):
+            raise InputError("n_grades must be there for votes, and for nothing else")
+        if self.kind == "votes" and self.midpoint is None:
+            raise InputError("midpoint must be there for votes")
+
+    @property
+    def name(self) -> str:
+        """What sets it apart, such as ``vgg16-250`` or ``vgg16-multilevel-blocks4-votes-500``."""
+        parts = [self.backbone]
+        if self.pooling != "flatten":
+            parts.append(self.pooling)
+        if self.blocks is not None:
+            parts.append(f"blocks{self.blocks}")
+        if self.kind == "votes":
+            parts.append("votes")
+        return "-".join([*parts, str(self.width)])
+
+    @property
+    def has_head(self) -> bool:
+        """Whether there are fc6, fc7 and an output on the backbone."""
+        return self.kind != "backbone"
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that the network gives for a photo."""
+        return {"label": 2, "votes": self.n_grades, "backbone": self.width}[self.kind]
+
+    @classmethod
+    def from_json(cls, values: Any) -> NetworkRecord:
+        """Make a record of what a file's JSON holds, as `features.records.from_json` does."""
+        return records.from_json(cls, values)
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return records.to_json(self)

@@ -1,0 +1,232 @@
+"""Records: frozen dataclasses whose fields say what values they take, and their JSON.
+
+A rule stands once, in the metadata of its field. It is checked whenever a record is made, by the
+program or from a file, so that no record holds what it must not.
+
+Examples
+--------
+>>> from dataclasses import dataclass, field
+>>> @dataclass(frozen=True)
+... class Head:
+...     width: int = field(metadata=whole_number(1))
+...     dropout: float = field(default=0.5, metadata=number(0, below=1))
+...
+...     def __post_init__(self):
+...         check_fields(self)
+>>> from_json(Head, {"width": 250})
+Head(width=250, dropout=0.5)
+>>> Head(width=0, dropout=1.0)
+Traceback (most recent call last):
+    ...
+features.errors.InputError: width must be a whole number, 1 or more; dropout must be a number, 0 \
+or more, below 1
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import numpy as np
+
+from features.errors import InputError
+
+T = TypeVar("T")
+Metadata = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What values a field takes.
+
+    Attributes
+    ----------
+    must_be : str
+        Ends a sentence: ``width must be {must_be}``.
+    admits : callable
+        From a value to whether it is one.
+    """
+
+    must_be: str
+    admits: Callable[[Any], bool]
+
+
+def whole_number(least: int = 0) -> Metadata:
+    """Metadata of a field that takes whole numbers from the least one on."""
+    return _rule(f"a whole number, {least} or more", lambda v: _is_whole(v) and v >= least)
+
+
+def number(
+    least: float = -math.inf, *, above: float = -math.inf, below: float = math.inf
+) -> Metadata:
+    """Metadata of a field that takes finite numbers.
+
+    Parameters
+    ----------
+    least, above, below : float
+        Their range; ``least`` is in it, ``above`` and ``below`` are not.
+
+    Returns
+    -------
+    dict
+    """
+    ends = [f"{least:g} or more"] * (least > -math.inf)
+    ends += [f"above {above:g}"] * (above > -math.inf)
+    ends += [f"below {below:g}"] * (below < math.inf)
+    return _rule(
+        ", ".join(["a number", *ends]), lambda v: _is_number(v) and least <= v and above < v < below
+    )
+
+
+def one_of(*choices: str | None) -> Metadata:
+    """Metadata of a field that takes one of some values, which stand there as ``choices``."""
+    must_be = " or ".join(", ".join(map(str, choices)).rsplit(", ", 1))
+    return _rule(must_be, lambda v: isinstance(v, str | None) and v in choices) | {
+        "choices": choices
+    }
+
+
+def flag() -> Metadata:
+    """Metadata of a field that takes True and False."""
+    return _rule("true or false", lambda v: isinstance(v, bool))
+
+
+def text(pattern: str = ".+", must_be: str = "a text") -> Metadata:
+    """Metadata of a field that takes a text, all of which matches the pattern."""
+    matches = re.compile(pattern, re.DOTALL).fullmatch
+    return _rule(must_be, lambda v: isinstance(v, str) and bool(matches(v)))
+
+
+def table() -> Metadata:
+    """Metadata of a field that takes a dictionary whose keys are texts."""
+    return _rule("a dictionary", _is_table)
+
+
+def sequence(each: Metadata, length: int | None = None) -> Metadata:
+    """Metadata of a field that takes a tuple, a list in JSON.
+
+    Parameters
+    ----------
+    each : dict
+        Metadata of a field that takes one of its values.
+    length : int, optional
+        How many they must be.
+
+    Returns
+    -------
+    dict
+    """
+    rule = each["rule"]
+    return _rule(
+        f"a list{'' if length is None else f' of {length}'}, each {rule.must_be}",
+        lambda v: isinstance(v, tuple) and length in (None, len(v)) and all(map(rule.admits, v)),
+    )
+
+
+def optional(metadata: Metadata) -> Metadata:
+    """Metadata of a field that takes None as well."""
+    rule = metadata["rule"]
+    return metadata | _rule(f"{rule.must_be}, or none", lambda v: v is None or rule.admits(v))
+
+
+def check_fields(record: Any) -> None:
+    """Refuse a record whose fields are not as their rules say; for ``__post_init__``.
+
+    Parameters
+    ----------
+    record : dataclass instance
+        Fields without a rule take everything.
+
+    Raises
+    ------
+    InputError
+        Names each such field and what it must be, but not its value: that may be anything.
+    """
+    wrong = [
+        f"{field.name} must be {field.metadata['rule'].must_be}"
+        for field in dataclasses.fields(record)
+        if "rule" in field.metadata
+        and not field.metadata["rule"].admits(getattr(record, field.name))
+    ]
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def from_json(cls: type[T], values: Any) -> T:
+    """Make a record of what JSON holds.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass that checks itself by `check_fields`.
+    values : object
+        Anything. It must be a dictionary of the fields; those that have defaults may be missing.
+
+    Returns
+    -------
+    cls
+
+    Raises
+    ------
+    InputError
+        It is no dictionary; a field is missing, or not as its rule says; there are others, which
+        would be lost. The message is for whoever read the file to put its name before.
+    """
+    if not _is_table(values):
+        raise InputError("is no dictionary")
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in values]
+    if missing:
+        raise InputError(f"does not tell {', '.join(missing)}")
+    unknown = sorted(set(values) - {field.name for field in fields})
+    if unknown:
+        raise InputError(f"holds what this version does not know: {', '.join(unknown)[:200]}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """What JSON can hold of a record; `from_json` makes an equal one of it.
+
+    Parameters
+    ----------
+    record : dataclass instance
+        Of numbers, texts, tuples and dictionaries.
+
+    Returns
+    -------
+    dict
+        All fields, by their names.
+    """
+    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _rule(must_be: str, admits: Callable[[Any], bool]) -> Metadata:
+    return {"rule": Rule(must_be, admits)}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON may hold whole numbers that no float reaches
+        return False
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,107 @@
+"""Records take what their fields' rules say, and come back from JSON as they were."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.errors import InputError
+from features.records import (
+    check_fields,
+    flag,
+    from_json,
+    number,
+    one_of,
+    optional,
+    sequence,
+    table,
+    text,
+    to_json,
+    whole_number,
+)
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Something with a field of every kind."""
+
+    maker: str = field(metadata=text("[A-Z].*", "a name"))
+    blades: int = field(default=5, metadata=whole_number(3))
+    aperture: float = field(default=2.8, metadata=number(0.7, below=64))
+    weight: float = field(default=300.0, metadata=number(above=0))
+    zoom: tuple[float, float] | None = field(
+        default=None, metadata=optional(sequence(number(), length=2))
+    )
+    mount: str | None = field(default=None, metadata=one_of("m42", "f", None))
+    stabilised: bool = field(default=False, metadata=flag())
+    owners: tuple[str, ...] = field(default=(), metadata=sequence(text()))
+    notes: dict[str, Any] | None = field(default=None, metadata=optional(table()))
+    anything: Any = None
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+def test_a_record_comes_back_from_json_as_it_was():
+    lens = Lens(
+        "Zeiss",
+        blades=np.int64(8),
+        aperture=np.float32(2),
+        zoom=(24, 70.5),
+        mount="m42",
+        stabilised=True,
+        owners=("Ansel", "Vivian"),
+        notes={"scratched": [1, 2]},
+    )
+    assert from_json(Lens, json.loads(json.dumps(to_json(lens)))) == lens
+    assert from_json(Lens, {"maker": "Zeiss"}) == Lens("Zeiss")
+
+
+@pytest.mark.parametrize(
+    ("changed", "must_be"),
+    [
+        ({"maker": ""}, "maker must be a name"),
+        ({"maker": "zeiss"}, "maker must be a name"),
+        ({"maker": b"Zeiss"}, "maker must be a name"),
+        ({"blades": 2}, "blades must be a whole number, 3 or more"),
+        ({"blades": 5.0}, "blades must be a whole number, 3 or more"),
+        ({"blades": True}, "blades must be a whole number, 3 or more"),
+        ({"aperture": 0.6}, "aperture must be a number, 0.7 or more, below 64"),
+        ({"aperture": 64}, "aperture must be a number, 0.7 or more, below 64"),
+        ({"aperture": float("nan")}, "aperture must be a number, 0.7 or more, below 64"),
+        ({"weight": 0}, "weight must be a number, above 0"),
+        ({"weight": float("inf")}, "weight must be a number, above 0"),
+        ({"weight": 10**400}, "weight must be a number, above 0"),
+        ({"weight": "300"}, "weight must be a number, above 0"),
+        ({"zoom": (24,)}, "zoom must be a list of 2, each a number, or none"),
+        ({"zoom": (24, "70")}, "zoom must be a list of 2, each a number, or none"),
+        ({"mount": "M42"}, "mount must be m42, f or None"),
+        ({"mount": ["m42"]}, "mount must be m42, f or None"),
+        ({"stabilised": 1}, "stabilised must be true or false"),
+        ({"owners": "Ansel"}, "owners must be a list, each a text"),
+        ({"owners": (None,)}, "owners must be a list, each a text"),
+        ({"notes": {1: 2}}, "notes must be a dictionary, or none"),
+        ({"maker": "", "blades": 0}, "maker must be a name; blades must be a whole number, 3 or"),
+    ],
+)
+def test_what_a_rule_does_not_admit_is_refused_and_not_repeated(changed, must_be):
+    with pytest.raises(InputError, match=f"^{must_be}"):
+        replace(Lens("Zeiss"), **changed)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (None, "is no dictionary"),
+        ([["maker", "Zeiss"]], "is no dictionary"),
+        ({1: "Zeiss"}, "is no dictionary"),
+        ({"blades": 5}, "does not tell maker"),
+        ({"maker": "Zeiss", "price": 1, "colour": 2}, "version does not know: colour, price"),
+        ({"maker": "Zeiss", "blades": [5]}, "blades must be"),
+    ],
+)
+def test_json_that_is_no_such_record_is_refused(values, told):
+    with pytest.raises(InputError, match=told):
+        from_json(Lens, values)
