@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+import io
 import os
+import re
 import stat
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from features.albums import SUFFIXES, walk_album
 from features.decoding import (
     MAX_PIXELS,
     PhotoError,
@@ -19,15 +22,13 @@ from features.decoding import (
     silence_decoders,
 )
 from features.errors import InputError
+from features.files import decode_text
 from features.raw import decode_raw, is_raw
 
 # A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
 MAX_BYTES = 8 * MAX_PIXELS
 
 RESIZE_MODES = ("squash", "crop", "pad")
-
-_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp")
-_SUFFIXES += (".gif", ".heic", ".heif", ".hif", ".avif", ".jxl")
 
 # The mean of the ImageNet photos (RGB), which every backbone's normalisation takes to zero.
 _PADDING = (123, 117, 104)
@@ -42,9 +43,8 @@ def find_photos(source):
     Parameters
     ----------
     source : str or path
-        A folder, searched with its subfolders (hidden files and folders are skipped, linked
-        folders are followed once); a ``.txt`` file with one path a line; or a ``.csv`` file with
-        a column ``file``.
+        A folder, searched with its subfolders as in `features.albums.walk_album`; a ``.txt`` file
+        with one path a line; or a ``.csv`` file with a column ``file``.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def find_photos(source):
     path = Path(source)
     try:
         if path.is_dir():
-            names = sorted(_walk(path))
+            names = sorted(walk_album(path))
         elif path.suffix.lower() == ".txt" and path.is_file():
             names = _read_list(path)
         elif path.suffix.lower() == ".csv" and path.is_file():
@@ -73,7 +73,7 @@ def find_photos(source):
         place = os.fsdecode(error.filename or path)
         raise InputError(f"{place}: cannot be read: {error.strerror}") from error
     if not names:
-        wanted = " ".join(_SUFFIXES) if path.is_dir() else "one path a line"
+        wanted = " ".join(SUFFIXES) if path.is_dir() else "one path a line"
         raise InputError(f"{path}: no photos found; looked for {wanted}")
     return list(dict.fromkeys(names))
 
@@ -243,48 +243,27 @@ def resize_photo(rgb, size, mode="squash"):
     return np.asarray(square)
 
 
-def _walk(root):
-    """Yield names of image files below `root`, relative to it, with forward slashes."""
-
-    def refuse(error):
-        raise error
-
-    # Links may lead back into the folder or above it: every folder is entered once, and those
-    # that hold `root` never.
-    seen = {_identity(folder) for folder in root.resolve().parents}
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=refuse):
-        if _identity(folder) in seen:
-            subfolders.clear()
-            continue
-        seen.add(_identity(folder))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES:
-                yield Path(folder, name).relative_to(root).as_posix()
-
-
-def _identity(folder):
-    status = os.stat(folder)
-    return status.st_dev, status.st_ino
-
-
 def _read_list(path):
-    # Bytes, since a file's name need not be UTF-8; some editors write a byte order mark first.
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    return [os.fsdecode(line) for line in lines if line.strip()]
+    # Not `splitlines`, for which a name may hold ends of lines that no editor writes.
+    lines = re.split("\r\n|\r|\n", _read_text(path))
+    return [line for line in lines if line.strip()]
 
 
 def _read_file_column(path):
-    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        rows = csv.DictReader(file)
-        try:
-            if "file" not in (rows.fieldnames or []):
-                columns = ", ".join(rows.fieldnames or ["none"])
-                raise InputError(f"{path}: needs a column named 'file'; its columns are: {columns}")
-            return [row["file"] for row in rows if row["file"]]
-        except csv.Error as error:
-            line = rows.reader.line_num
-            raise InputError(f"{path}, line {line}: not a CSV file: {error}") from error
+    rows = csv.DictReader(io.StringIO(_read_text(path), newline=""))
+    try:
+        if "file" not in (rows.fieldnames or []):
+            columns = ", ".join(rows.fieldnames or ["none"])
+            raise InputError(f"{path}: needs a column named 'file'; its columns are: {columns}")
+        return [row["file"] for row in rows if row["file"]]
+    except csv.Error as error:
+        line = rows.reader.line_num
+        raise InputError(f"{path}, line {line}: not a CSV file: {error}") from error
+
+
+def _read_text(path):
+    # A file's name need not be UTF-8.
+    return decode_text(path.read_bytes(), errors="surrogateescape")
 
 
 def _read_bytes(path):

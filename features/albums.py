@@ -1,0 +1,150 @@
+"""Which files of a folder are the photos of an album, and what lies beside them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from features import raw
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".heic", ".heif", ".hif", ".avif", ".jxl"),
+    *raw.SUFFIXES,
+)
+
+# What cameras write beside a raw file of the same stem: one photo.
+_BESIDE_RAW = (".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif", ".hif")
+
+# Folders that programs keep beside photos: thumbnails and snapshots of NAS systems (Synology, QNAP,
+# TerraMaster), recycle bins of those and of Windows, caches of Lightroom, libraries of Apple, of
+# which the photos lie in "originals" with names of the program's, Capture One's sessions' caches,
+# and what archives of macOS leave.
+_OF_PROGRAMS = (
+    *("@eaDir", "@__thumb", "@Recently-Snapshot", "@tmp", "#recycle", "#snapshot", "@Recycle"),
+    *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "lost+found", "CaptureOne"),
+    *("*.lrdata", "*.lrcat-data", "*.photoslibrary", "*.aplibrary", "*.migratedphotolibrary"),
+    *("iPod Photo Cache", "__MACOSX"),
+)
+
+_VIDEOS = (
+    *(".mp4", ".mov", ".m4v", ".avi", ".mts", ".m2ts", ".mkv", ".3gp", ".mpg", ".mpeg", ".wmv"),
+    ".webm",
+)
+# What belongs to photos or to programs, and is no picture.
+_COMPANIONS = (
+    *(".xmp", ".aae", ".thm", ".pp3", ".dop", ".cos", ".on1", ".lrcat", ".lrdata", ".ini", ".db"),
+    *(".csv", ".txt", ".json", ".html", ".htm", ".md", ".log", ".xml", ".url", ".sqlite", ".h5"),
+)
+
+
+def walk_album(root: Path) -> Iterator[str]:
+    """Find the photos of a folder and of its subfolders.
+
+    Hidden files and folders are passed over, and folders that programs keep beside photos; linked
+    folders are followed once. A raw file with a JPEG or HEIC of the same stem beside it is no photo
+    of its own.
+
+    Parameters
+    ----------
+    root : Path
+
+    Yields
+    ------
+    str
+        Names relative to ``root``, with forward slashes; in no order.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
+    for folder, _, files in _walk(root):
+        beside = {stem for stem, suffix in files if suffix.lower() in _BESIDE_RAW}
+        for stem, suffix in files:
+            kind = suffix.lower()
+            if kind in SUFFIXES and not (kind in raw.SUFFIXES and stem in beside):
+                yield Path(folder, stem + suffix).relative_to(root).as_posix()
+
+
+def passed_over(root: Path) -> dict[str, int]:
+    """Count what of a folder is not read, by kind.
+
+    Parameters
+    ----------
+    root : Path
+
+    Returns
+    -------
+    dict of str to int
+        Such as ``{"videos": 12, "PSD": 3}``; hidden files, sidecars and the like are not counted.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
+    kinds = Counter()
+    for _, of_programs, files in _walk(root):
+        kinds["folders of programs"] += len(of_programs)
+        for _, suffix in files:
+            kind = suffix.lower()
+            if kind in _VIDEOS:
+                kinds["videos"] += 1
+            elif kind and kind not in (*SUFFIXES, *_COMPANIONS):
+                kinds[kind.removeprefix(".").upper()] += 1
+    return dict((+kinds).most_common())
+
+
+def raw_companions(photo: str | os.PathLike) -> list[str]:
+    """Find the raw files that are one photo with a JPEG or HEIC: in its folder, of its stem.
+
+    Parameters
+    ----------
+    photo : str or path
+
+    Returns
+    -------
+    list of str
+        Paths.
+    """
+    stem, suffix = os.path.splitext(os.fspath(photo))
+    if suffix.lower() not in _BESIDE_RAW:
+        return []
+    names = (stem + cased for kind in raw.SUFFIXES for cased in (kind, kind.upper()))
+    return [name for name in names if os.path.isfile(name)]
+
+
+def _walk(root):
+    """Folders that are an album's: each with its subfolders that are programs', and its files.
+
+    Files are pairs of stem and suffix.
+    """
+
+    def refuse(error):
+        raise error
+
+    # Links may lead back into the folder or above it: every folder is entered once, and those
+    # that hold `root` never.
+    seen = {_identity(folder) for folder in root.resolve().parents}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=refuse):
+        if _identity(folder) in seen:
+            subfolders.clear()
+            continue
+        seen.add(_identity(folder))
+        shown = sorted(name for name in subfolders if not name.startswith("."))
+        of_programs = [name for name in shown if _is_of_program(name)]
+        subfolders[:] = [name for name in shown if name not in of_programs]
+        yield folder, of_programs, [os.path.splitext(f) for f in files if not f.startswith(".")]
+
+
+def _is_of_program(name):
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in _OF_PROGRAMS)
+
+
+def _identity(folder):
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
