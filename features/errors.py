@@ -26,7 +26,11 @@ class NoRatings(InputError):
 
 
 class NoScores(InputError):
-    """Ratings without scores or a midpoint, where a margin around it is asked for."""
+    """Ratings without scores, where a margin around their midpoint is asked for."""
+
+
+class NoMidpoint(InputError):
+    """Scores without a midpoint, where a margin around it is asked for."""
 
 
 class SeenPhotos(InputError):

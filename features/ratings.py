@@ -1,14 +1,7 @@
-"""What people thought of photos: votes, mean scores or labels, and their split.
-
-AVA.txt and the margin delta around the midpoint come from Murray, Marchesotti and Perronnin, "AVA:
-a large-scale database for aesthetic visual analysis", CVPR 2012.
-"""
+"""Rated photos: what people thought of them, where they are, and what is known of them since."""
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -16,15 +9,19 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from features.errors import InputError
+from features.errors import InputError, MissingPhotos, OutsideScale
+from features.tables import Table, read_table, read_text
 
-LABELS = {"1": 1, "professional": 1, "good": 1, "0": 0, "snapshot": 0, "bad": 0}
-AVA_SCALE = (1.0, 10.0)
-AVA_MIDPOINT = 5.0  # the paper's, and Murray et al.'s; the middle of 1 to 10 would be 5.5
+# The sources of ratings are files, but for this one: the stars in photos and their sidecars.
 STARS = "xmp"
 STAR_SCALE = (1.0, 5.0)
+AVA_SCALE = (1.0, 10.0)
+AVA_MIDPOINT = 5.0  # the paper's, and Murray et al.'s; the middle of 1 to 10 would be 5.5
+
+# By the words of a column `label`, and the names of class folders.
+_LABELS = {"1": 1, "professional": 1, "good": 1, "0": 0, "snapshot": 0, "bad": 0}
+_KEPT_COLUMNS = ("score", "label", "votes", "split", "group", "finetuned")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,19 +141,16 @@ class RatedPhotos:
         return {name: column for name, column in kept.items() if column is not None}
 
 
-_KEPT_COLUMNS = ("score", "label", "votes", "split", "group", "finetuned")
-
-
 def read_ratings(
-    source,
-    photos=None,
+    source: str | os.PathLike,
+    photos: str | os.PathLike | None = None,
     *,
-    scale=None,
-    midpoint=None,
-    group_by=None,
-    test_list=None,
-    skip_missing=False,
-):
+    scale: tuple[float, float] | None = None,
+    midpoint: float | None = None,
+    group_by: str | None = None,
+    test_list: str | os.PathLike | None = None,
+    skip_missing: bool = False,
+) -> RatedPhotos:
     """Read ratings and find the photos that they are of.
 
     Parameters
@@ -200,38 +194,24 @@ def read_ratings(
     InputError
         One line: the file, the line, the column and the remedy.
     """
-    unrated, failed = 0, ()
     if source == STARS:
         if photos is None:
             raise InputError("xmp: give the photos that have stars")
-        table, unrated, failed = _read_stars(Path(photos))
-        photo_folder = _folder(table.source)
-        scale = scale or STAR_SCALE
+        table, unrated, failed = _read_stars(photos)
+        photo_folder, scale = _folder_of(table.source), scale or STAR_SCALE
     else:
-        table = _read_table(Path(source))
-        photo_folder = Path(photos) if photos is not None else _folder(table.source)
+        table, unrated, failed = read_table(source), 0, ()
+        photo_folder = _folder_of(table.source) if photos is None else Path(photos)
     names, paths, found = _locate(table, photo_folder)
-    if not found.all() and not skip_missing:
-        row = int(np.argmin(found))
-        raise table.error(
-            f"{len(found) - found.sum():,} of {len(found):,} photos are missing in {photo_folder}, "
-            f"first {table.columns['file'][row]!r} "
-            "(give their folder, or skip_missing / --skip-missing)",
-            row,
-        )
-    votes = _read_votes(table, scale)
-    if votes is not None:
-        scale = (1.0, float(votes.shape[1]))
-        score = votes @ np.arange(1, votes.shape[1] + 1) / votes.sum(axis=1)
-    elif "score" in table.columns:
-        score, scale = _read_scores(table, scale)
-    elif "label" in table.columns:
-        score, scale, midpoint = None, None, None
-    else:
+    if not (found.all() or skip_missing):
+        raise _missing(table, found, photo_folder)
+    score, votes, scale, midpoint = _read_scores(table, scale, midpoint)
+    if "label" in table.columns:
+        label = np.array([_LABELS[word] for word in table.words("label", _LABELS)])
+    elif score is None:
         raise table.error("no ratings: add the columns count1 … countK, score or label")
-    if score is not None:
-        midpoint = _check_midpoint(table, scale, midpoint)
-    label = _read_labels(table) if "label" in table.columns else score > midpoint
+    else:
+        label = score > midpoint
     rated = RatedPhotos(
         names=names,
         paths=paths,
@@ -247,195 +227,56 @@ def read_ratings(
     ).take(found)
     if len(rated) == 0:
         raise table.error(f"none of its photos are in {photo_folder} (give their folder)")
-    if len(np.unique(rated.label)) == 1:
-        kind = "professional" if rated.label[0] else "snapshot"
-        above, remedy = "", "rate more photos"
-        if "label" not in table.columns:
-            above, remedy = f" by the midpoint {midpoint:g}", f"{remedy}, or give another midpoint"
-        raise table.error(
-            f"all {len(rated):,} photos are {kind}{above}: both classes are needed; {remedy}"
-        )
+    _check_classes(table, rated)
     return rated
 
 
-# Columns that mean something, beside count1 … countK
-_KNOWN_COLUMNS = ("file", "score", "label", "split", "group")
-_AVA_COLUMNS = ("index", "file", *(f"count{n}" for n in range(1, 11)), "tag1", "tag2", "challenge")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Columns of text, with the line of each row in the file (None for class folders)."""
-
-    source: Path
-    columns: dict
-    lines: list | None = None
-
-    def error(self, message, row=None, column=None):
-        place = str(self.source)
-        if row is not None and self.lines is not None:
-            place += f", line {self.lines[row]}"
-        if column is not None:
-            place += f", column {column}"
-        return InputError(f"{place}: {message}")
-
-    def numbers(self, column):
-        """Return a column as finite float64."""
-        cells = self.columns[column]
-        try:
-            values = np.array([float(cell) for cell in cells])
-        except ValueError:
-            row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
-            raise self.error(f"{cells[row]!r} is not a number", row, column) from None
-        if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values)))
-            raise self.error(f"{cells[row]!r} is not a finite number", row, column)
-        return values
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _folder(source):
+def _folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _read_table(source):
-    if source.is_dir():
-        return _read_class_folders(source)
-    text = _read_text(source)
-    if not text.strip():
-        raise InputError(f"{source}: the file is empty")
-    return _read_csv(source, text) if source.suffix.lower() == ".csv" else _read_ava(source, text)
+def _read_stars(
+    photos: str | os.PathLike,
+) -> tuple[Table, int, tuple[tuple[str, str], ...]]:
+    """The photos that have stars, how many have none, and those whose stars cannot be read."""
+    from features.stars import read_stars
+
+    stars, unrated, failed = read_stars(photos)
+    # The lowest for what was rejected.
+    scores = [str(max(each, STAR_SCALE[0])) for each in stars.values()]
+    return Table(Path(photos), {"file": list(stars), "score": scores}), unrated, failed
 
 
-def _read_stars(photos):
-    """Table of the photos that have stars, the number without, and those that cannot be read."""
-    from features.photos import find_photos, photo_root
-    from features.xmp import read_rating
+def _missing(table: Table, found: np.ndarray, photo_folder: Path) -> InputError:
+    row = int(np.argmin(found))
+    return table.error(
+        f"{len(found) - found.sum():,} of {len(found):,} photos are missing in {photo_folder}, "
+        f"first {table.columns['file'][row]!r}; give their folder",
+        row,
+        kind=MissingPhotos,
+    )
 
-    stars, unrated, failed, seen = {}, 0, [], set()
-    for name in tqdm(find_photos(photos), "stars", unit="photo", delay=1):
-        path = os.path.normpath(photo_root(photos) / name)
-        if path in seen:
-            continue
-        seen.add(path)
-        try:
-            rating = read_rating(path)
-        except InputError as error:
-            failed.append((name, str(error)))
-            continue
-        if rating:
-            stars[name] = str(max(rating, STAR_SCALE[0]))  # the lowest for what was rejected
-        else:
-            unrated += 1
-    if not stars:
-        raise InputError(
-            f"{photos}: none of its {len(seen):,} photos has stars that can be read; rate some"
+
+def _check_classes(table: Table, rated: RatedPhotos) -> None:
+    if len(np.unique(rated.label)) == 2:
+        return
+    kind = "professional" if rated.label[0] else "snapshot"
+    above, remedy = "", "rate more photos"
+    if "label" not in table.columns:
+        above, remedy = (
+            f" by the midpoint {rated.midpoint:g}",
+            f"{remedy}, or give another midpoint",
         )
-    table = _Table(photos, {"file": list(stars), "score": list(stars.values())})
-    return table, unrated, tuple(failed)
+    raise table.error(
+        f"all {len(rated):,} photos are {kind}{above}: both classes are needed; {remedy}"
+    )
 
 
-def _read_text(path):
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error
-
-
-def _read_class_folders(source):
-    from features.photos import find_photos
-
-    files, labels = [], []
-    for folder in sorted(source.iterdir()):
-        if folder.is_dir() and folder.name.lower() in LABELS:
-            names = find_photos(folder)
-            files += [os.path.join(folder.name, name) for name in names]
-            labels += [folder.name] * len(names)
-    if not files:
-        raise InputError(
-            f"{source}: no class folders; name them good and bad, or professional and snapshot, "
-            "or give a CSV or AVA.txt"
-        )
-    return _Table(source, {"file": files, "label": labels})
-
-
-def _read_ava(source, text):
-    rows, lines = [], []
-    for number, line in enumerate(text.split("\n"), 1):
-        cells = line.split()
-        if cells:
-            rows.append(cells)
-            lines.append(number)
-            if len(cells) != len(_AVA_COLUMNS):
-                raise InputError(
-                    f"{source}, line {number}: {len(cells)} fields, but AVA's format has "
-                    f"{len(_AVA_COLUMNS)}: index, image id, 10 counts, 2 tags, challenge "
-                    "(a table with a header must be named .csv)"
-                )
-    columns = {name: list(cells) for name, cells in zip(_AVA_COLUMNS, zip(*rows))}
-    columns["file"] = [f"{image_id}.jpg" for image_id in columns["file"]]
-    return _Table(source, columns, lines)
-
-
-def _read_csv(source, text):
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, lines = [], []
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                rows.append(cells)
-                lines.append(line)
-            line = reader.line_num + 1  # a quoted cell may span lines: name the first
-    except csv.Error as error:
-        raise InputError(f"{source}, line {line}: {error}") from error
-    header = [name.strip() for name in rows.pop(0)]
-    _check_header(source, f"{source}, line {lines.pop(0)}", header)
-    if not rows:
-        raise InputError(f"{source}: a header but no rows")
-    for cells, line in zip(rows, lines):
-        if len(cells) != len(header):
-            raise InputError(
-                f"{source}, line {line}: {len(cells)} fields, but the header has {len(header)} "
-                "(put a name with a comma in double quotes)"
-            )
-    columns = dict(zip(header, (list(cells) for cells in zip(*rows))))
-    return _Table(source, columns, lines)
-
-
-def _check_header(source, place, header):
-    if "file" not in header:
-        for separator, word in ((";", "semicolons"), ("\t", "tabs")):
-            if any(separator in name for name in header):
-                raise InputError(f"{place}: the columns are separated by {word}; use commas")
-    for number, name in enumerate(header):
-        if name in header[:number]:
-            raise InputError(f"{place}, column {name}: there are two of that name; remove one")
-        known = [*_KNOWN_COLUMNS, *(f"count{digits}" for digits in re.findall(r"\d+$", name))]
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.8)
-        if near and near[0] not in header:
-            raise InputError(f"{place}, column {name}: did you mean {near[0]!r}? Rename it")
-    if "file" not in header:
-        raise InputError(f"{place}: no column 'file' among {', '.join(header)}")
-
-
-def _locate(table, photo_folder):
+def _locate(table: Table, photo_folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the photos: their names in the photo folder, their paths, and whether they are there."""
     root = os.path.abspath(photo_folder)
     prefix = os.path.join(root, "")
-    folders = [root, os.path.join(root, "images"), os.path.abspath(_folder(table.source))]
+    folders = [root, os.path.join(root, "images"), os.path.abspath(_folder_of(table.source))]
     files = table.columns["file"]
     names, paths = np.empty((2, len(files)), dtype=object)
     found = np.zeros(len(files), dtype=bool)
@@ -456,7 +297,22 @@ def _locate(table, photo_folder):
     return names, paths, found
 
 
-def _read_votes(table, scale):
+def _read_scores(
+    table: Table, scale: tuple[float, float] | None, midpoint: float | None
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, float | None]:
+    """Scores, votes, scale and midpoint; None where there are labels only."""
+    votes = _read_votes(table, scale)
+    if votes is not None:
+        scale = (1.0, float(votes.shape[1]))
+        score = votes @ np.arange(1, votes.shape[1] + 1) / votes.sum(axis=1)
+    elif "score" in table.columns:
+        score, scale = _read_mean_scores(table, scale)
+    else:
+        return None, None, None, None
+    return score, votes, scale, _check_midpoint(table, scale, midpoint)
+
+
+def _read_votes(table: Table, scale: tuple[float, float] | None) -> np.ndarray | None:
     """Return the counts (n_photos, n_grades), or None where there are no count columns."""
     # Nine digits: Python refuses to read numbers of thousands of them.
     grades = sorted(int(name[5:]) for name in table.columns if re.fullmatch(r"count\d{1,9}", name))
@@ -472,7 +328,7 @@ def _read_votes(table, scale):
             f"the scale {scale[0]:g} to {scale[1]:g} does not fit the columns count1 … "
             f"count{grades[-1]}; leave the scale out"
         )
-    counts = np.empty((len(table.columns["file"]), len(grades)))
+    counts = np.empty((len(table), len(grades)))
     for grade in grades:
         column = f"count{grade}"
         counts[:, grade - 1] = table.numbers(column)
@@ -489,18 +345,24 @@ def _read_votes(table, scale):
     return counts.astype(np.int64)
 
 
-def _read_scores(table, scale):
+def _read_mean_scores(
+    table: Table, scale: tuple[float, float] | None
+) -> tuple[np.ndarray, tuple[float, float]]:
     score = table.numbers("score")
     low, high = scale or (0.0, 1.0)
     outside = (score < low) | (score > high)
     if outside.any():
         row = int(np.argmax(outside))
-        remedy = "correct it" if scale else "give the scale (scale=(low, high) / --scale LOW HIGH)"
-        raise table.error(f"{score[row]:g} is outside {low:g} to {high:g}; {remedy}", row, "score")
+        raise table.error(
+            f"{score[row]:g} is outside {low:g} to {high:g}; correct it",
+            row,
+            "score",
+            kind=InputError if scale else OutsideScale,
+        )
     return score, (float(low), float(high))
 
 
-def _check_midpoint(table, scale, midpoint):
+def _check_midpoint(table: Table, scale: tuple[float, float], midpoint: float | None) -> float:
     low, high = scale
     if midpoint is None:
         return AVA_MIDPOINT if scale == AVA_SCALE else (low + high) / 2
@@ -509,27 +371,12 @@ def _check_midpoint(table, scale, midpoint):
     return float(midpoint)
 
 
-def _read_labels(table):
-    cells = [cell.strip().lower() for cell in table.columns["label"]]
-    _refuse_other_values(table, "label", cells, LABELS)
-    return np.array([LABELS[cell] for cell in cells])
-
-
-def _refuse_other_values(table, column, cells, allowed):
-    for row, cell in enumerate(cells):
-        if cell not in allowed:
-            given = table.columns[column][row]
-            raise table.error(f"{given!r} is none of {', '.join(allowed)}", row, column)
-
-
-def _read_split(table, test_list):
+def _read_split(table: Table, test_list: str | os.PathLike | None) -> np.ndarray | None:
     if test_list is None:
         if "split" not in table.columns:
             return None
-        cells = [cell.strip().lower() for cell in table.columns["split"]]
-        _refuse_other_values(table, "split", cells, ("train", "test"))
-        return np.array(cells, dtype=object)
-    listed = {line.strip() for line in _read_text(Path(test_list)).split("\n")}
+        return np.array(table.words("split", ("train", "test")), dtype=object)
+    listed = {line.strip() for line in read_text(test_list).split("\n")}
     bare = [os.path.basename(file) for file in table.columns["file"]]
     is_test = [name in listed or os.path.splitext(name)[0] in listed for name in bare]
     if not any(is_test):
@@ -537,7 +384,7 @@ def _read_split(table, test_list):
     return np.where(is_test, "test", "train").astype(object)
 
 
-def _read_groups(table, group_by):
+def _read_groups(table: Table, group_by: str | None) -> np.ndarray | None:
     if group_by is None:
         group_by = "group"
         if group_by not in table.columns:

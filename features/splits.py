@@ -4,12 +4,19 @@ The margin delta around the midpoint comes from Murray, Marchesotti and Perronni
 large-scale database for aesthetic visual analysis", CVPR 2012.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from features.errors import InputError
+from features.errors import InputError, NoMidpoint, NoScores
+
+if TYPE_CHECKING:
+    from features.ratings import RatedPhotos
 
 
-def outside_margin(score, midpoint, delta):
+def outside_margin(score: np.ndarray | None, midpoint: float | None, delta: float) -> np.ndarray:
     """Tell which photos are clearly good or clearly bad.
 
     The margin serves training rows only: test photos near the midpoint stay (the paper's figures 4
@@ -29,15 +36,19 @@ def outside_margin(score, midpoint, delta):
 
     Raises
     ------
-    InputError
-        If there is no score or no midpoint, as with ratings that are labels only.
+    NoScores
+        If there is no score, as with ratings that are labels only.
+    NoMidpoint
+        If there is no midpoint.
     """
-    if score is None or midpoint is None:
-        raise InputError("--delta needs ratings with scores and a midpoint (--midpoint SCORE)")
+    if score is None:
+        raise NoScores("a margin around the midpoint needs ratings with scores")
+    if midpoint is None:
+        raise NoMidpoint("a margin needs the midpoint of the scores")
     return np.abs(np.asarray(score) - midpoint) >= delta
 
 
-def test_rows(rated, fraction, seed):
+def test_rows(rated: RatedPhotos, fraction: float, seed: int) -> np.ndarray:
     """Choose the test photos: those of the given split, else a stratified sample of whole groups.
 
     Parameters
@@ -65,7 +76,9 @@ def test_rows(rated, fraction, seed):
     return rows
 
 
-def sample_rows(label, group, fraction, seed):
+def sample_rows(
+    label: np.ndarray, group: np.ndarray | None, fraction: float, seed: int
+) -> np.ndarray:
     """Sample rows with the label balance of all, in whole groups.
 
     Parameters
@@ -117,5 +130,5 @@ def sample_rows(label, group, fraction, seed):
 test_rows.__test__ = False  # pytest takes functions named test_… for tests
 
 
-def _both_sides_have_both_classes(label, test):
+def _both_sides_have_both_classes(label: np.ndarray, test: np.ndarray) -> bool:
     return len(np.unique(label[test])) == 2 and len(np.unique(label[~test])) == 2

@@ -5,20 +5,20 @@ writes decaf puts the same number into a property of its own: so long as the two
 rating is decaf's, and when they differ, a person has changed it.
 """
 
+from __future__ import annotations
+
 import errno
 import math
 import os
 import re
 import stat
 import warnings
-from bisect import bisect_right
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from PIL import Image
-from tqdm import tqdm
 
 from features.errors import InputError
 from features.files import check_replaceable, write_file
@@ -28,38 +28,11 @@ SIDECARS = ("photo.jpg.xmp", "photo.xmp")
 
 REJECTED = -1
 
-# The percentiles from which on a photo gets 2, 3, 4 and 5 stars.
-STAR_PERCENTILES = (10, 30, 70, 90)
-
 # darktable's longest histories fill a few MB.
 MAX_XMP_BYTES = 2**26
 
 
-@dataclass(frozen=True)
-class GivenStars:
-    """What `rate_photos` did with one photo, or would do.
-
-    Attributes
-    ----------
-    photo, sidecar : str
-        Paths.
-    stars : int
-        1 to 5, by the photo's percentile.
-    outcome : {"written", "unchanged", "kept", "refused"}
-        Whether the stars were written, were there before, gave way to a person's rating, or could
-        not be written.
-    reason : str
-        Why they were kept or refused, in one line; else empty.
-    """
-
-    photo: str
-    sidecar: str
-    stars: int
-    outcome: str
-    reason: str = ""
-
-
-def read_rating(photo):
+def read_rating(path: str | os.PathLike) -> float | None:
     """Read the rating that a person gave a photo.
 
     The first of these that holds one decides: the sidecar ``photo.jpg.xmp``, the sidecar
@@ -68,7 +41,8 @@ def read_rating(photo):
 
     Parameters
     ----------
-    photo : str or path
+    path : path-like
+        Of the photo.
 
     Returns
     -------
@@ -80,84 +54,21 @@ def read_rating(photo):
     InputError
         If XMP cannot be read, or the rating in it is none.
     """
-    for source, data in _packets(photo):
+    for source, data in _packets(path):
         packet = _Packet(data, source)
         if packet.rating is not None and not packet.is_ours:
             return packet.rating
     return None
 
 
-def stars_of(percentile):
-    """Turn a percentile into stars: few photos are the best, few the worst, as photographers rate.
-
-    Parameters
-    ----------
-    percentile : float
-        0 to 100: the share of the folder's other photos that are worse.
-
-    Returns
-    -------
-    int
-        5 for the best tenth, 4 for the next fifth, 3 for the middle two fifths, 2 for the next
-        fifth, 1 for the worst tenth.
-    """
-    return 1 + bisect_right(STAR_PERCENTILES, percentile)
-
-
-def rate_photos(photos, percentiles, *, naming=SIDECARS[0], overwrite=False, dry_run=False):
-    """Write stars by percentile into sidecars, but not over a person's ratings.
-
-    Photos themselves are never touched. A photo that a person has rated or rejected, in either
-    sidecar or in the photo, is left as it is.
-
-    Parameters
-    ----------
-    photos : sequence of str or path
-    percentiles : sequence of float
-        As in `stars_of`.
-    naming : {"photo.jpg.xmp", "photo.xmp"}
-        What sidecars are called.
-    overwrite : bool
-        Write over a person's ratings, too.
-    dry_run : bool
-        Write nothing, and tell what would be done.
-
-    Returns
-    -------
-    list of GivenStars
-        One a photo, in their order. Where XMP cannot be read or written, that photo alone is
-        refused.
-    """
-    sidecars = [_sidecar(os.fspath(photo), naming) for photo in photos]
-    n_photos = Counter(sidecars)
-    given = []
-    rows = zip(photos, sidecars, percentiles, strict=True)
-    for photo, sidecar, percentile in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
-        stars = stars_of(percentile)
-        outcome, reason = "unchanged", ""
-        try:
-            if n_photos[sidecar] > 1:
-                raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
-            rating = None if overwrite else read_rating(photo)
-            if rating:
-                rated = "rejected" if rating == REJECTED else f"rated {rating:g}"
-                outcome, reason = "kept", f"{rated} by a person"
-            elif write_rating(sidecar, stars, dry_run=dry_run):
-                outcome = "written"
-        except InputError as error:
-            outcome, reason = "refused", str(error)
-        given.append(GivenStars(os.fspath(photo), sidecar, stars, outcome, reason))
-    return given
-
-
-def write_rating(sidecar, stars, *, dry_run=False):
+def write_rating(sidecar: str | os.PathLike, stars: int, *, dry_run: bool = False) -> bool:
     """Write stars of decaf's into a sidecar, and leave every other byte of it as it is.
 
     The sidecar is replaced at once, so that it is never half written, and keeps its mode.
 
     Parameters
     ----------
-    sidecar : str or path
+    sidecar : path-like
         Made where there is none.
     stars : int
         1 to 5.
@@ -186,6 +97,29 @@ def write_rating(sidecar, stars, *, dry_run=False):
     return True
 
 
+def sidecar_of(path: str | os.PathLike, naming: str = SIDECARS[0]) -> str:
+    """The path of a photo's sidecar.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the photo.
+    naming : {"photo.jpg.xmp", "photo.xmp"}
+        What sidecars are called.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> sidecar_of("album/a.jpg"), sidecar_of("album/a.jpg", "photo.xmp")
+    ('album/a.jpg.xmp', 'album/a.xmp')
+    """
+    path = os.fspath(path)
+    return f"{path if naming == SIDECARS[0] else os.path.splitext(path)[0]}.xmp"
+
+
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _DECAF = "urn:decaf:xmp:"
@@ -210,25 +144,19 @@ _ATTRIBUTE = re.compile(rb"""\s([^\s=]+)\s*=\s*(["'])(.*?)\2""", re.DOTALL)
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 
 
-def _sidecar(photo, naming):
-    stem = photo if naming == SIDECARS[0] else os.path.splitext(photo)[0]
-    return f"{stem}.xmp"
-
-
-def _packets(photo):
+def _packets(path: str | os.PathLike) -> Iterator[tuple[str, bytes]]:
     """Yield the file and the bytes of each packet of XMP that a photo has."""
-    photo = os.fspath(photo)
     for naming in SIDECARS:
-        sidecar = _sidecar(photo, naming)
+        sidecar = sidecar_of(path, naming)
         data = _read_sidecar(sidecar)
         if data is not None:
             yield sidecar, data
-    data = _read_embedded(photo)
+    data = _read_embedded(os.fspath(path))
     if data is not None:
-        yield photo, data
+        yield os.fspath(path), data
 
 
-def _read_sidecar(path):
+def _read_sidecar(path: str | os.PathLike) -> bytes | None:
     """The bytes of a sidecar; None where there is none."""
     try:
         status = os.stat(path)
@@ -250,12 +178,12 @@ def _read_sidecar(path):
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read_embedded(photo):
+def _read_embedded(path: str) -> bytes | None:
     """The XMP in a photo; None where there is none, or where the photo cannot be read."""
-    if not os.path.isfile(photo):
+    if not os.path.isfile(path):
         return None
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(photo, formats=_FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
             data = image.info.get("xmp")
     # Decoders raise whatever their format's code happens to raise on damaged bytes.
     except Exception:
@@ -286,7 +214,7 @@ class _Packet:
     Attributes
     ----------
     data : bytes
-    source : str
+    source : path-like
         The file that it is from, for messages.
     properties : dict of str to list of _Property
         Those named `_RATING`, and those named `_MARK`.
@@ -299,7 +227,7 @@ class _Packet:
         The byte where its properties have ended.
     """
 
-    def __init__(self, data, source):
+    def __init__(self, data: bytes, source: str | os.PathLike) -> None:
         self.data = data
         self.source = source
         self.properties = {_RATING: [], _MARK: []}
@@ -359,7 +287,7 @@ class _Packet:
     def _refuse_doctype(self, *_):
         raise InputError(f"{self.source}: its XMP holds a document type; take that out")
 
-    def _number(self, key):
+    def _number(self, key: str) -> float | None:
         """What the properties of a name say; None where there are none or they are empty."""
         texts = {each.text.strip() for each in self.properties[key]} - {""}
         if not texts:
@@ -378,12 +306,12 @@ class _Packet:
         return number
 
 
-def _key(name):
+def _key(name: str) -> str:
     """A name without its prefix, which expat gives last."""
     return " ".join(name.split(" ")[:2])
 
 
-def _edit(packet, stars):
+def _edit(packet: _Packet, stars: int) -> bytes:
     """The bytes of a packet with these stars and decaf's mark in it."""
     data = packet.data
     if b"\0" in data[:4]:
@@ -403,7 +331,7 @@ def _edit(packet, stars):
     return data
 
 
-def _replacement(data, rating, number):
+def _replacement(data: bytes, rating: _Property, number: bytes) -> tuple[int, int, bytes]:
     """Start, stop and new text of the bytes that a property's value takes."""
     tag = _START_TAG.match(data, rating.start)
     if rating.attribute:
@@ -415,7 +343,7 @@ def _replacement(data, rating, number):
     return tag.end(), rating.stop, number
 
 
-def _description(keys, about, stars):
+def _description(keys: list[str], about: str, stars: int) -> bytes:
     """A description with properties of these names; it declares what it needs itself."""
     prefixes = {_RATING: "xmp", _MARK: "decaf"}
     ratings = "".join(

@@ -15,6 +15,7 @@ from features.errors import (
     AlreadyThere,
     InputError,
     MissingPhotos,
+    NoMidpoint,
     NoRatings,
     NoRepresentativePhotos,
     NoScores,
@@ -34,6 +35,7 @@ REMEDIES: dict[type[InputError], str] = {
     OutsideScale: ", or give the scale with --scale LOW HIGH",
     NoRatings: "; extract the features with --ratings FILE",
     NoScores: "; give others, or leave --delta out",
+    NoMidpoint: "; give it with --midpoint SCORE, or leave --delta out",
     SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
     "say --allow-leak",
     NotLinear: ", or export the network's own output with --head softmax",

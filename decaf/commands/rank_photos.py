@@ -21,7 +21,7 @@ from features.folders import check_output_folder, filling_folder
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import Ranking
-    from features.xmp import GivenStars
+    from features.stars import GivenStars
 
 COMMAND = "rank-photos"
 DESCRIPTION = """\

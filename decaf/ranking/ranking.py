@@ -23,7 +23,8 @@ from decaf.ranking.table import write_table
 from features.errors import InputError
 from features.folders import check_output_folder, filling_folder
 from features.photos import capture_time, find_photos, photo_root
-from features.xmp import SIDECARS, GivenStars, rate_photos
+from features.stars import GivenStars, rate_photos
+from features.xmp import SIDECARS
 
 if TYPE_CHECKING:
     import pandas

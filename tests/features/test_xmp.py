@@ -14,9 +14,9 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from xmp_packets import packet, properties_in, refusal, sidecar_of
 
-from features.errors import InputError
-from features.xmp import MAX_XMP_BYTES, rate_photos, read_rating, stars_of, write_rating
+from features.xmp import MAX_XMP_BYTES, read_rating, write_rating
 
 # The forms that the programs write, with their line breaks.
 DARKTABLE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -103,16 +103,6 @@ BRIDGE = """<?xpacket begin='\ufeff' id='W5M0MpCehiHzreSzNTczkc9d'?>\r
 PROGRAMS = {"darktable": DARKTABLE, "Lightroom": LIGHTROOM, "digiKam": DIGIKAM, "Bridge": BRIDGE}
 
 
-def packet(properties, namespaces="", inner=""):
-    """XMP with these attributes and elements in its one description."""
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
-        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" {namespaces} {properties}>{inner}'
-        "</rdf:Description></rdf:RDF></x:xmpmeta>"
-    )
-
-
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.jpg"
@@ -120,27 +110,14 @@ def photo(tmp_path):
     return path
 
 
-def sidecar_of(photo, text=None):
-    path = Path(f"{photo}.xmp")
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def properties_in(path):
-    """All properties of a sidecar, read by Exiv2."""
-    with pyexiv2.ImageData(Path(path).read_bytes()) as sidecar:
-        return sidecar.read_xmp()
-
-
-def refusal(call, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        call(*arguments, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 # What is read
+
+
+def test_a_name_with_a_nul_has_no_rating_and_gets_no_sidecar(tmp_path):
+    photo = tmp_path / "photo\0.jpg"
+    assert read_rating(photo) is None
+    message = refusal(write_rating, sidecar_of(photo), 3)
+    assert message == f"{photo}.xmp: cannot be written: embedded null byte"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -245,14 +222,6 @@ def test_a_tiff_with_something_else_in_the_place_of_its_xmp_has_no_rating(tmp_pa
     with Image.open(path) as image:
         assert image.info["xmp"] == content
     assert read_rating(path) is None
-
-
-def test_a_name_with_a_nul_has_no_rating_and_gets_no_sidecar(tmp_path):
-    photo = tmp_path / "photo\0.jpg"
-    assert read_rating(photo) is None
-    (given,) = rate_photos([photo], [50])
-    assert given.outcome == "refused"
-    assert given.reason == f"{photo}.xmp: cannot be written: embedded null byte"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
@@ -441,88 +410,6 @@ def test_a_persons_rating_is_found_behind_decafs(photo):
     write_rating(sidecar_of(photo), 4)
     photo.with_suffix(".xmp").write_text(packet('xmp:Rating="2"'))
     assert read_rating(photo) == 2
-
-
-@pytest.fixture
-def album(tmp_path):
-    """Ten photos: unrated, rated in all places, rejected, by decaf, damaged."""
-    photos = [tmp_path / f"{number} ä'.jpg" for number in range(10)]
-    for photo in photos:
-        Image.new("RGB", (8, 8)).save(photo)
-    sidecar_of(photos[0], packet('xmp:Rating="5"'))
-    photos[1].with_suffix(".xmp").write_text(packet('xmp:Rating="1"'))
-    Image.new("RGB", (8, 8)).save(photos[2], xmp=packet('xmp:Rating="3"').encode())
-    sidecar_of(photos[3], packet('xmp:Rating="-1"'))
-    sidecar_of(photos[4], packet('xmp:Rating="0"'))
-    write_rating(sidecar_of(photos[5]), 2)
-    sidecar_of(photos[6], "damaged")
-    write_rating(sidecar_of(photos[7]), stars_of(70))
-    return photos
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_a_persons_ratings_are_kept_and_all_others_written(album, tmp_path):
-    before = contents(tmp_path)
-    planned = rate_photos(album, np.arange(0, 100, 10), dry_run=True)
-    assert contents(tmp_path) == before
-    given = rate_photos(album, np.arange(0, 100, 10))
-    assert given == planned
-    assert [each.outcome for each in given] == [
-        *["kept"] * 4,
-        *["written"] * 2,
-        "refused",
-        "unchanged",
-        *["written"] * 2,
-    ]
-    assert [each.reason for each in given[:4]] == [
-        "rated 5 by a person",
-        "rated 1 by a person",
-        "rated 3 by a person",
-        "rejected by a person",
-    ]
-    assert given[6].reason.startswith(f"{album[6]}.xmp: its XMP is damaged")
-    after = contents(tmp_path)
-    for each in given:
-        if each.outcome == "written":
-            assert properties_in(each.sidecar)["Xmp.xmp.Rating"] == str(each.stars)
-        else:
-            name = Path(each.sidecar).name
-            assert after.get(name) == before.get(name)
-    assert all(after[photo.name] == before[photo.name] for photo in album)
-
-
-def test_a_persons_ratings_give_way_when_told_so(album):
-    given = rate_photos(album, np.arange(0, 100, 10), overwrite=True)
-    assert [each.outcome for each in given if each.outcome != "written"] == ["refused", "unchanged"]
-    assert properties_in(given[0].sidecar)["Xmp.xmp.Rating"] == "1"
-
-
-def test_the_short_name_is_refused_where_two_photos_share_it(tmp_path):
-    photos = [tmp_path / name for name in ("a.jpg", "a.png", "b.jpg")]
-    given = rate_photos(photos, [5, 50, 95], naming="photo.xmp")
-    assert [each.outcome for each in given] == ["refused", "refused", "written"]
-    assert given[0].reason == (
-        f"{tmp_path / 'a.xmp'}: is the sidecar of several photos; use photo.jpg.xmp"
-    )
-    assert properties_in(tmp_path / "b.xmp")["Xmp.xmp.Rating"] == "5"
-
-
-def test_stars_are_few_at_both_ends():
-    stars = [stars_of(100 * number / 1000) for number in range(1000)]
-    assert [stars.count(number) for number in (1, 2, 3, 4, 5)] == [100, 200, 400, 200, 100]
-    assert stars == sorted(stars)
-    assert stars_of(100) == 5
-
-
-def test_sidecars_that_cannot_be_written_are_refused_one_by_one(tmp_path):
-    names = ["good.jpg", "missing/a.jpg", f"{'n' * 251}.jpg"]
-    given = rate_photos([tmp_path / name for name in names], [50, 50, 50])
-    assert [each.outcome for each in given] == ["written", "refused", "refused"]
-    assert given[1].reason.endswith("a.jpg.xmp: cannot be written: No such file or directory")
-    assert given[2].reason.endswith(".xmp: cannot be written: File name too long")
 
 
 def test_a_sidecar_that_may_not_be_written_is_left_in_peace():

@@ -14,7 +14,7 @@ from decaf.commands import extract_features, finetune_network, fit_classifier, r
 from decaf.networks.network_file import read_record
 from features.ratings import read_ratings
 from features.samples import make_samples
-from features.xmp import stars_of
+from features.stars import stars_of
 
 SMALL = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
 SMALL += ["--width", "8", "--epochs", "2"]

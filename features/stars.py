@@ -1,0 +1,167 @@
+"""Stars: read of an album that a person has rated, and given by the percentiles of a ranking."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from features.errors import InputError
+from features.photos import find_photos, photo_root
+from features.xmp import REJECTED, SIDECARS, read_rating, sidecar_of, write_rating
+
+# The percentiles from which on a photo gets 2, 3, 4 and 5 stars.
+STAR_PERCENTILES = (10, 30, 70, 90)
+
+
+@dataclass(frozen=True)
+class GivenStars:
+    """What `rate_photos` did with one photo, or would do.
+
+    Attributes
+    ----------
+    photo, sidecar : str
+        Paths.
+    stars : int
+        1 to 5, by the photo's percentile.
+    outcome : {"written", "unchanged", "kept", "refused"}
+        Whether the stars were written, were there before, gave way to a person's rating, or could
+        not be written.
+    reason : str
+        Why they were kept or refused, in one line; else empty.
+    """
+
+    photo: str
+    sidecar: str
+    stars: int
+    outcome: str
+    reason: str = ""
+
+
+def read_stars(
+    photos: str | os.PathLike,
+) -> tuple[dict[str, float], int, tuple[tuple[str, str], ...]]:
+    """Read the stars that people gave the photos of an album.
+
+    Parameters
+    ----------
+    photos : path-like
+        A folder or a list of photos, as in `features.photos.find_photos`; a photo that is listed
+        twice counts once.
+
+    Returns
+    -------
+    stars : dict of str to float
+        By name: −1 rejected, else up to 5.
+    unrated : int
+        How many photos have none.
+    failed : tuple of (str, str)
+        Names of the photos whose stars cannot be read, and why.
+
+    Raises
+    ------
+    InputError
+        When no photo has stars.
+    """
+    stars: dict[str, float] = {}
+    failed: list[tuple[str, str]] = []
+    unrated, seen = 0, set()
+    for name in tqdm(find_photos(photos), "stars", unit="photo", delay=1):
+        path = os.path.normpath(photo_root(photos) / name)
+        if path in seen:
+            continue
+        seen.add(path)
+        try:
+            rating = read_rating(path)
+        except InputError as error:
+            failed.append((name, str(error)))
+            continue
+        if rating:
+            stars[name] = rating
+        else:
+            unrated += 1
+    if not stars:
+        raise InputError(
+            f"{photos}: none of its {len(seen):,} photos has stars that can be read; rate some"
+        )
+    return stars, unrated, tuple(failed)
+
+
+def stars_of(percentile: float) -> int:
+    """Turn a percentile into stars: few photos are the best, few the worst, as photographers rate.
+
+    Parameters
+    ----------
+    percentile : float
+        0 to 100: the share of the folder's other photos that are worse.
+
+    Returns
+    -------
+    int
+        5 for the best tenth, 4 for the next fifth, 3 for the middle two fifths, 2 for the next
+        fifth, 1 for the worst tenth.
+
+    Examples
+    --------
+    >>> [stars_of(percentile) for percentile in (0, 10, 50, 95)]
+    [1, 2, 3, 5]
+    """
+    return 1 + bisect_right(STAR_PERCENTILES, percentile)
+
+
+def rate_photos(
+    paths: Sequence[str | os.PathLike],
+    percentiles: Sequence[float],
+    *,
+    naming: str = SIDECARS[0],
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> list[GivenStars]:
+    """Write stars by percentile into sidecars, but not over a person's ratings.
+
+    Photos themselves are never touched. A photo that a person has rated or rejected, in either
+    sidecar or in the photo, is left as it is.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Of photos.
+    percentiles : sequence of float
+        As in `stars_of`.
+    naming : {"photo.jpg.xmp", "photo.xmp"}
+        What sidecars are called.
+    overwrite : bool
+        Write over a person's ratings, too.
+    dry_run : bool
+        Write nothing, and tell what would be done.
+
+    Returns
+    -------
+    list of GivenStars
+        One a photo, in their order. Where XMP cannot be read or written, that photo alone is
+        refused.
+    """
+    sidecars = [sidecar_of(path, naming) for path in paths]
+    n_photos = Counter(sidecars)
+    given = []
+    rows = zip(paths, sidecars, percentiles, strict=True)
+    for path, sidecar, percentile in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
+        stars = stars_of(percentile)
+        outcome, reason = "unchanged", ""
+        try:
+            if n_photos[sidecar] > 1:
+                raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
+            rating = None if overwrite else read_rating(path)
+            if rating:
+                rated = "rejected" if rating == REJECTED else f"rated {rating:g}"
+                outcome, reason = "kept", f"{rated} by a person"
+            elif write_rating(sidecar, stars, dry_run=dry_run):
+                outcome = "written"
+        except InputError as error:
+            outcome, reason = "refused", str(error)
+        given.append(GivenStars(os.fspath(path), sidecar, stars, outcome, reason))
+    return given

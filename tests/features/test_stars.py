@@ -1,0 +1,116 @@
+"""Stars read of an album, and given by percentile, as another XMP library reads them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from xmp_packets import packet, properties_in, sidecar_of
+
+from features.errors import InputError
+from features.stars import rate_photos, read_stars, stars_of
+from features.xmp import write_rating
+
+
+def test_the_stars_of_an_album_are_read_and_others_counted(album, tmp_path):
+    stars, unrated, failed = read_stars(tmp_path)
+    assert list(stars.values()) == [5, 1, 3, -1]
+    assert list(stars) == [photo.name for photo in album[:4]]
+    assert unrated == 5
+    ((name, reason),) = failed
+    assert name == album[6].name and "its XMP is damaged" in reason
+
+
+def test_a_photo_that_is_listed_twice_counts_once(album, tmp_path):
+    listed = tmp_path / "some.txt"
+    listed.write_text(f"{album[0].name}\n./{album[0].name}\n{album[4].name}\n")
+    assert read_stars(listed) == ({album[0].name: 5}, 1, ())
+
+
+def test_an_album_without_stars_is_refused(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="none of its 1 photos has stars that can be read"):
+        read_stars(tmp_path)
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Ten photos: unrated, rated in all places, rejected, by decaf, damaged."""
+    photos = [tmp_path / f"{number} ä'.jpg" for number in range(10)]
+    for photo in photos:
+        Image.new("RGB", (8, 8)).save(photo)
+    sidecar_of(photos[0], packet('xmp:Rating="5"'))
+    photos[1].with_suffix(".xmp").write_text(packet('xmp:Rating="1"'))
+    Image.new("RGB", (8, 8)).save(photos[2], xmp=packet('xmp:Rating="3"').encode())
+    sidecar_of(photos[3], packet('xmp:Rating="-1"'))
+    sidecar_of(photos[4], packet('xmp:Rating="0"'))
+    write_rating(sidecar_of(photos[5]), 2)
+    sidecar_of(photos[6], "damaged")
+    write_rating(sidecar_of(photos[7]), stars_of(70))
+    return photos
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_persons_ratings_are_kept_and_all_others_written(album, tmp_path):
+    before = contents(tmp_path)
+    planned = rate_photos(album, np.arange(0, 100, 10), dry_run=True)
+    assert contents(tmp_path) == before
+    given = rate_photos(album, np.arange(0, 100, 10))
+    assert given == planned
+    assert [each.outcome for each in given] == [
+        *["kept"] * 4,
+        *["written"] * 2,
+        "refused",
+        "unchanged",
+        *["written"] * 2,
+    ]
+    assert [each.reason for each in given[:4]] == [
+        "rated 5 by a person",
+        "rated 1 by a person",
+        "rated 3 by a person",
+        "rejected by a person",
+    ]
+    assert given[6].reason.startswith(f"{album[6]}.xmp: its XMP is damaged")
+    after = contents(tmp_path)
+    for each in given:
+        if each.outcome == "written":
+            assert properties_in(each.sidecar)["Xmp.xmp.Rating"] == str(each.stars)
+        else:
+            name = Path(each.sidecar).name
+            assert after.get(name) == before.get(name)
+    assert all(after[photo.name] == before[photo.name] for photo in album)
+
+
+def test_a_persons_ratings_give_way_when_told_so(album):
+    given = rate_photos(album, np.arange(0, 100, 10), overwrite=True)
+    assert [each.outcome for each in given if each.outcome != "written"] == ["refused", "unchanged"]
+    assert properties_in(given[0].sidecar)["Xmp.xmp.Rating"] == "1"
+
+
+def test_the_short_name_is_refused_where_two_photos_share_it(tmp_path):
+    photos = [tmp_path / name for name in ("a.jpg", "a.png", "b.jpg")]
+    given = rate_photos(photos, [5, 50, 95], naming="photo.xmp")
+    assert [each.outcome for each in given] == ["refused", "refused", "written"]
+    assert given[0].reason == (
+        f"{tmp_path / 'a.xmp'}: is the sidecar of several photos; use photo.jpg.xmp"
+    )
+    assert properties_in(tmp_path / "b.xmp")["Xmp.xmp.Rating"] == "5"
+
+
+def test_stars_are_few_at_both_ends():
+    stars = [stars_of(100 * number / 1000) for number in range(1000)]
+    assert [stars.count(number) for number in (1, 2, 3, 4, 5)] == [100, 200, 400, 200, 100]
+    assert stars == sorted(stars)
+    assert stars_of(100) == 5
+
+
+def test_sidecars_that_cannot_be_written_are_refused_one_by_one(tmp_path):
+    names = ["good.jpg", "missing/a.jpg", f"{'n' * 251}.jpg", "photo\0.jpg"]
+    given = rate_photos([tmp_path / name for name in names], [50, 50, 50, 50])
+    assert [each.outcome for each in given] == ["written", "refused", "refused", "refused"]
+    assert given[1].reason.endswith("a.jpg.xmp: cannot be written: No such file or directory")
+    assert given[2].reason.endswith(".xmp: cannot be written: File name too long")
+    assert given[3].reason.endswith(".xmp: cannot be written: embedded null byte")
