@@ -85,7 +85,7 @@ def convnet(args):
     import numpy as np
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from experiments.heads import FinetunedHead
+    from decaf.training.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
 
     settings = training_settings(args)

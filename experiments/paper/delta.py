@@ -79,7 +79,7 @@ def delta(args):
     import numpy as np
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from experiments.heads import FinetunedHead
+    from decaf.training.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
     from experiments.paper.described import describe
     from features.ratings import AVA_SCALE

@@ -91,7 +91,7 @@ def table2(args):
     import numpy as np
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from experiments.heads import FinetunedHead
+    from decaf.training.heads import FinetunedHead
     from experiments.judging import Cell, add_differences, judge_cells
 
     settings = training_settings(args)

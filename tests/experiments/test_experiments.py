@@ -68,7 +68,7 @@ def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava)
 def test_finished_networks_are_not_finetuned_again(table2_results, ava, monkeypatch):
     out, options, _, page = table2_results
     (out / "README.md").unlink()
-    monkeypatch.setattr("experiments.heads.finetune", None)
+    monkeypatch.setattr("decaf.training.heads.finetune", None)
     _, again = run(table2, ava, out, *options)
     assert again == page
 
