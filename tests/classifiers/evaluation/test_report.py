@@ -118,9 +118,29 @@ def test_curves_are_drawn_for_each_classifier_in_the_colours_of_the_scheme(page)
             ElementTree.fromstring(svg)
             assert "var(--c0)" in svg
             assert "var(--c1)" in svg
-            assert "currentColor" in svg
+            colours = re.findall(r'(?:stroke|fill)="(.*?)"', svg)
+            assert all(colour.startswith("var(--") for colour in colours)
             assert "metadata" not in svg
-            assert not re.search(r"#0[0-9a-f]{5}\b", svg)
+            assert "#" not in svg
+    for part in ("text { fill", ".axis { stroke"):
+        assert f"figure svg {part}: currentColor;" in page
+
+
+def test_more_feature_sets_than_colours_are_told_apart_by_dashes(tmp_path):
+    random = np.random.default_rng(0)
+    label = np.tile([0, 1], 20)
+    sets = [FeatureSet(f"set {number}", random.normal(size=(40, 2))) for number in range(17)]
+    folds = make_folds(rated_photos(label), n_folds=2)
+    judged = evaluate(sets, folds, ["gaussian-naive-bayes"], n_jobs=1, n_resamples=10)
+    write_report(tmp_path / "report.html", judged, photos={}, networks={}, command="")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    pens = re.findall(r'stroke="var\(--c\d\)"(?: stroke-dasharray="[\d ]+")?', page)
+    # Each in the legends and in the charts of ROC, calibration (with its dots) and coverage.
+    assert len(set(pens)) == 17
+    legend = page[page.index('<ul class="legend">') : page.index("</ul>")]
+    (svg,) = drawings(page, "ROC curves").values()
+    found = [re.findall(r'stroke="var.*?(?=/>)', part) for part in (legend, svg)]
+    assert found[0] == found[1]
 
 
 def test_confusion_matrices_hold_all_judged_photos(page, evaluation):
