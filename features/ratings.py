@@ -12,6 +12,7 @@ import numpy as np
 
 from features.errors import InputError, MissingPhotos, OutsideScale
 from features.tables import Table, read_table, read_text
+from features.xmp import spellings_of
 
 # The sources of ratings are files, but for this one: the stars in photos and their sidecars.
 STARS = "xmp"
@@ -55,6 +56,10 @@ class RatedPhotos:
         A score above it is "professional".
     unrated : int
         How many more photos there are that nobody has given stars.
+    n_beside : int
+        How many of them lie beside the file of their ratings, and not in the photo folder.
+    initial_stars : int
+        How many photos have the one star that darktable gives every new photo.
     failed : tuple of (str, str)
         Names of the photos that could not be read and have left, and why.
     """
@@ -71,6 +76,8 @@ class RatedPhotos:
     scale: tuple[float, float] | None = None
     midpoint: float | None = None
     unrated: int = 0
+    n_beside: int = 0
+    initial_stars: int = 0
     failed: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
@@ -150,6 +157,7 @@ def read_ratings(
     group_by: str | None = None,
     test_list: str | os.PathLike | None = None,
     skip_missing: bool = False,
+    ignore_stars: Sequence[float] = (),
 ) -> RatedPhotos:
     """Read ratings and find the photos that they are of.
 
@@ -183,6 +191,8 @@ def read_ratings(
         `generic_test.jpgl`; all others are training photos. It goes before a column `split`.
     skip_missing : bool
         Leave out photos that are not there instead of refusing the file.
+    ignore_stars : sequence of float
+        Stars that count as none, such as the 1 that darktable gives every new photo.
 
     Returns
     -------
@@ -197,14 +207,20 @@ def read_ratings(
     if source == STARS:
         if photos is None:
             raise InputError("xmp: give the photos that have stars")
-        table, unrated, failed = _read_stars(photos)
+        table, of_album = _read_stars(photos, ignore_stars)
         photo_folder, scale = _folder_of(table.source), scale or STAR_SCALE
     else:
-        table, unrated, failed = read_table(source), 0, ()
+        table, of_album = read_table(source), {}
         photo_folder = _folder_of(table.source) if photos is None else Path(photos)
+        if not photo_folder.is_dir():
+            raise InputError(f"{photo_folder}: there is no such folder; give that of the photos")
     names, paths, found = _locate(table, photo_folder)
     if not (found.all() or skip_missing):
         raise _missing(table, found, photo_folder)
+    inside = os.path.join(os.path.abspath(photo_folder), "")
+    n_beside = sum(not path.startswith(inside) for path in paths[found])
+    if n_beside == found.sum():
+        raise table.error(f"none of its photos are in {photo_folder}; give their folder")
     score, votes, scale, midpoint = _read_scores(table, scale, midpoint)
     if "label" in table.columns:
         label = np.array([_LABELS[word] for word in table.words("label", _LABELS)])
@@ -222,11 +238,9 @@ def read_ratings(
         midpoint=midpoint,
         split=_read_split(table, test_list),
         group=_read_groups(table, group_by),
-        unrated=unrated,
-        failed=failed,
+        n_beside=n_beside,
+        **of_album,
     ).take(found)
-    if len(rated) == 0:
-        raise table.error(f"none of its photos are in {photo_folder} (give their folder)")
     _check_classes(table, rated)
     return rated
 
@@ -236,15 +250,17 @@ def _folder_of(source: Path) -> Path:
 
 
 def _read_stars(
-    photos: str | os.PathLike,
-) -> tuple[Table, int, tuple[tuple[str, str], ...]]:
-    """The photos that have stars, how many have none, and those whose stars cannot be read."""
+    photos: str | os.PathLike, ignore: Sequence[float]
+) -> tuple[Table, dict[str, object]]:
+    """The photos that have stars, and what else is to be known of their album."""
     from features.stars import read_stars
 
-    stars, unrated, failed = read_stars(photos)
+    album = read_stars(photos, ignore)
     # The lowest for what was rejected.
-    scores = [str(max(each, STAR_SCALE[0])) for each in stars.values()]
-    return Table(Path(photos), {"file": list(stars), "score": scores}), unrated, failed
+    scores = [str(max(each, STAR_SCALE[0])) for each in album.stars.values()]
+    table = Table(Path(photos), {"file": list(album.stars), "score": scores})
+    told = {"unrated": album.unrated, "failed": album.failed, "initial_stars": album.initial}
+    return table, told
 
 
 def _missing(table: Table, found: np.ndarray, photo_folder: Path) -> InputError:
@@ -267,6 +283,11 @@ def _check_classes(table: Table, rated: RatedPhotos) -> None:
             f" by the midpoint {rated.midpoint:g}",
             f"{remedy}, or give another midpoint",
         )
+    if rated.initial_stars:
+        remedy = (
+            f"{rated.initial_stars:,} have the one star that darktable gives every new photo; "
+            f"{remedy}"
+        )
     raise table.error(
         f"all {len(rated):,} photos are {kind}{above}: both classes are needed; {remedy}"
     )
@@ -284,8 +305,10 @@ def _locate(table: Table, photo_folder: Path) -> tuple[np.ndarray, np.ndarray, n
     for row, file in enumerate(files):
         if not file.strip():
             raise table.error("the cell is empty; name a photo", row, "file")
-        candidates = (os.path.join(folder, file) for folder in folders)
-        path = next(filter(os.path.isfile, candidates), os.path.join(root, os.path.basename(file)))
+        candidates = [os.path.join(folder, file) for folder in folders]
+        candidates.append(os.path.join(root, os.path.basename(file)))
+        spellings = (each for path in candidates for each in spellings_of(path))
+        path = next(filter(os.path.isfile, spellings), candidates[-1])
         found[row] = os.path.isfile(path)
         path = os.path.normpath(path if found[row] else os.path.join(root, file))
         if path in row_of_path:

@@ -12,7 +12,15 @@ from tqdm import tqdm
 
 from features.errors import InputError
 from features.photos import find_photos, photo_root
-from features.xmp import REJECTED, SIDECARS, read_rating, sidecar_of, write_rating
+from features.xmp import (
+    SIDECARS,
+    belongs_to_another,
+    find_rating,
+    read_rating,
+    sidecar_of,
+    write_rating,
+)
+from features.xmp_packet import REJECTED
 
 # The percentiles from which on a photo gets 2, 3, 4 and 5 stars.
 STAR_PERCENTILES = (10, 30, 70, 90)
@@ -42,9 +50,30 @@ class GivenStars:
     reason: str = ""
 
 
-def read_stars(
-    photos: str | os.PathLike,
-) -> tuple[dict[str, float], int, tuple[tuple[str, str], ...]]:
+@dataclass(frozen=True)
+class AlbumStars:
+    """The stars that people gave the photos of an album.
+
+    Attributes
+    ----------
+    stars : dict of str to float
+        By name: −1 rejected, else up to 5.
+    unrated : int
+        How many photos have none, or only such as are ignored.
+    failed : tuple of (str, str)
+        Names of the photos whose stars cannot be read, and why.
+    initial : int
+        How many photos have one star in what darktable wrote. Those that nobody has looked at do,
+        too: darktable gives every new photo one star, if it is not told otherwise.
+    """
+
+    stars: dict[str, float]
+    unrated: int
+    failed: tuple[tuple[str, str], ...]
+    initial: int
+
+
+def read_stars(photos: str | os.PathLike, ignore: Sequence[float] = ()) -> AlbumStars:
     """Read the stars that people gave the photos of an album.
 
     Parameters
@@ -52,15 +81,12 @@ def read_stars(
     photos : path-like
         A folder or a list of photos, as in `features.photos.find_photos`; a photo that is listed
         twice counts once.
+    ignore : sequence of float
+        Stars that count as none.
 
     Returns
     -------
-    stars : dict of str to float
-        By name: −1 rejected, else up to 5.
-    unrated : int
-        How many photos have none.
-    failed : tuple of (str, str)
-        Names of the photos whose stars cannot be read, and why.
+    AlbumStars
 
     Raises
     ------
@@ -69,26 +95,27 @@ def read_stars(
     """
     stars: dict[str, float] = {}
     failed: list[tuple[str, str]] = []
-    unrated, seen = 0, set()
+    unrated, initial, seen = 0, 0, set()
     for name in tqdm(find_photos(photos), "stars", unit="photo", delay=1):
         path = os.path.normpath(photo_root(photos) / name)
         if path in seen:
             continue
         seen.add(path)
         try:
-            rating = read_rating(path)
+            found = find_rating(path)
         except InputError as error:
             failed.append((name, str(error)))
             continue
-        if rating:
-            stars[name] = rating
-        else:
+        if found is None or not found.stars or found.stars in ignore:
             unrated += 1
+        else:
+            stars[name] = found.stars
+            initial += found.is_of_darktable and found.stars == 1
     if not stars:
         raise InputError(
             f"{photos}: none of its {len(seen):,} photos has stars that can be read; rate some"
         )
-    return stars, unrated, tuple(failed)
+    return AlbumStars(stars, unrated, tuple(failed), initial)
 
 
 def stars_of(percentile: float) -> int:
@@ -155,6 +182,9 @@ def rate_photos(
         try:
             if n_photos[sidecar] > 1:
                 raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
+            other = belongs_to_another(sidecar, path)
+            if other:
+                raise InputError(f"{sidecar}: is the {other} file's; use {SIDECARS[0]}")
             rating = None if overwrite else read_rating(path)
             if rating:
                 rated = "rejected" if rating == REJECTED else f"rated {rating:g}"

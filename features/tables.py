@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import InputError
+from features.files import decode_text
 
 CLASS_FOLDERS = ("good", "bad", "professional", "snapshot")
 
@@ -161,7 +162,7 @@ def read_table(source: str | os.PathLike) -> Table:
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """Read a file of UTF-8 text, with or without a byte order mark.
+    """Read a file of text, as `features.files.decode_text` does.
 
     Raises
     ------
@@ -173,7 +174,7 @@ def read_text(path: str | os.PathLike) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        return data.decode("utf-8-sig")
+        return decode_text(data)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error

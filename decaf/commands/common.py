@@ -99,8 +99,17 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         required=required,
         metavar="FILE",
         help="AVA.txt; a CSV with file and count1…countK, score or label; a folder with folders "
-        "good and bad; or xmp: the 1 to 5 stars in the photos' sidecars or in JPEGs themselves "
-        "(unrated photos are left out, rejected ones have 1 star)",
+        "good and bad; or xmp: the 1 to 5 stars in the photos' sidecars or in themselves (unrated "
+        "photos are left out, rejected ones have 1 star)",
+    )
+    group.add_argument(
+        "--ignore-stars",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="STARS",
+        help="with xmp: take photos of so many stars for unrated; 1 helps where darktable gave one "
+        "star to every photo that it imported",
     )
     group.add_argument(
         "--group-by",
@@ -157,8 +166,14 @@ def read_ratings_of(
         group_by=args.group_by,
         test_list=test_list,
         skip_missing=args.skip_missing,
+        ignore_stars=getattr(args, "ignore_stars", ()),
     )
     report_failed(rated.failed)
+    if rated.n_beside:
+        print(
+            f"{rated.n_beside:,} of the rated photos lie beside {args.ratings}, not in {photos}",
+            file=sys.stderr,
+        )
     if args.ratings == STARS:
         n_professional = rated.label.sum()
         print(
@@ -166,7 +181,26 @@ def read_ratings_of(
             f"{len(rated) - n_professional:,} not; {rated.unrated:,} unrated are left out",
             file=sys.stderr,
         )
+        _warn_of_stars(rated)
     return rated
+
+
+def _warn_of_stars(rated: RatedPhotos) -> None:
+    """Say on stderr what the stars of an album may mean otherwise than they are taken."""
+    if rated.initial_stars > len(rated) / 2:
+        print(
+            f"{rated.initial_stars:,} of them have one star in darktable's sidecars, which it "
+            "gives every new photo: if nobody gave them, add --ignore-stars 1, and set darktable's "
+            '"initial rating" (preferences, import) to 0',
+            file=sys.stderr,
+        )
+    n_at_midpoint = int((rated.score == rated.midpoint).sum())
+    if n_at_midpoint:
+        print(
+            f"{n_at_midpoint:,} of them have {rated.midpoint:g} stars, neither good nor bad, and "
+            "count as not good; --delta 0.5 leaves them out of the training",
+            file=sys.stderr,
+        )
 
 
 def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

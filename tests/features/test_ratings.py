@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,37 @@ def test_photos_are_found_beside_the_csv_or_by_bare_name(tmp_path):
         str(tmp_path / "elsewhere/b.jpg"),
     ]
     assert list(ratings.names) == ["photos/a.jpg", "b.jpg"]
+
+
+def test_photos_beside_the_csv_are_no_photos_of_a_folder_that_is_not_there(tmp_path):
+    for name in ("photos/a.jpg", "photos/b.jpg", "others/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    source = write(tmp_path / "photos/ratings.csv", "file,label\na.jpg,1\nb.jpg,0\n")
+    missing = tmp_path / "fotos"
+    assert (
+        message(source, missing) == f"{missing}: there is no such folder; give that of the photos"
+    )
+    others = tmp_path / "others"
+    assert f"none of its photos are in {others}; give their folder" in message(source, others)
+    assert read_ratings(source, tmp_path / "photos").n_beside == 0
+    (others / "a.jpg").touch()
+    assert read_ratings(source, others).n_beside == 1
+
+
+@pytest.mark.parametrize(("of_file", "of_row"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_may_be_spelt_in_another_normal_form(folder, of_file, of_row):
+    photo = folder / unicodedata.normalize(of_file, "Köln.jpg")
+    photo.touch()
+    name = unicodedata.normalize(of_row, "Köln.jpg")
+    ratings = read_ratings(write(folder / "r.csv", f"file,label\na.jpg,1\n{name},0\n"))
+    assert list(ratings.paths) == [str(folder / "a.jpg"), str(photo)]
+
+
+def test_utf_16_is_read_as_windows_programs_write_it(folder):
+    path = folder / "r.csv"
+    path.write_bytes("file,label\r\na.jpg,1\r\nb.jpg,0\r\n".encode("utf-16"))
+    assert list(read_ratings(path).names) == ["a.jpg", "b.jpg"]
 
 
 def test_names_are_relative_to_the_photo_folder(tmp_path):

@@ -8,23 +8,23 @@ from PIL import Image
 from xmp_packets import packet, properties_in, sidecar_of
 
 from features.errors import InputError
-from features.stars import rate_photos, read_stars, stars_of
+from features.stars import AlbumStars, rate_photos, read_stars, stars_of
 from features.xmp import write_rating
 
 
 def test_the_stars_of_an_album_are_read_and_others_counted(album, tmp_path):
-    stars, unrated, failed = read_stars(tmp_path)
-    assert list(stars.values()) == [5, 1, 3, -1]
-    assert list(stars) == [photo.name for photo in album[:4]]
-    assert unrated == 5
-    ((name, reason),) = failed
+    found = read_stars(tmp_path)
+    assert list(found.stars.values()) == [5, 1, 3, -1]
+    assert list(found.stars) == [photo.name for photo in album[:4]]
+    assert found.unrated == 5
+    ((name, reason),) = found.failed
     assert name == album[6].name and "its XMP is damaged" in reason
 
 
 def test_a_photo_that_is_listed_twice_counts_once(album, tmp_path):
     listed = tmp_path / "some.txt"
     listed.write_text(f"{album[0].name}\n./{album[0].name}\n{album[4].name}\n")
-    assert read_stars(listed) == ({album[0].name: 5}, 1, ())
+    assert read_stars(listed) == AlbumStars({album[0].name: 5}, 1, (), 0)
 
 
 def test_an_album_without_stars_is_refused(tmp_path):

@@ -333,7 +333,7 @@ def test_prefixes_need_not_be_the_usual_ones(photo):
     assert read_rating(photo) == 1
     write_rating(sidecar, 4)
     elements = list(ElementTree.parse(sidecar).iter())
-    for namespace in ("http://ns.adobe.com/xap/1.0/", "urn:decaf:xmp:"):
+    for namespace in ("http://ns.adobe.com/xap/1.0/", "urn:decaf:xmp:/"):
         ratings = [element.get(f"{{{namespace}}}Rating") for element in elements]
         assert [each for each in ratings if each] == ["4"]
     assert read_rating(photo) is None
