@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
 import os
@@ -154,28 +153,3 @@ def _check_folder(folder: str) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(folder, os.W_OK, effective_ids=effective):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def decode_text(data: bytes, errors: str = "strict") -> str:
-    """Decode a list or a table as programs write it: in UTF-8, or in UTF-16 with its mark.
-
-    Windows PowerShell's ``>`` and Excel's "Unicode text" write UTF-16; some editors begin UTF-8
-    with a byte order mark, too.
-
-    Parameters
-    ----------
-    data : bytes
-    errors : str
-        What is done with bytes that are not of the encoding, as `bytes.decode` takes it.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    UnicodeDecodeError
-        With ``errors="strict"``.
-    """
-    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if is_utf_16 else "utf-8-sig", errors)

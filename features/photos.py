@@ -22,8 +22,8 @@ from features.decoding import (
     silence_decoders,
 )
 from features.errors import InputError
-from features.files import decode_text
 from features.raw import decode_raw, is_raw
+from features.text import decode_text
 
 # A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
 MAX_BYTES = 8 * MAX_PIXELS
@@ -172,35 +172,6 @@ def capture_time(path):
     except Exception:
         return np.nan
     return (taken - datetime(1970, 1, 1)).total_seconds() + fraction
-
-
-def check_paths(estimator, X, *, reset):
-    """Check the paths that a scikit-learn transformer of photos is given.
-
-    Parameters
-    ----------
-    estimator : estimator
-    X : array-like of str or path, shape (n_photos,) or (n_photos, 1)
-    reset : bool
-        Whether `X` is what the estimator is fitted on.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        When `X` is no such thing, or holds no photo.
-    """
-    from sklearn.utils.validation import validate_data
-
-    if np.ndim(X) == 1:
-        X = np.asarray(X, dtype=object)[:, None]
-    X = validate_data(estimator, X, reset=reset, dtype=None)
-    if X.shape[1] != 1 or not all(isinstance(path, str | os.PathLike) for path in X[:, 0]):
-        raise ValueError("X must be paths of photo files, of shape (n_photos,) or (n_photos, 1)")
-    return [os.fspath(path) for path in X[:, 0]]
 
 
 def resize_photo(rgb, size, mode="squash"):

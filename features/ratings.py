@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import InputError, MissingPhotos, OutsideScale
-from features.tables import Table, read_table, read_text
+from features.tables import Table, read_table
+from features.text import read_text
 from features.xmp import spellings_of
 
 # The sources of ratings are files, but for this one: the stars in photos and their sidecars.

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import InputError
-from features.files import decode_text
+from features.text import read_text
 
 CLASS_FOLDERS = ("good", "bad", "professional", "snapshot")
 
@@ -159,25 +159,6 @@ def read_table(source: str | os.PathLike) -> Table:
     if not text.strip():
         raise InputError(f"{source}: the file is empty")
     return _read_csv(source, text) if source.suffix.lower() == ".csv" else _read_ava(source, text)
-
-
-def read_text(path: str | os.PathLike) -> str:
-    """Read a file of text, as `features.files.decode_text` does.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is other text.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return decode_text(data)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error
 
 
 def _is_number(cell: str) -> bool:

@@ -100,7 +100,7 @@ def _feature_set(family, measured, keypoints, args):
     from sklearn.preprocessing import FunctionTransformer
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from features.descriptors.generic import BagOfVisualWords, FisherVectors
+    from features.descriptors.keypoints import BagOfVisualWords, FisherVectors
 
     if family in MEASURED:
         return FeatureSet(family, measured[family])

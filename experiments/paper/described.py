@@ -10,9 +10,9 @@ from tqdm import tqdm
 from decaf.commands.common import report_failed
 from decaf.extraction.activations import default_cache, digest_files
 from features.descriptors import composition as measures
-from features.descriptors import generic as descriptors
-from features.descriptors import gist
-from features.descriptors.generic import PhotoDescriptors, SiftDescriptors
+from features.descriptors import generic, gist, keypoints, working_size
+from features.descriptors.generic import PhotoDescriptors
+from features.descriptors.keypoints import SiftDescriptors
 from features.errors import InputError
 from features.files import whole_file, writing
 from features.photos import file_digest
@@ -31,6 +31,8 @@ FAMILIES = {
     ),
     "gist": ("gist",),
 }
+# What is measured changes with these.
+CODE = (measures, generic, gist, keypoints, working_size)
 # Half a minute's work for SIFT: little to lose by an interruption.
 SHARD_PHOTOS = 64
 
@@ -86,7 +88,7 @@ def describe_keypoints(rated, *, cache=None, jobs=None):
     Returns
     -------
     ndarray of objects, shape (n_photos,)
-        As `features.descriptors.generic.SiftDescriptors` gives them.
+        As `features.descriptors.keypoints.SiftDescriptors` gives them.
     """
     describer = SiftDescriptors(n_jobs=jobs)
 
@@ -121,7 +123,7 @@ def _measure(describer, paths):
 
 def _shards(paths, digests, rows, kind, measure, cache):
     """Yield rows and what was measured of them, from the cache where it is there."""
-    code = "".join(file_digest(module.__file__) for module in (descriptors, gist, measures))
+    code = "".join(file_digest(module.__file__) for module in CODE)
     folder = Path(cache or default_cache()) / kind
     for start in tqdm(range(0, len(rows), SHARD_PHOTOS), desc=kind, unit="shard"):
         some = rows[start : start + SHARD_PHOTOS]

@@ -2,12 +2,11 @@ import pickle
 
 import numpy as np
 import pytest
-from estimator_checks import FEEDS_NUMBERS
+from estimator_checks import parametrize_with_path_checks
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from decaf import ConvNetFeatures
 from decaf.extraction import activations as activations_module
@@ -20,10 +19,7 @@ from features.ratings import read_ratings
 SMALL = {"blocks": 2, "pooling": "multilevel", "precision": "float32", "epochs": 2}
 
 
-@parametrize_with_checks(
-    [ConvNetFeatures("alexnet-owt", width=4, **SMALL)],
-    expected_failed_checks=lambda estimator: FEEDS_NUMBERS,
-)
+@parametrize_with_path_checks([ConvNetFeatures("alexnet-owt", width=4, **SMALL)])
 def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 

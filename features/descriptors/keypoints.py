@@ -1,0 +1,240 @@
+"""Keypoints of photos, and what is learnt of them for a photo as a whole (the paper's figure 6).
+
+    make_pipeline(SiftDescriptors(), FisherVectors(), LinearSVC())
+
+takes arrays of photo paths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from joblib import Parallel, delayed
+from skimage.color import rgb2gray
+from skimage.feature import SIFT, fisher_vector
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from features.descriptors.working_size import read_reduced
+from features.errors import InputError
+from features.paths import PathTransformer, check_paths
+
+# Words and mixtures settle with some hundred examples each; more only take time and memory.
+_SAMPLE = 100_000
+
+# The shortest side of which scikit-image's SIFT makes a scale space
+_SIFT_SIDE = 12
+
+
+class SiftDescriptors(PathTransformer):
+    """Describe the keypoints of photos by SIFT, for `BagOfVisualWords` and `FisherVectors`.
+
+    Lowe, "Distinctive image features from scale-invariant keypoints", 2004.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Photos described at the same time, as joblib counts them.
+    """
+
+    def __init__(self, n_jobs=None):
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y=None):
+        """Do nothing but check that `X` holds paths."""
+        check_paths(self, X, reset=True)
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        """Describe photos.
+
+        Parameters
+        ----------
+        X : array of str, shape (n_photos,) or (n_photos, 1)
+            Paths of photos.
+
+        Returns
+        -------
+        ndarray of objects, shape (n_photos,)
+            Of each photo an ndarray of uint8, shape (n_keypoints, 128); there may be no keypoints.
+
+        Raises
+        ------
+        InputError
+            If a photo cannot be read; the message names it and the reason.
+        """
+        check_is_fitted(self)
+        paths = check_paths(self, X, reset=False)
+        described = np.empty(len(paths), dtype=object)
+        described[:] = Parallel(self.n_jobs)(delayed(_sift)(path) for path in paths)
+        return described
+
+
+class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Count how often each visual word occurs in a photo.
+
+    Csurka, Dance, Fan, Willamowski and Bray, "Visual categorization with bags of keypoints", 2004.
+    The words are the centres of k-means.
+
+    Parameters
+    ----------
+    n_words : int
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    words_ : MiniBatchKMeans
+    """
+
+    def __init__(self, n_words=256, random_state=None):
+        self.n_words = n_words
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the words.
+
+        Parameters
+        ----------
+        X : sequence of arrays, shape (n_keypoints, n_numbers) each
+            The local descriptors of each photo, as `SiftDescriptors` gives them. A matrix is taken
+            as one local descriptor a photo.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If there are fewer local descriptors than words.
+        """
+        random = check_random_state(self.random_state)
+        sample = _sample(_stack(X, self, reset=True)[0], self.n_words, random)
+        self.words_ = MiniBatchKMeans(self.n_words, random_state=random).fit(sample)
+        self._n_features_out = self.n_words
+        return self
+
+    def transform(self, X):
+        """Return the shares of the words, (n_photos, n_words); 0 in a photo without keypoints."""
+        check_is_fitted(self)
+        local, counts = _stack(X, self)
+        words = self.words_.predict(local) if len(local) else np.zeros(0, dtype=int)
+        return np.array(
+            [
+                np.bincount(of_photo, minlength=self.n_words) / max(len(of_photo), 1)
+                for of_photo in _split(words, counts)
+            ]
+        )
+
+
+class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Tell how the local descriptors of a photo deviate from a mixture of Gaussians.
+
+    Perronnin, Sánchez and Mensink, "Improving the Fisher kernel for large-scale image
+    classification", 2010: principal components, then gradients by weights, means and deviations,
+    power- and L2-normalised.
+
+    Parameters
+    ----------
+    n_gaussians : int
+    n_components : int
+        Principal components kept of a local descriptor (64 in the paper).
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    components_ : PCA
+    mixture_ : GaussianMixture
+    """
+
+    def __init__(self, n_gaussians=16, n_components=64, random_state=None):
+        self.n_gaussians = n_gaussians
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the principal components and the mixture.
+
+        Parameters
+        ----------
+        X : sequence of arrays, shape (n_keypoints, n_numbers) each
+            The local descriptors of each photo, as `SiftDescriptors` gives them. A matrix is taken
+            as one local descriptor a photo.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If there are too few local descriptors.
+        """
+        random = check_random_state(self.random_state)
+        sample = _sample(
+            _stack(X, self, reset=True)[0], max(self.n_gaussians, self.n_components), random
+        )
+        self.components_ = PCA(self.n_components, random_state=random).fit(sample)
+        self.mixture_ = GaussianMixture(
+            self.n_gaussians, covariance_type="diag", random_state=random
+        ).fit(self.components_.transform(sample))
+        self._n_features_out = self.n_gaussians * (2 * self.n_components + 1)
+        return self
+
+    def transform(self, X):
+        """Return the Fisher vectors, (n_photos, n_gaussians × (2 n_components + 1)).
+
+        They are 0 in a photo without keypoints.
+        """
+        check_is_fitted(self)
+        local, counts = _stack(X, self)
+        local = self.components_.transform(local) if len(local) else local
+        vectors = np.zeros((len(counts), self._n_features_out))
+        for vector, of_photo in zip(vectors, _split(local, counts)):
+            if len(of_photo):
+                vector[:] = fisher_vector(of_photo, self.mixture_, improved=True)
+        return vectors
+
+
+def _sift(path):
+    grey = rgb2gray(read_reduced(path))
+    sift = SIFT()
+    none = np.zeros((0, sift.n_hist**2 * sift.n_ori), dtype=np.uint8)
+    if min(grey.shape) < _SIFT_SIDE:
+        return none
+    try:
+        sift.detect_and_extract(grey)
+    except RuntimeError:  # how scikit-image says that there are no keypoints
+        return none
+    return sift.descriptors
+
+
+def _stack(X, estimator, reset=False):
+    """Return all local descriptors in one matrix, and how many each photo has."""
+    counts = None
+    if isinstance(X, list | np.ndarray) and len(X) and np.ndim(X[0]) == 2:
+        counts = [len(local) for local in X]
+        X = np.concatenate(list(X))
+    local = validate_data(estimator, X, reset=reset, ensure_min_samples=0)
+    return local, [1] * len(local) if counts is None else counts
+
+
+def _split(stacked, counts):
+    return np.split(stacked, np.cumsum(counts)[:-1])
+
+
+def _sample(local, at_least, random):
+    if len(local) < at_least:
+        raise InputError(
+            f"too few local descriptors (n_samples={len(local)}): at least {at_least} are needed; "
+            "give more photos, or learn fewer words, Gaussians or components"
+        )
+    if len(local) <= _SAMPLE:
+        return local
+    return local[random.choice(len(local), _SAMPLE, replace=False)]
