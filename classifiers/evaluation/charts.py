@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from sklearn.metrics import roc_curve
 from classifiers.evaluation.uncertainty import accuracy_coverage_curve
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from classifiers.evaluation.evaluation import Evaluation, Result
     from classifiers.evaluation.learning_curve import LearningCurve
 
@@ -54,9 +56,10 @@ class Axis:
     start: float
     end: float
 
-    def place(self, value: float | np.ndarray) -> float | np.ndarray:
-        """Where a value, or each of several, is in the drawing."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+    def place(self, values: ArrayLike) -> np.ndarray:
+        """Where values are in the drawing."""
+        share = (np.asarray(values, float) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
 
     @property
     def tick_places(self) -> Iterator[tuple[float, str]]:
@@ -246,8 +249,8 @@ def _auc_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
 def _line(
     x: Axis,
     y: Axis,
-    values: Sequence[float] | np.ndarray,
-    heights: Sequence[float] | np.ndarray,
+    values: ArrayLike,
+    heights: ArrayLike,
     series: int = 0,
     dots: bool = False,
 ) -> Line:
@@ -256,7 +259,7 @@ def _line(
     Of the points in a column narrower than a pixel these are the first, the lowest, the highest
     and the last (M4: Jugel, Jerzak, Hackenbroich, Markl, VLDB 2014).
     """
-    across, up = x.place(np.asarray(values, float)), y.place(np.asarray(heights, float))
+    across, up = x.place(values), y.place(heights)
     column = np.floor(across / _COLUMN)
     kept: set[int] = set()
     for rows in np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1):
