@@ -212,11 +212,11 @@ def divide(rated, args: argparse.Namespace) -> Photos:
     Photos
     """
     from classifiers.evaluation.folds import make_folds
-    from features.splits import test_rows
+    from features.splits import choose_test_photos
 
     split = None
     if args.folds is None:
-        rows = test_rows(rated, args.test_fraction, args.seed)
+        rows = choose_test_photos(rated, args.test_fraction, args.seed)
         split = np.where(rows, "test", "train")
     folds = make_folds(replace(rated, split=split), n_folds=args.folds, seed=args.seed)
     tests = [len(fold.test) for fold in folds]

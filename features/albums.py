@@ -87,7 +87,7 @@ def passed_over(root: Path) -> dict[str, int]:
     OSError
         If a folder cannot be listed.
     """
-    kinds = Counter()
+    kinds: Counter[str] = Counter()
     for _, of_programs, files in _walk(root):
         kinds["folders of programs"] += len(of_programs)
         for _, suffix in files:

@@ -11,6 +11,7 @@ import re
 import struct
 import threading
 import warnings
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -100,7 +101,7 @@ def decode_photo(
         raise PhotoError(_reason(error, kind)) from error
 
 
-def open_image(file) -> Image.Image:
+def open_image(file: BinaryIO) -> Image.Image:
     """Open a photo with the readers of photos alone; no pixel is decoded.
 
     Parameters

@@ -1,5 +1,7 @@
 """Find photo files and decode them to what a viewer would show, whatever state they are in."""
 
+from __future__ import annotations
+
 import csv
 import hashlib
 import io
@@ -37,7 +39,7 @@ _PADDING = (123, 117, 104)
 _EXIF_IFD, _TIME_TAG, _SUBSECOND_TAG = 0x8769, 0x9003, 0x9291
 
 
-def find_photos(source):
+def find_photos(source: str | os.PathLike) -> list[str]:
     """Names of the photos in a folder, a list file or a CSV file.
 
     Parameters
@@ -78,7 +80,7 @@ def find_photos(source):
     return list(dict.fromkeys(names))
 
 
-def photo_root(source):
+def photo_root(source: str | os.PathLike) -> Path:
     """The folder that the names `find_photos(source)` gives are relative to.
 
     Returns
@@ -90,7 +92,9 @@ def photo_root(source):
     return path if path.is_dir() else path.parent
 
 
-def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
+def read_photo(
+    path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS, min_side: int | None = None
+) -> tuple[np.ndarray, str]:
     """Decode a photo to sRGB as a viewer shows it: upright, first frame, alpha over white.
 
     Colours are converted by the profile that the file embeds, or implies: cameras' Adobe RGB, the
@@ -128,12 +132,18 @@ def read_photo(path, *, max_pixels=MAX_PIXELS, min_side=None):
     return decode(data, max_pixels, min_side), photo_digest(data)
 
 
-def photo_digest(data):
-    """A photo's identity: BLAKE2b of its file's bytes, 16 bytes, as 32 hexadecimal digits."""
+def photo_digest(data: bytes) -> str:
+    """A photo's identity: BLAKE2b of its file's bytes, 16 bytes, as 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> photo_digest(b"the bytes of a file")
+    '6fd5fbb6a74fb7abd7c00fa5403424c3'
+    """
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def file_digest(path):
+def file_digest(path: str | os.PathLike) -> str:
     """The `photo_digest` of a file, without decoding it.
 
     Raises
@@ -144,7 +154,7 @@ def file_digest(path):
     return photo_digest(_read_bytes(path))
 
 
-def capture_time(path):
+def capture_time(path: str | os.PathLike) -> float:
     """When a photo was taken, by its EXIF data; nothing is decoded.
 
     Parameters
@@ -174,7 +184,7 @@ def capture_time(path):
     return (taken - datetime(1970, 1, 1)).total_seconds() + fraction
 
 
-def resize_photo(rgb, size, mode="squash"):
+def resize_photo(rgb: np.ndarray, size: int, mode: str = "squash") -> np.ndarray:
     """Resize a photo to a square, antialiased.
 
     Parameters
@@ -194,6 +204,11 @@ def resize_photo(rgb, size, mode="squash"):
     ------
     InputError
         When the mode is none of `RESIZE_MODES`.
+
+    Examples
+    --------
+    >>> resize_photo(np.zeros((40, 60, 3), np.uint8), 16).shape
+    (16, 16, 3)
     """
     image = Image.fromarray(rgb)
     # Pillow's bilinear filter widens with the reduction: what torchvision's networks saw.
@@ -206,21 +221,22 @@ def resize_photo(rgb, size, mode="squash"):
         square = image.resize((size, size), bilinear, box=(left, top, left + side, top + side))
     elif mode == "pad":
         scale = size / max(image.size)
-        inner = [max(1, round(side * scale)) for side in image.size]
+        width, height = (max(1, round(side * scale)) for side in image.size)
         square = Image.new("RGB", (size, size), _PADDING)
-        square.paste(image.resize(inner, bilinear), [(size - side) // 2 for side in inner])
+        inner = image.resize((width, height), bilinear)
+        square.paste(inner, ((size - width) // 2, (size - height) // 2))
     else:
         raise InputError(f"resize mode {mode!r}: use one of {', '.join(RESIZE_MODES)}")
     return np.asarray(square)
 
 
-def _read_list(path):
+def _read_list(path: Path) -> list[str]:
     # Not `splitlines`, for which a name may hold ends of lines that no editor writes.
     lines = re.split("\r\n|\r|\n", _read_text(path))
     return [line for line in lines if line.strip()]
 
 
-def _read_file_column(path):
+def _read_file_column(path: Path) -> list[str]:
     rows = csv.DictReader(io.StringIO(_read_text(path), newline=""))
     try:
         if "file" not in (rows.fieldnames or []):
@@ -232,12 +248,12 @@ def _read_file_column(path):
         raise InputError(f"{path}, line {line}: not a CSV file: {error}") from error
 
 
-def _read_text(path):
+def _read_text(path: Path) -> str:
     # A file's name need not be UTF-8.
     return decode_text(path.read_bytes(), errors="surrogateescape")
 
 
-def _read_bytes(path):
+def _read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a regular file, of at most MAX_BYTES."""
     try:
         status = os.stat(path)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,10 +89,12 @@ class RatedPhotos:
     def above_midpoint(self) -> np.ndarray | None:
         """How far the scores lie above the midpoint (below it: negative), as a share of the scale.
 
-        None without scores, and where any label is not what the midpoint says of the score: labels
-        that people gave go before scores.
+        None without scores, their scale and midpoint, and where any label is not what the midpoint
+        says of the score: labels that people gave go before scores.
         """
-        if self.score is None or np.any(self.label != (self.score > self.midpoint)):
+        if self.score is None or self.scale is None or self.midpoint is None:
+            return None
+        if np.any(self.label != (self.score > self.midpoint)):
             return None
         low, high = self.scale
         return (self.score - self.midpoint) / (high - low)
@@ -108,10 +111,11 @@ class RatedPhotos:
         -------
         RatedPhotos
         """
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(
-            self, **{name: c[rows] for name, c in columns.items() if isinstance(c, np.ndarray)}
-        )
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {
+            name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **taken)
 
     def readable(
         self, positions: np.ndarray, digests: Sequence[str], failed: Iterable[tuple[int, str]]
@@ -202,8 +206,24 @@ def read_ratings(
 
     Raises
     ------
+    MissingPhotos
+        Photos are not there.
+    OutsideScale
+        A score is outside 0 to 1, and no scale was given.
     InputError
         One line: the file, the line, the column and the remedy.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.jpg", "b.jpg"):
+    ...         Path(folder, name).touch()
+    ...     table = Path(folder, "ratings.csv")
+    ...     _ = table.write_text("file,score\\na.jpg,0.9\\nb.jpg,0.25\\n")
+    ...     rated = read_ratings(table)
+    >>> rated.names.tolist(), rated.label.tolist(), rated.above_midpoint.tolist()
+    (['a.jpg', 'b.jpg'], [1, 0], [0.4, -0.25])
     """
     if source == STARS:
         if photos is None:
@@ -250,9 +270,7 @@ def _folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _read_stars(
-    photos: str | os.PathLike, ignore: Sequence[float]
-) -> tuple[Table, dict[str, object]]:
+def _read_stars(photos: str | os.PathLike, ignore: Sequence[float]) -> tuple[Table, dict[str, Any]]:
     """The photos that have stars, and what else is to be known of their album."""
     from features.stars import read_stars
 
@@ -302,7 +320,7 @@ def _locate(table: Table, photo_folder: Path) -> tuple[np.ndarray, np.ndarray, n
     files = table.columns["file"]
     names, paths = np.empty((2, len(files)), dtype=object)
     found = np.zeros(len(files), dtype=bool)
-    row_of_path = {}
+    row_of_path: dict[str, int] = {}
     for row, file in enumerate(files):
         if not file.strip():
             raise table.error("the cell is empty; name a photo", row, "file")
@@ -313,8 +331,11 @@ def _locate(table: Table, photo_folder: Path) -> tuple[np.ndarray, np.ndarray, n
         found[row] = os.path.isfile(path)
         path = os.path.normpath(path if found[row] else os.path.join(root, file))
         if path in row_of_path:
-            first = table.lines[row_of_path[path]]
-            raise table.error(f"{file!r} is rated in line {first} too; remove one", row, "file")
+            first = row_of_path[path]
+            place = f"as {files[first]!r}"
+            if table.lines is not None:
+                place = f"in line {table.lines[first]}"
+            raise table.error(f"{file!r} is rated {place} too; remove one", row, "file")
         row_of_path[path] = row
         paths[row] = path
         names[row] = path.removeprefix(prefix) if path.startswith(prefix) else file

@@ -10,9 +10,12 @@ Usage::
     python -m features.samples FOLDER
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
-import sys
+import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from features.errors import InputError
+from features.files import writing
 
 LONGEST_SIDE = 256
 
@@ -43,7 +47,7 @@ _DEFECTS = ("tilt", "blur", "exposure", "cast", "noise", "compression")
 _DEFECT_COUNTS = (0.55, 0.28, 0.17)
 
 
-def make_samples(folder, n=300, seed=0):
+def make_samples(folder: str | os.PathLike, n: int = 300, seed: int = 0) -> Path:
     """Write cropped, partly spoilt photographs and their synthetic ratings.
 
     A photo's group is the quarter of the source photograph that it was cropped from. Crops of one
@@ -77,16 +81,14 @@ def make_samples(folder, n=300, seed=0):
         raise InputError(f"{n} sample photos: give a number above 0")
     if find_spec("skimage") is None:
         raise InputError("the sample photos need scikit-image: pip install 'decaf[samples]'")
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty; name a new folder")
         return _write_samples(folder, n, np.random.default_rng(seed))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line: ``python -m features.samples FOLDER [-n N] [--seed SEED]``."""
     parser = argparse.ArgumentParser(
         prog="python -m features.samples",
@@ -104,7 +106,7 @@ def main(argv=None):
         parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
-def _write_samples(folder, n, random):
+def _write_samples(folder: Path, n: int, random: np.random.Generator) -> Path:
     from tqdm import tqdm
 
     quarters = _load_quarters()
@@ -124,7 +126,7 @@ def _write_samples(folder, n, random):
     return ratings
 
 
-def _load_quarters():
+def _load_quarters() -> dict[str, Image.Image]:
     """The four quarters of every source photograph: dictionary of RGB images by name."""
     from skimage import data
     from sklearn.datasets import load_sample_image
@@ -138,7 +140,7 @@ def _load_quarters():
         "motorcycle": data.stereo_motorcycle()[0],
         "rocket": data.rocket(),
     }
-    quarters = {}
+    quarters: dict[str, np.ndarray] = {}
     for name, rgb in sources.items():
         halves = np.array_split(rgb, 2, axis=0)
         places = ("top-left", "top-right", "bottom-left", "bottom-right")
@@ -147,16 +149,16 @@ def _load_quarters():
     return {name: Image.fromarray(part) for name, part in quarters.items()}
 
 
-def _shuffle_rounds(names, n, random):
+def _shuffle_rounds(names: list[str], n: int, random: np.random.Generator) -> list[str]:
     """`n` names in random order, every name as often as every other, give or take one."""
     rounds = [random.permutation(names) for _ in range(-(-n // len(names)))]
     return np.concatenate(rounds)[:n].tolist()
 
 
-def _crop(quarter, random):
+def _crop(quarter: Image.Image, random: np.random.Generator) -> Image.Image:
     width, height = (round(side * random.uniform(0.75, 1)) for side in quarter.size)
-    left = random.integers(quarter.width - width + 1)
-    top = random.integers(quarter.height - height + 1)
+    left = int(random.integers(quarter.width - width + 1))
+    top = int(random.integers(quarter.height - height + 1))
     crop = quarter.crop((left, top, left + width, top + height))
     if random.random() < 0.5:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -164,14 +166,14 @@ def _crop(quarter, random):
     return crop
 
 
-def _draw_strengths(random):
+def _draw_strengths(random: np.random.Generator) -> dict[str, float]:
     """How strong each defect is: dictionary, 0–1, 0 where a photo does not have it."""
     n_defects = random.choice(len(_DEFECT_COUNTS), p=_DEFECT_COUNTS)
     chosen = random.choice(_DEFECTS, n_defects, replace=False)
     return dict.fromkeys(_DEFECTS, 0) | {defect: random.uniform(0.1, 1) for defect in chosen}
 
 
-def _spoil(image, strengths, random):
+def _spoil(image: Image.Image, strengths: dict[str, float], random: np.random.Generator) -> bytes:
     """The photo with its defects, as the bytes of a JPEG file."""
     if strengths["tilt"]:
         image = _tilt(image, random.choice([-1, 1]) * (4 + 14 * strengths["tilt"]))
@@ -191,7 +193,7 @@ def _spoil(image, strengths, random):
     return file.getvalue()
 
 
-def _tilt(image, degrees):
+def _tilt(image: Image.Image, degrees: float) -> Image.Image:
     """Rotate, and keep the largest rectangle of the same shape that has no blank corner."""
     angle = np.radians(abs(degrees))
     elongation = max(image.size) / min(image.size)
@@ -202,7 +204,7 @@ def _tilt(image, degrees):
     return rotated.crop((left, top, left + width, top + height))
 
 
-def _draw_votes(strengths, random):
+def _draw_votes(strengths: dict[str, float], random: np.random.Generator) -> list[int]:
     """Votes for each step of the scale: list of `_N_STEPS` counts."""
     badness = 1 - np.prod([1 - strength for strength in strengths.values()])
     mean = _UNSPOILT_MEAN - _SPOILT_LOSS * badness + random.normal(0, _TASTE_SPREAD)
@@ -212,4 +214,4 @@ def _draw_votes(strengths, random):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -40,6 +40,11 @@ def outside_margin(score: np.ndarray | None, midpoint: float | None, delta: floa
         If there is no score, as with ratings that are labels only.
     NoMidpoint
         If there is no midpoint.
+
+    Examples
+    --------
+    >>> outside_margin(np.array([3.0, 4.9, 6.0]), 5, 0.5)
+    array([ True, False,  True])
     """
     if score is None:
         raise NoScores("a margin around the midpoint needs ratings with scores")
@@ -48,7 +53,7 @@ def outside_margin(score: np.ndarray | None, midpoint: float | None, delta: floa
     return np.abs(np.asarray(score) - midpoint) >= delta
 
 
-def test_rows(rated: RatedPhotos, fraction: float, seed: int) -> np.ndarray:
+def choose_test_photos(rated: RatedPhotos, fraction: float, seed: int) -> np.ndarray:
     """Choose the test photos: those of the given split, else a stratified sample of whole groups.
 
     Parameters
@@ -125,9 +130,6 @@ def sample_rows(
             "sides: use smaller groups, or a split column"
         )
     return best
-
-
-test_rows.__test__ = False  # pytest takes functions named test_… for tests
 
 
 def _both_sides_have_both_classes(label: np.ndarray, test: np.ndarray) -> bool:

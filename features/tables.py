@@ -11,7 +11,7 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +35,14 @@ class Table:
     ----------
     source : Path
         The file or folder that was read.
-    columns : dict of str to sequence of str
+    columns : mapping of str to sequence of str
         Of one length; there is a column ``file``.
     lines : sequence of int, or None
         The line of each row in the file; None where the source has no lines.
     """
 
     source: Path
-    columns: dict[str, Sequence[str]]
+    columns: Mapping[str, Sequence[str]]
     lines: Sequence[int] | None = None
 
     def __len__(self) -> int:

@@ -94,7 +94,9 @@ class Packet:
         self.about = ""
         self.end: int | None = None
         self.is_of_darktable = False
-        self._properties = {key: [] for key in (_RATING, _MARK, _EXTENSION, *_FLAGS)}
+        self._properties: dict[str, list[_Property]] = {
+            key: [] for key in (_RATING, _MARK, _EXTENSION, *_FLAGS)
+        }
         self._path: list[str] = []
         self._open: _Property | None = None
         self._parse()
@@ -160,8 +162,8 @@ class Packet:
         return next((each.text.strip() for each in self._properties[key]), "")
 
     def _flag(self) -> int | None:
-        flags = {values.get(self._text(key)) for key, values in _FLAGS.items()} - {None}
-        return min(flags, default=None)
+        flags = [values.get(self._text(key)) for key, values in _FLAGS.items()]
+        return min((flag for flag in flags if flag is not None), default=None)
 
     def _number(self, key: str) -> float | None:
         """What the properties of a name say; None where there are none or they are empty."""
@@ -226,12 +228,14 @@ def with_stars(packet: Packet, stars: int) -> bytes:
 def _replacement(data: bytes, rating: _Property, number: bytes) -> tuple[int, int, bytes]:
     """Start, stop and new text of the bytes that a property's value takes."""
     tag = _START_TAG.match(data, rating.start)
+    assert tag is not None  # expat has read it there
     if rating.attribute:
         attributes = _ATTRIBUTE.finditer(data, tag.end(1), tag.end())
         value = next(each for each in attributes if each[1] == rating.attribute)
         return *value.span(3), number
     if tag[0].endswith(b"/>"):
         return tag.end() - 2, tag.end(), b">%b</%b>" % (number, tag[1])
+    assert rating.stop is not None
     return tag.end(), rating.stop, number
 
 

@@ -141,7 +141,7 @@ def finetune_network(args: argparse.Namespace) -> None:
 
     from decaf.networks.network import attach_head
     from decaf.training.finetune import finetune, predict
-    from features.splits import outside_margin, test_rows
+    from features.splits import choose_test_photos, outside_margin
 
     widths = list(dict.fromkeys(args.width or [250]))
     settings = training_settings(args)
@@ -149,7 +149,7 @@ def finetune_network(args: argparse.Namespace) -> None:
         args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
     )
     rated, activations = photos.rated, photos.activations
-    test = test_rows(rated, args.test_fraction, args.seed)
+    test = choose_test_photos(rated, args.test_fraction, args.seed)
     train = ~test
     if args.delta:
         train &= outside_margin(rated.score, rated.midpoint, args.delta)

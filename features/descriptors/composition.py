@@ -3,6 +3,10 @@
 Each takes RGB uint8 of shape (height, width, 3) and gives a fixed count of numbers (float64).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2gray, rgb2hsv
@@ -12,7 +16,7 @@ from skimage.transform import resize
 HSV_BINS = (18, 3, 3)  # Smith and Chang 1996: hue counts most
 
 
-def hsv_histogram(rgb):
+def hsv_histogram(rgb: np.ndarray) -> np.ndarray:
     """Return the share of pixels in each of 18 × 3 × 3 bins of hue, saturation and value.
 
     Smith and Chang, "VisualSEEk: a fully automated content-based image query system", 1996.
@@ -22,7 +26,7 @@ def hsv_histogram(rgb):
     return counts.ravel() / len(hsv)
 
 
-def colour_moments(rgb):
+def colour_moments(rgb: np.ndarray) -> np.ndarray:
     """Return the mean, deviation and skewness of hue, saturation and value.
 
     Stricker and Orengo, "Similarity of color images", 1995. Channels lie in 0 to 1; skewness is the
@@ -34,7 +38,7 @@ def colour_moments(rgb):
     return np.concatenate([mean, hsv.std(axis=0), np.cbrt(third)])
 
 
-def colourfulness(rgb):
+def colourfulness(rgb: np.ndarray) -> float:
     """Return how colourful people find the photo, from 0 (grey) to 109 and above (extremely).
 
     Hasler and Süsstrunk, "Measuring colourfulness in natural images", 2003, equation M3.
@@ -42,10 +46,10 @@ def colourfulness(rgb):
     red, green, blue = np.moveaxis(rgb.astype(float), -1, 0)
     opponents = np.stack([red - green, (red + green) / 2 - blue])
     deviation = np.linalg.norm(opponents.std(axis=(1, 2)))
-    return deviation + 0.3 * np.linalg.norm(opponents.mean(axis=(1, 2)))
+    return float(deviation + 0.3 * np.linalg.norm(opponents.mean(axis=(1, 2))))
 
 
-def local_binary_patterns(rgb):
+def local_binary_patterns(rgb: np.ndarray) -> np.ndarray:
     """Return the shares of the uniform patterns of 8 points at 1 pixel and of 16 at 2.
 
     Ojala, Pietikäinen and Mäenpää, "Multiresolution gray-scale and rotation invariant texture
@@ -63,7 +67,7 @@ def local_binary_patterns(rgb):
     return np.concatenate(histograms)
 
 
-def cooccurrence(rgb):
+def cooccurrence(rgb: np.ndarray) -> np.ndarray:
     """Return means and ranges over four directions of six of Haralick's texture measures.
 
     Haralick, Shanmugam and Dinstein, "Textural features for image classification", 1973: angular
@@ -79,12 +83,18 @@ def cooccurrence(rgb):
     return np.concatenate([values.mean(axis=1), np.ptp(values, axis=1)])
 
 
-def aspect_ratio(rgb):
-    """Return width over height (Datta et al. 2006, f23)."""
+def aspect_ratio(rgb: np.ndarray) -> float:
+    """Return width over height (Datta et al. 2006, f23).
+
+    Examples
+    --------
+    >>> aspect_ratio(np.zeros((2, 3, 3), np.uint8))
+    1.5
+    """
     return rgb.shape[1] / rgb.shape[0]
 
 
-def rule_of_thirds(rgb):
+def rule_of_thirds(rgb: np.ndarray) -> np.ndarray:
     """Return the mean hue, saturation and value of the middle third each way.
 
     Datta, Joshi, Li and Wang, "Studying aesthetics in photographic images using a computational
@@ -96,7 +106,7 @@ def rule_of_thirds(rgb):
     return rgb2hsv(middle).mean(axis=(0, 1))
 
 
-def central_detail(rgb):
+def central_detail(rgb: np.ndarray) -> float:
     """Return the middle's share of all fine detail, 0 to 1; 0 when there is none.
 
     Datta et al. 2006, f53 to f55, "low depth of field": the middle four of 4 × 4 blocks. Detail is
@@ -108,7 +118,7 @@ def central_detail(rgb):
     return middle.sum() / energy.sum() if energy.any() else 0.0
 
 
-def edge_box_area(rgb):
+def edge_box_area(rgb: np.ndarray) -> float:
     """Return the area of the box that holds 96 % of the edges, 0 (none) to 1 (everywhere).
 
     Ke, Tang and Jing, "The design of high-level features for photo quality assessment", 2006,
@@ -122,7 +132,7 @@ def edge_box_area(rgb):
     return _central_width(edges.sum(axis=0), 0.98) * _central_width(edges.sum(axis=1), 0.98)
 
 
-def hue_count(rgb):
+def hue_count(rgb: np.ndarray) -> float:
     """Return 20 less the number of hues that matter; simple photos get more.
 
     Ke et al. 2006, section 3.3: of 20 hues, those with more than 5 % of the pixels of the
@@ -134,7 +144,7 @@ def hue_count(rgb):
     return float(20 - (counts > 0.05 * counts.max()).sum())
 
 
-def sharp_frequencies(rgb):
+def sharp_frequencies(rgb: np.ndarray) -> float:
     """Return the share of the frequencies that are there, less in a blurred photo.
 
     Ke et al. 2006, section 3.4: those whose amplitude in the Fourier transform of the grey photo
@@ -143,7 +153,7 @@ def sharp_frequencies(rgb):
     return (np.abs(np.fft.fft2(rgb2gray(rgb))) > 5).mean()
 
 
-def contrast(rgb):
+def contrast(rgb: np.ndarray) -> float:
     """Return the width of the middle 98 % of the grey levels of all channels, 1/256 to 1.
 
     Ke et al. 2006, section 3.5.
@@ -151,11 +161,11 @@ def contrast(rgb):
     return _central_width(np.bincount(rgb.ravel(), minlength=256), 0.98)
 
 
-def _grey_levels(rgb):
+def _grey_levels(rgb: np.ndarray) -> np.ndarray:
     return np.round(255 * rgb2gray(rgb)).astype(np.uint8)
 
 
-def _laplacian(rgb):
+def _laplacian(rgb: np.ndarray) -> np.ndarray:
     """Return the magnitude of the Laplacian (height, width), the mean over the channels.
 
     The filter of Ke et al. 2006, section 3.1: 3 × 3 with alpha 0.2, as MATLAB's fspecial has it.
@@ -167,7 +177,7 @@ def _laplacian(rgb):
     return np.abs(filtered).mean(axis=-1)
 
 
-def _central_width(histogram, share):
+def _central_width(histogram: np.ndarray, share: float) -> float:
     """Return the width, as a share of all bins, that holds the middle `share` of a histogram."""
     cumulated = np.cumsum(histogram) / np.sum(histogram)
     low = np.searchsorted(cumulated, (1 - share) / 2)
@@ -175,7 +185,7 @@ def _central_width(histogram, share):
     return (high - low + 1) / len(histogram)
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray | float]] = {
     measure.__name__: measure
     for measure in (
         hsv_histogram,

@@ -41,11 +41,11 @@ class PhotoDescriptors(PathTransformer):
     PhotoDescriptors(measures=['contrast', 'rule_of_thirds'])
     """
 
-    def __init__(self, measures=None, n_jobs=None):
+    def __init__(self, measures: Sequence[str] | None = None, n_jobs: int | None = None) -> None:
         self.measures = measures
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> PhotoDescriptors:
         """Check the parameters; nothing is learnt from the photos.
 
         Parameters
@@ -73,7 +73,7 @@ class PhotoDescriptors(PathTransformer):
                 raise InputError(f"no measure {name!r}; choose from: {', '.join(near)}")
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Measure photos.
 
         Parameters
@@ -94,7 +94,7 @@ class PhotoDescriptors(PathTransformer):
         rows = Parallel(self.n_jobs)(delayed(_measure)(path, self.measures_) for path in paths)
         return np.array(rows)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the features' names: the measure's, numbered where it gives several numbers."""
         check_is_fitted(self)
         blank = np.zeros((1, 1, 3), dtype=np.uint8)

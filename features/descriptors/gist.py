@@ -5,6 +5,8 @@ envelope", International Journal of Computer Vision, 2001. The constants are tho
 own program (LMgist).
 """
 
+from __future__ import annotations
+
 import functools
 
 import numpy as np
@@ -20,7 +22,7 @@ SIDE = 256
 _BORDER = 32  # mirrored pixels around the photo, since the Fourier transform wraps around
 
 
-def gist(rgb):
+def gist(rgb: np.ndarray) -> np.ndarray:
     """Return the mean response of each block of the photo to each Gabor filter.
 
     Parameters
@@ -41,7 +43,7 @@ def gist(rgb):
     return inside.reshape(-1, N_BLOCKS, block, N_BLOCKS, block).mean(axis=(2, 4)).ravel()
 
 
-def _even_out(grey):
+def _even_out(grey: np.ndarray) -> np.ndarray:
     """Take away slow changes of light, and divide by the local contrast."""
     border = 5
     padded = np.pad(np.log1p(grey), border, mode="symmetric")
@@ -54,7 +56,7 @@ def _even_out(grey):
 
 
 @functools.cache
-def _gabor_filters():
+def _gabor_filters() -> np.ndarray:
     """Return the filters' transfer functions, shape (32, side, side)."""
     frequency = fft.fftfreq(SIDE + 2 * _BORDER)
     radius = np.hypot(frequency[:, None], frequency)

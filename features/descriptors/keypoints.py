@@ -7,6 +7,9 @@ takes arrays of photo paths.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from joblib import Parallel, delayed
 from skimage.color import rgb2gray
@@ -21,6 +24,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from features.descriptors.working_size import read_reduced
 from features.errors import InputError
 from features.paths import PathTransformer, check_paths
+
+RandomState = int | np.random.RandomState | None
 
 # Words and mixtures settle with some hundred examples each; more only take time and memory.
 _SAMPLE = 100_000
@@ -40,16 +45,31 @@ class SiftDescriptors(PathTransformer):
         Photos described at the same time, as joblib counts them.
     """
 
-    def __init__(self, n_jobs=None):
+    def __init__(self, n_jobs: int | None = None) -> None:
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
-        """Do nothing but check that `X` holds paths."""
+    def fit(self, X: Any, y: Any = None) -> SiftDescriptors:
+        """Do nothing but check that `X` holds paths.
+
+        Parameters
+        ----------
+        X : array of str, shape (n_photos,) or (n_photos, 1)
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `X` holds no paths.
+        """
         check_paths(self, X, reset=True)
         self.fitted_ = True
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Describe photos.
 
         Parameters
@@ -90,11 +110,11 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     words_ : MiniBatchKMeans
     """
 
-    def __init__(self, n_words=256, random_state=None):
+    def __init__(self, n_words: int = 256, random_state: RandomState = None) -> None:
         self.n_words = n_words
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> BagOfVisualWords:
         """Learn the words.
 
         Parameters
@@ -119,7 +139,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self._n_features_out = self.n_words
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the shares of the words, (n_photos, n_words); 0 in a photo without keypoints."""
         check_is_fitted(self)
         local, counts = _stack(X, self)
@@ -152,12 +172,14 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     mixture_ : GaussianMixture
     """
 
-    def __init__(self, n_gaussians=16, n_components=64, random_state=None):
+    def __init__(
+        self, n_gaussians: int = 16, n_components: int = 64, random_state: RandomState = None
+    ) -> None:
         self.n_gaussians = n_gaussians
         self.n_components = n_components
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> FisherVectors:
         """Learn the principal components and the mixture.
 
         Parameters
@@ -187,7 +209,7 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._n_features_out = self.n_gaussians * (2 * self.n_components + 1)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the Fisher vectors, (n_photos, n_gaussians × (2 n_components + 1)).
 
         They are 0 in a photo without keypoints.
@@ -202,7 +224,7 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return vectors
 
 
-def _sift(path):
+def _sift(path: str) -> np.ndarray:
     grey = rgb2gray(read_reduced(path))
     sift = SIFT()
     none = np.zeros((0, sift.n_hist**2 * sift.n_ori), dtype=np.uint8)
@@ -215,7 +237,7 @@ def _sift(path):
     return sift.descriptors
 
 
-def _stack(X, estimator, reset=False):
+def _stack(X: Any, estimator: BaseEstimator, reset: bool = False) -> tuple[np.ndarray, list[int]]:
     """Return all local descriptors in one matrix, and how many each photo has."""
     counts = None
     if isinstance(X, list | np.ndarray) and len(X) and np.ndim(X[0]) == 2:
@@ -225,11 +247,11 @@ def _stack(X, estimator, reset=False):
     return local, [1] * len(local) if counts is None else counts
 
 
-def _split(stacked, counts):
+def _split(stacked: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
     return np.split(stacked, np.cumsum(counts)[:-1])
 
 
-def _sample(local, at_least, random):
+def _sample(local: np.ndarray, at_least: int, random: np.random.RandomState) -> np.ndarray:
     if len(local) < at_least:
         raise InputError(
             f"too few local descriptors (n_samples={len(local)}): at least {at_least} are needed; "

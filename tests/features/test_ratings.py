@@ -5,7 +5,7 @@ import pytest
 
 from features.errors import InputError
 from features.ratings import read_ratings
-from features.splits import test_rows
+from features.splits import choose_test_photos
 from features.xmp import write_rating
 
 VOTES = "file,count1,count2,count3,count4\na.jpg,0,0,1,3\nb.jpg,2,2,0,0\n"
@@ -127,6 +127,17 @@ def test_class_folders_give_labels(tmp_path):
     ratings = read_ratings(tmp_path)
     assert list(ratings.names) == ["bad/a.jpg", "good/a.jpg", "good/sub/b.jpg"]
     assert ratings.label.tolist() == [0, 1, 1]
+
+
+def test_a_photo_that_is_in_two_class_folders_is_refused(tmp_path):
+    for name in ("classes/good/a.jpg", "classes/bad/a.jpg", "album/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "album" / "a.jpg").touch()
+    for name in ("good", "bad"):
+        (tmp_path / "classes" / name / "a.jpg").symlink_to(tmp_path / "nowhere")
+    assert message(tmp_path / "classes", tmp_path / "album") == (
+        ", column file: 'good/a.jpg' is rated as 'bad/a.jpg' too; remove one"
+    )
 
 
 def test_photos_are_found_beside_the_csv_or_by_bare_name(tmp_path):
@@ -351,7 +362,7 @@ def test_the_real_sets_are_read_and_split(shared_data, name, group_by, size, pos
     ratings = read_ratings(folder / "ratings.csv", folder / "photos", group_by=group_by)
     assert len(ratings) == size
     assert ratings.label.mean() == pytest.approx(positive, abs=0.005)
-    rows = test_rows(ratings, 0.2, seed=0)
+    rows = choose_test_photos(ratings, 0.2, seed=0)
     assert not set(ratings.group[rows]) & set(ratings.group[~rows])
     assert rows.mean() == pytest.approx(0.2, abs=0.01)
     assert ratings.label[rows].mean() == pytest.approx(positive, abs=0.02)

@@ -3,7 +3,7 @@ import pytest
 
 from features.errors import InputError, NoMidpoint, NoScores
 from features.ratings import read_ratings
-from features.splits import outside_margin, test_rows
+from features.splits import choose_test_photos, outside_margin
 
 
 @pytest.fixture
@@ -47,42 +47,43 @@ def grouped(folder):
 
 
 def test_a_grouped_split_keeps_groups_whole_and_fraction_and_balance_near(grouped):
-    rows = test_rows(grouped, 0.25, seed=0)
+    rows = choose_test_photos(grouped, 0.25, seed=0)
     assert not set(grouped.group[rows]) & set(grouped.group[~rows])
     assert rows.sum() == 10
     assert grouped.label[rows].mean() == pytest.approx(0.3)
 
 
 def test_the_same_seed_gives_the_same_split_and_another_does_not(grouped):
-    np.testing.assert_array_equal(test_rows(grouped, 0.2, 3), test_rows(grouped, 0.2, 3))
-    assert (test_rows(grouped, 0.2, 3) != test_rows(grouped, 0.2, 4)).any()
+    first = choose_test_photos(grouped, 0.2, 3)
+    np.testing.assert_array_equal(choose_test_photos(grouped, 0.2, 3), first)
+    assert (choose_test_photos(grouped, 0.2, 4) != first).any()
 
 
 def test_a_split_without_groups_is_stratified(folder, grouped):
     lines = [f"{i}.jpg,{int(i % 10 < 3)}\n" for i in range(40)]
     rated = read(folder, "file,label\n" + "".join(lines))
-    rows = test_rows(rated, 0.25, seed=1)
+    rows = choose_test_photos(rated, 0.25, seed=1)
     assert rows.sum() == 10 and rated.label[rows].sum() == 3
-    assert (rows != test_rows(rated, 0.25, seed=2)).any()
+    assert (rows != choose_test_photos(rated, 0.25, seed=2)).any()
 
 
 def test_a_given_split_is_used_as_it_is(folder):
     text = "file,label,split\na.jpg,1,test\nb.jpg,0,test\nc.jpg,1,train\nd.jpg,0,train\n"
-    assert test_rows(read(folder, text), 0.1, 0).tolist() == [True, True, False, False]
+    assert choose_test_photos(read(folder, text), 0.1, 0).tolist() == [True, True, False, False]
 
 
 def test_a_given_split_without_test_photos_is_refused(folder):
     text = "file,label,split\na.jpg,1,train\nb.jpg,0,train\n"
     with pytest.raises(InputError, match="without one class"):
-        test_rows(read(folder, text), 0.5, 0)
+        choose_test_photos(read(folder, text), 0.5, 0)
 
 
 def test_groups_that_cannot_be_split_are_refused(folder):
     text = "file,label,group\na.jpg,1,x\nb.jpg,0,y\nc.jpg,0,y\n"
     with pytest.raises(InputError, match="smaller groups, or a split column"):
-        test_rows(read(folder, text), 0.5, 0)
+        choose_test_photos(read(folder, text), 0.5, 0)
 
 
 def test_too_few_photos_to_split_are_refused(folder):
     with pytest.raises(InputError, match="cannot split 2 photos"):
-        test_rows(read(folder, "file,label\na.jpg,1\nb.jpg,0\n"), 0.5, 0)
+        choose_test_photos(read(folder, "file,label\na.jpg,1\nb.jpg,0\n"), 0.5, 0)
