@@ -1,19 +1,16 @@
 """AODE: the average of all classifiers in which one feature is a parent of every other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from classifiers.bayesian.augmented import augmented_families
-from classifiers.bayesian.base import (
-    CLASS_NODE,
-    DiscreteBayesClassifier,
-    check_node_names,
-    count_families,
-    log_tables,
-    pseudo_counts,
-)
+from classifiers.bayesian.base import DiscreteBayesClassifier
 from classifiers.bayesian.contingency import (
     BLOCK_SIZE,
     count_pairs,
@@ -23,7 +20,12 @@ from classifiers.bayesian.contingency import (
     row_blocks,
     state_offsets,
 )
-from classifiers.bayesian.interchange import make_network
+from classifiers.bayesian.interchange import CLASS_NODE, check_node_names, make_network
+from classifiers.bayesian.tables import count_families, log_tables, pseudo_counts
+
+if TYPE_CHECKING:
+    from pgmpy.models import DiscreteBayesianNetwork
+    from sklearn.base import TransformerMixin
 
 SUPERPARENT_NODE = "superparent"
 
@@ -97,7 +99,12 @@ class AODEClassifier(DiscreteBayesClassifier):
     """
 
     def __init__(
-        self, m=1, n_parents=None, discretizer="zero-aware", smoothing="m-estimate", alpha=1.0
+        self,
+        m: float = 1,
+        n_parents: int | None = None,
+        discretizer: str | TransformerMixin | None = "zero-aware",
+        smoothing: str = "m-estimate",
+        alpha: float = 1.0,
     ):
         self.m = m
         self.n_parents = n_parents
@@ -208,7 +215,7 @@ class AODEClassifier(DiscreteBayesClassifier):
             *((SUPERPARENT_NODE, name) for name in names),
         ]
 
-    def to_pgmpy(self):
+    def to_pgmpy(self) -> DiscreteBayesianNetwork:
         """Give the classifier as a pgmpy network, with a hidden node that makes it exact.
 
         The average is a mixture: a hidden node `superparent` chooses a value of a feature, on which

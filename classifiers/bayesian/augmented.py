@@ -1,12 +1,20 @@
 """Naive Bayes and its augmented forms: the class is a parent of every feature, others may be."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from sklearn.utils import check_scalar
 
-from classifiers.bayesian.base import NONE, NetworkClassifier, count_families
 from classifiers.bayesian.contingency import conditional_mutual_information, mutual_information
+from classifiers.bayesian.network import NetworkClassifier
+from classifiers.bayesian.tables import CLASS, NO_PARENT, count_families
+
+if TYPE_CHECKING:
+    from sklearn.base import TransformerMixin
 
 
 class NaiveBayesClassifier(NetworkClassifier):
@@ -32,7 +40,7 @@ class NaiveBayesClassifier(NetworkClassifier):
     n_states_ : ndarray of shape (n_features,)
         Codes of every feature.
     families_, class_is_parent_, log_tables_ : ndarray
-        The network, see `classifiers.bayesian.base.NetworkClassifier`.
+        The network, see `classifiers.bayesian.network.NetworkClassifier`.
     markov_blanket_ : list of str
         All features.
     n_features_in_, feature_names_in_ : as in scikit-learn.
@@ -51,7 +59,12 @@ class NaiveBayesClassifier(NetworkClassifier):
     array([0, 0])
     """
 
-    def __init__(self, discretizer="zero-aware", smoothing="m-estimate", alpha=1.0):
+    def __init__(
+        self,
+        discretizer: str | TransformerMixin | None = "zero-aware",
+        smoothing: str = "m-estimate",
+        alpha: float = 1.0,
+    ):
         self.discretizer = discretizer
         self.smoothing = smoothing
         self.alpha = alpha
@@ -82,7 +95,7 @@ class TANClassifier(NetworkClassifier):
     n_states_ : ndarray of shape (n_features,)
         Codes of every feature.
     families_, class_is_parent_, log_tables_ : ndarray
-        The network, see `classifiers.bayesian.base.NetworkClassifier`.
+        The network, see `classifiers.bayesian.network.NetworkClassifier`.
     markov_blanket_ : list of str
         All features.
     n_features_in_, feature_names_in_ : as in scikit-learn.
@@ -106,7 +119,12 @@ class TANClassifier(NetworkClassifier):
     array([0, 0])
     """
 
-    def __init__(self, discretizer="zero-aware", smoothing="m-estimate", alpha=1.0):
+    def __init__(
+        self,
+        discretizer: str | TransformerMixin | None = "zero-aware",
+        smoothing: str = "m-estimate",
+        alpha: float = 1.0,
+    ):
         self.discretizer = discretizer
         self.smoothing = smoothing
         self.alpha = alpha
@@ -143,7 +161,7 @@ class KDBClassifier(NetworkClassifier):
     n_states_ : ndarray of shape (n_features,)
         Codes of every feature.
     families_, class_is_parent_, log_tables_ : ndarray
-        The network, see `classifiers.bayesian.base.NetworkClassifier`.
+        The network, see `classifiers.bayesian.network.NetworkClassifier`.
     markov_blanket_ : list of str
         All features.
     n_features_in_, feature_names_in_ : as in scikit-learn.
@@ -166,7 +184,13 @@ class KDBClassifier(NetworkClassifier):
     array([0, 0])
     """
 
-    def __init__(self, k=2, discretizer="zero-aware", smoothing="m-estimate", alpha=1.0):
+    def __init__(
+        self,
+        k: int = 2,
+        discretizer: str | TransformerMixin | None = "zero-aware",
+        smoothing: str = "m-estimate",
+        alpha: float = 1.0,
+    ):
         self.k = k
         self.discretizer = discretizer
         self.smoothing = smoothing
@@ -185,23 +209,24 @@ class KDBClassifier(NetworkClassifier):
         )
 
 
-def augmented_families(parents):
+def augmented_families(parents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Make the class a parent of every feature.
 
     Parameters
     ----------
     parents : ndarray of shape (n_features, most parents), int
-        The features' parents beside the class, filled up with -1.
+        The features' parents beside the class, filled up with `NO_PARENT`.
 
     Returns
     -------
     families, class_is_parent : ndarray
-        See `classifiers.bayesian.base.NetworkClassifier`.
+        See `classifiers.bayesian.network.NetworkClassifier`.
     """
     n_features, most_parents = parents.shape
     families = np.column_stack([np.arange(n_features), parents])
-    families = np.vstack([np.full(1 + most_parents, NONE), families])
-    return families, families[:, 0] != NONE
+    of_class = [CLASS] + [NO_PARENT] * most_parents
+    families = np.vstack([of_class, families])
+    return families, families[:, 0] != CLASS
 
 
 def _information(codes, labels, n_states, n_classes, weight):
@@ -215,20 +240,20 @@ def _information(codes, labels, n_states, n_classes, weight):
 
 
 def _tree_parents(information, root):
-    """Give every feature's parent in the spanning tree of most information, NONE for the root."""
+    """Give every feature's parent in the spanning tree of most information, none for the root."""
     # Costs are positive throughout: SciPy takes a cost of zero for a missing edge.
     cost = np.triu(information.max() + 1 - information, 1)
     tree = minimum_spanning_tree(csr_array(cost))
     _, parents = breadth_first_order(tree, root, directed=False)
-    return np.where(parents < 0, NONE, parents)
+    return np.where(parents < 0, NO_PARENT, parents)
 
 
 def _strongest_before(information, order, k):
-    """Give every feature's k strongest parents among those before it, filled up with NONE."""
+    """Give every feature's k strongest parents among those before it, filled up with NO_PARENT."""
     n_features = len(order)
     place = np.empty(n_features, dtype=int)
     place[order] = np.arange(n_features)
     allowed = place < place[:, None]
     strength = np.where(allowed, information, -1)
     strongest = np.argsort(-strength, axis=1, kind="stable")[:, :k]
-    return np.where(np.take_along_axis(allowed, strongest, axis=1), strongest, NONE)
+    return np.where(np.take_along_axis(allowed, strongest, axis=1), strongest, NO_PARENT)

@@ -5,7 +5,10 @@ states one after the other: column `state_offsets(n_states)[i] + a` stands for "
 state a".
 """
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import csr_array
 
 # Numbers in a temporary array: 2**23 float64 are 64 MiB. Blocks of rows and features are as large
@@ -17,7 +20,7 @@ _PAIR_ROWS = 2**13
 _PAIR_COLUMNS = 2**11
 
 
-def state_offsets(n_states):
+def state_offsets(n_states: np.ndarray) -> np.ndarray:
     """Give the first state column of every feature.
 
     Parameters
@@ -31,7 +34,7 @@ def state_offsets(n_states):
     return np.cumsum(n_states) - n_states
 
 
-def row_blocks(n_rows, row_size):
+def row_blocks(n_rows: int, row_size: int) -> list[slice]:
     """Cut rows into slices whose temporary arrays hold at most `BLOCK_SIZE` numbers.
 
     Parameters
@@ -48,7 +51,7 @@ def row_blocks(n_rows, row_size):
     return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
-def one_hot(columns, n_columns, dtype=np.float64):
+def one_hot(columns: np.ndarray, n_columns: int, dtype: DTypeLike = np.float64) -> csr_array:
     """Set the given columns of every row to 1.
 
     Parameters
@@ -66,7 +69,13 @@ def one_hot(columns, n_columns, dtype=np.float64):
     return csr_array((ones, columns.ravel(), starts), shape=(n_rows, n_columns))
 
 
-def count_pairs(codes, left, right, n_states, weight=None):
+def count_pairs(
+    codes: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    n_states: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
     """Count how often two states occur together.
 
     Parameters
@@ -97,7 +106,9 @@ def count_pairs(codes, left, right, n_states, weight=None):
     return counts
 
 
-def feature_blocks(features, n_states, n_columns=None):
+def feature_blocks(
+    features: np.ndarray, n_states: np.ndarray, n_columns: int | None = None
+) -> list[np.ndarray]:
     """Cut features into blocks of about so many state columns (or one feature).
 
     Parameters
@@ -116,7 +127,7 @@ def feature_blocks(features, n_states, n_columns=None):
     return np.split(features, np.flatnonzero(np.diff(block)) + 1)
 
 
-def mutual_information(counts, n_states):
+def mutual_information(counts: np.ndarray, n_states: np.ndarray) -> np.ndarray:
     """Mutual information of every feature with the class, in nats.
 
     Parameters
@@ -137,7 +148,13 @@ def mutual_information(counts, n_states):
     return np.maximum(information, 0)
 
 
-def conditional_mutual_information(codes, labels, n_states, counts, weight=None):
+def conditional_mutual_information(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    n_states: np.ndarray,
+    counts: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
     """Mutual information of every pair of features given the class, in nats.
 
     Parameters

@@ -5,12 +5,21 @@ Values outside the range that `fit` saw fall into the first or the last bin, and
 has one bin.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import entr
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import check_scalar
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
 
 
 class _EdgeDiscretizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -21,7 +30,9 @@ class _EdgeDiscretizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Find the edges of every feature.
 
         Parameters
@@ -44,26 +55,28 @@ class _EdgeDiscretizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         needs_y = self.__sklearn_tags__().target_tags.required
-        X = validate_data(self, X, dtype=_FLOATS, y=y if needs_y else "no_validation")
+        labels = weight = None
         if needs_y:
-            X, y = X
-            check_classification_targets(y)
-            y = np.unique(y, return_inverse=True)[1]
+            values, classes = validate_data(self, X, y, dtype=_FLOATS)
+            check_classification_targets(classes)
+            labels = np.unique(classes, return_inverse=True)[1]
+        else:
+            values = validate_data(self, X, dtype=_FLOATS)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=False
+            weight = _check_sample_weight(
+                sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
             )
-            counted = sample_weight > 0
-            X, sample_weight = X[counted], sample_weight[counted]
-            y = y[counted] if needs_y else y
-        edges = [self._column_edges(column, y, sample_weight) for column in X.T]
+            counted = weight > 0
+            values, weight = values[counted], weight[counted]
+            labels = None if labels is None else labels[counted]
+        edges = [self._column_edges(column, labels, weight) for column in values.T]
         self.n_bins_ = np.array([len(cuts) + 1 for cuts in edges])
-        self.edges_ = np.full((self.n_bins_.max() - 1, X.shape[1]), np.inf)
+        self.edges_ = np.full((self.n_bins_.max() - 1, values.shape[1]), np.inf)
         for feature, cuts in enumerate(edges):
             self.edges_[: len(cuts), feature] = cuts
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Give every value the number of its bin.
 
         Parameters
@@ -76,10 +89,10 @@ class _EdgeDiscretizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             0 to `n_bins_` - 1.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
-        codes = np.zeros(X.shape, dtype=np.int16)
+        values = validate_data(self, X, dtype=_FLOATS, reset=False)
+        codes = np.zeros(values.shape, dtype=np.int16)
         for edge in self.edges_:
-            codes += edge < X
+            codes += edge < values
         return codes
 
     def _check_parameters(self):
@@ -209,6 +222,34 @@ DISCRETIZERS = {
     "equal-width": EqualWidthDiscretizer,
     "mdlp": MDLPDiscretizer,
 }
+
+
+def make_discretizer(discretizer: str | BaseEstimator | None) -> BaseEstimator | None:
+    """Make an unfitted discretiser of what a classifier's parameter says.
+
+    Parameters
+    ----------
+    discretizer : str, transformer or None
+        A name of `DISCRETIZERS`, or a transformer to be cloned.
+
+    Returns
+    -------
+    transformer or None
+
+    Raises
+    ------
+    ValueError
+        If no discretiser has this name.
+    """
+    if isinstance(discretizer, str):
+        if discretizer not in DISCRETIZERS:
+            raise ValueError(
+                f"discretizer is {discretizer!r}; it must be one of {list(DISCRETIZERS)}, "
+                "a transformer, or None"
+            )
+        return DISCRETIZERS[discretizer]()
+    return None if discretizer is None else clone(discretizer)
+
 
 _FLOATS = [np.float64, np.float32]
 _MOST_BINS = np.iinfo(np.int16).max

@@ -1,7 +1,24 @@
 """The way from our probability tables to pgmpy's networks."""
 
+from __future__ import annotations
 
-def make_network(edges, tables, states, latents=()):
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pgmpy.models import DiscreteBayesianNetwork
+
+CLASS_NODE = "class"
+
+
+def make_network(
+    edges: Iterable[tuple[str, str]],
+    tables: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    states: Mapping[str, Sequence],
+    latents: Iterable[str] = (),
+) -> DiscreteBayesianNetwork:
     """Build a pgmpy network.
 
     Parameters
@@ -34,3 +51,20 @@ def make_network(edges, tables, states, latents=()):
         names = {name: states[name] for name in [node, *parents]}
         network.add_cpds(TabularCPD(node, len(states[node]), table, parents, sizes, names))
     return network
+
+
+def check_node_names(names: Sequence[str]) -> None:
+    """Refuse names that two nodes of a network would share.
+
+    Parameters
+    ----------
+    names : list of str
+
+    Raises
+    ------
+    ValueError
+        If a name occurs twice.
+    """
+    if len(set(names)) < len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two nodes would be named {doubled!r}: rename the feature and fit again")

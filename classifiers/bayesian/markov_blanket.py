@@ -1,10 +1,20 @@
 """A general Bayesian network as a classifier: only the class's Markov blanket decides."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.utils import check_scalar
 
-from classifiers.bayesian.base import CLASS_NODE, NONE, NetworkClassifier, count_families
 from classifiers.bayesian.contingency import mutual_information
+from classifiers.bayesian.interchange import CLASS_NODE
+from classifiers.bayesian.network import NetworkClassifier
+from classifiers.bayesian.tables import CLASS, NO_PARENT, count_families
+
+if TYPE_CHECKING:
+    from pgmpy.models import DiscreteBayesianNetwork
+    from sklearn.base import TransformerMixin
 
 
 class BayesianNetworkClassifier(NetworkClassifier):
@@ -36,7 +46,7 @@ class BayesianNetworkClassifier(NetworkClassifier):
     n_states_ : ndarray of shape (n_features,)
         Codes of every feature.
     families_, class_is_parent_, log_tables_ : ndarray
-        The network, see `classifiers.bayesian.base.NetworkClassifier`,
+        The network, see `classifiers.bayesian.network.NetworkClassifier`,
         of the class and the features that entered the search.
     markov_blanket_ : list of str
         The features that decide: parents and children of the class, and the children's other
@@ -62,12 +72,12 @@ class BayesianNetworkClassifier(NetworkClassifier):
 
     def __init__(
         self,
-        max_features=10,
-        structure_score="bdeu",
-        max_parents=3,
-        discretizer="zero-aware",
-        smoothing="m-estimate",
-        alpha=1.0,
+        max_features: int = 10,
+        structure_score: str = "bdeu",
+        max_parents: int = 3,
+        discretizer: str | TransformerMixin | None = "zero-aware",
+        smoothing: str = "m-estimate",
+        alpha: float = 1.0,
     ):
         self.max_features = max_features
         self.structure_score = structure_score
@@ -77,7 +87,7 @@ class BayesianNetworkClassifier(NetworkClassifier):
         self.alpha = alpha
 
     @classmethod
-    def from_pgmpy(cls, network):
+    def from_pgmpy(cls, network: DiscreteBayesianNetwork) -> BayesianNetworkClassifier:
         """Take a pgmpy network for a fitted classifier, which predicts many rows at once.
 
         Parameters
@@ -101,7 +111,7 @@ class BayesianNetworkClassifier(NetworkClassifier):
             raise ValueError(f"the network has no node named {CLASS_NODE!r}")
         network.check_model()
         features = [node for node in network if node != CLASS_NODE]
-        number = {name: i for i, name in enumerate(features)} | {CLASS_NODE: NONE}
+        number = {name: i for i, name in enumerate(features)} | {CLASS_NODE: CLASS}
         tables = [network.get_cpds(node) for node in (CLASS_NODE, *features)]
         n_classes = tables[0].variable_card
 
@@ -115,8 +125,8 @@ class BayesianNetworkClassifier(NetworkClassifier):
             [CLASS_NODE in table.variables[1:] for table in tables]
         )
         most_parents = max(len(table.variables) - 1 for table in tables)
-        classifier.families_ = np.full((len(tables), 1 + most_parents), NONE)
-        probabilities = []
+        classifier.families_ = np.full((len(tables), 1 + most_parents), NO_PARENT)
+        columns = []
         for family, table in zip(classifier.families_, tables):
             others = [number[name] for name in table.variables[1:] if name != CLASS_NODE]
             family[: 1 + len(others)] = [number[table.variable], *others]
@@ -124,8 +134,8 @@ class BayesianNetworkClassifier(NetworkClassifier):
             if CLASS_NODE in table.variables:
                 values = np.moveaxis(table.values, table.variables.index(CLASS_NODE), -1)
             values = values.reshape(-1, values.shape[-1])
-            probabilities.append(np.broadcast_to(values, (len(values), n_classes)))
-        probabilities = np.vstack(probabilities)
+            columns.append(np.broadcast_to(values, (len(values), n_classes)))
+        probabilities = np.vstack(columns)
         if not probabilities.all():
             raise ValueError("the network holds probabilities of 0: smooth its tables")
         classifier.log_tables_ = np.log(probabilities)
@@ -152,20 +162,20 @@ class BayesianNetworkClassifier(NetworkClassifier):
             self.max_parents,
             weight,
         )
-        nodes = [NONE, *range(len(selected))]
-        families = np.full((len(nodes), 1 + self.max_parents), NONE)
+        nodes = [CLASS, *range(len(selected))]
+        families = np.full((len(nodes), 1 + self.max_parents), NO_PARENT)
         for family, node in zip(families, nodes):
-            features = [parent for parent in parents[node] if parent != NONE]
+            features = [parent for parent in parents[node] if parent != CLASS]
             family[: 1 + len(features)] = [node, *features]
-        class_is_parent = np.array([NONE in parents[node] for node in nodes])
-        return np.append(selected, NONE)[families], class_is_parent
+        class_is_parent = np.array([CLASS in parents[node] for node in nodes])
+        return np.append(selected, [NO_PARENT, CLASS])[families], class_is_parent
 
 
 _SCORES = ("bdeu", "bic")
 
 
 def _search(columns, n_states, structure_score, max_parents, weight):
-    """Give the parents of every column's node; the last column is the class, named NONE (-1)."""
+    """Give the parents of every column's node; the last column is the class, named CLASS (-1)."""
     import pandas as pd
     from pgmpy.causal_discovery import HillClimbSearch
 
@@ -173,7 +183,7 @@ def _search(columns, n_states, structure_score, max_parents, weight):
 
     # Nodes are numbers, not strings, whose hash differs from run to run: pgmpy breaks ties in a
     # set's order.
-    nodes = [*range(len(n_states) - 1), NONE]
+    nodes = [*range(len(n_states) - 1), CLASS]
     search = HillClimbSearch(
         scoring_method=CountScore(columns, n_states, structure_score, weight),
         max_indegree=max_parents,

@@ -1,5 +1,7 @@
 """Scores for pgmpy's structure search from our own counts, which may be weighted."""
 
+from __future__ import annotations
+
 from functools import cache
 
 import numpy as np
@@ -21,7 +23,14 @@ class CountScore(BaseStructureScore):
         Of BDeu; pgmpy's default.
     """
 
-    def __init__(self, columns, n_states, structure_score, weight=None, equivalent_sample_size=10):
+    def __init__(
+        self,
+        columns: np.ndarray,
+        n_states: np.ndarray,
+        structure_score: str,
+        weight: np.ndarray | None = None,
+        equivalent_sample_size: float = 10,
+    ):
         self.columns = columns
         self.n_states = n_states
         self.structure_score = structure_score

@@ -1,21 +1,24 @@
 """Intervals of accuracy, balanced accuracy and AUC, from paired bootstrap resamples."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from classifiers.evaluation.folds import Folds
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 1000
 
 
-def bootstrap_weights(row, fold_of_row, group, n_resamples, seed):
-    """Draw resamples of test rows within their folds.
+def bootstrap_weights(folds: Folds, n_resamples: int, seed: int) -> np.ndarray:
+    """Draw resamples of test rows within their folds; photos of one group are drawn together.
 
     Parameters
     ----------
-    row : ndarray of int, shape (n_test,)
-        Which photo each test row is.
-    fold_of_row : ndarray of int, shape (n_test,)
-    group : array-like of shape (n_photos,), optional
-        Photos of one group are drawn together.
+    folds : Folds
     n_resamples : int
     seed : int
 
@@ -25,11 +28,12 @@ def bootstrap_weights(row, fold_of_row, group, n_resamples, seed):
         How often each row occurs in each resample; float for the matrix products, exact up to
         2**24.
     """
-    unit = np.arange(len(row)) if group is None else np.asarray(group)[row]
+    test_rows = folds.test_rows
+    unit = test_rows if folds.group is None else folds.group[test_rows]
     random = np.random.default_rng(seed)
-    weights = np.empty((n_resamples, len(row)), np.float32)
-    for number in np.unique(fold_of_row):
-        rows = np.flatnonzero(fold_of_row == number)
+    weights = np.empty((n_resamples, len(test_rows)), np.float32)
+    for number in range(len(folds)):
+        rows = np.flatnonzero(folds.number_of_test_row == number)
         units, unit_of_row = np.unique(unit[rows], return_inverse=True)
         for resample in weights:
             drawn = random.integers(len(units), size=len(units))
@@ -37,7 +41,9 @@ def bootstrap_weights(row, fold_of_row, group, n_resamples, seed):
     return weights
 
 
-def resampled_auc(label, score, weights, block=100):
+def resampled_auc(
+    label: np.ndarray, score: np.ndarray, weights: np.ndarray, block: int = 100
+) -> np.ndarray:
     """AUC of each resample, as the Mann–Whitney statistic of weighted rows, ties counting half.
 
     Parameters
@@ -70,7 +76,9 @@ def resampled_auc(label, score, weights, block=100):
     return np.concatenate(aucs)
 
 
-def resampled_accuracies(label, prediction, weights):
+def resampled_accuracies(
+    label: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
     """Accuracy and balanced accuracy of each resample, from its confusion matrix.
 
     Parameters
@@ -96,7 +104,7 @@ def resampled_accuracies(label, prediction, weights):
     }
 
 
-def interval(resampled):
+def interval(resampled: np.ndarray) -> tuple[float, float]:
     """Percentile interval of `CONFIDENCE`.
 
     Parameters
@@ -109,4 +117,5 @@ def interval(resampled):
     low, high : float
     """
     tail = (1 - CONFIDENCE) / 2
-    return tuple(np.nanquantile(resampled, [tail, 1 - tail]))
+    low, high = np.nanquantile(resampled, [tail, 1 - tail])
+    return low, high

@@ -248,9 +248,7 @@ def evaluate(
     by_name = {feature_set.name: feature_set for feature_set in feature_sets}
     if len(by_name) < len(feature_sets):
         raise ValueError(f"feature sets need names of their own, not {list(by_name)}")
-    weights = bootstrap_weights(
-        folds.test_rows, folds.number_of_test_row, folds.group, n_resamples, seed
-    )
+    weights = bootstrap_weights(folds, n_resamples, seed)
     nothing = np.zeros((len(folds.label), 1))
     baseline = DummyClassifier(strategy="prior")
     of_folds = [_judge(baseline, nothing, folds.label, fold) for fold in folds]

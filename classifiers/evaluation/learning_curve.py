@@ -114,13 +114,7 @@ def learning_curve(
     """
     best = evaluation.best
     folds = evaluation.folds
-    weights = bootstrap_weights(
-        folds.test_rows,
-        folds.number_of_test_row,
-        folds.group,
-        len(best.resampled["auc"]),
-        evaluation.seed,
-    )
+    weights = bootstrap_weights(folds, len(best.resampled["auc"]), evaluation.seed)
     few = min(len(fold.train) for fold in folds) <= FEW_TRAINING
     n_draws = max(1, LEAST_FITS // len(folds)) if few else 1
     draws = [folds] * n_draws

@@ -4,11 +4,21 @@ The *confidence* of a prediction is the probability of the class that it names. 
 with any scikit-learn classifier that has `predict_proba`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.calibration import calibration_curve
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from sklearn.base import ClassifierMixin
 
-def expected_calibration_error(y_true, probability, classes=None, n_bins=15):
+
+def expected_calibration_error(
+    y_true: ArrayLike, probability: ArrayLike, classes: ArrayLike | None = None, n_bins: int = 15
+) -> float:
     """Mean distance between confidence and accuracy, over bins of equal width of the confidence.
 
     Parameters
@@ -46,7 +56,9 @@ def expected_calibration_error(y_true, probability, classes=None, n_bins=15):
     return float(np.average(np.abs(accuracy - mean_confidence), weights=n_rows))
 
 
-def accuracy_coverage_curve(y_true, probability, classes=None):
+def accuracy_coverage_curve(
+    y_true: ArrayLike, probability: ArrayLike, classes: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Accuracy among the most confident predictions, for every share of rows that is answered.
 
     Parameters
@@ -84,7 +96,9 @@ def accuracy_coverage_curve(y_true, probability, classes=None):
     return answered / len(confidence), np.cumsum(correct)[last] / answered
 
 
-def predict_with_reject(classifier, X, threshold):
+def predict_with_reject(
+    classifier: ClassifierMixin, X: ArrayLike, threshold: float
+) -> np.ma.MaskedArray:
     """Predict where the classifier is confident enough, and leave the other rows out (Chow 1970).
 
     Parameters

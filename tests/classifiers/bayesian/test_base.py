@@ -26,7 +26,7 @@ from classifiers import (
     ZeroAwareDiscretizer,
 )
 from classifiers.bayesian import aode, contingency
-from classifiers.bayesian.base import SMOOTHINGS
+from classifiers.bayesian.tables import NO_PARENT, SMOOTHINGS
 
 NETWORKS = [NaiveBayesClassifier, TANClassifier, KDBClassifier, BayesianNetworkClassifier]
 ALL = [*NETWORKS, AODEClassifier]
@@ -281,7 +281,7 @@ def test_kdb_takes_the_strongest_of_the_earlier_features():
             for earlier in order[:place]
         }
         strongest = sorted(strength, key=strength.get, reverse=True)[:2]
-        assert set(fitted.families_[1 + feature, 1:]) - {-1} == set(strongest)
+        assert set(fitted.families_[1 + feature, 1:]) - {NO_PARENT} == set(strongest)
 
 
 def test_kdb_without_other_parents_is_naive_bayes():

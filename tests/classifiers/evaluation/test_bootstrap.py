@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 
 from classifiers.evaluation.bootstrap import bootstrap_weights, resampled_accuracies, resampled_auc
 from classifiers.evaluation.evaluation import FeatureSet, evaluate
-from classifiers.evaluation.folds import make_folds
+from classifiers.evaluation.folds import Fold, Folds, make_folds
 
 LOGISTIC = {"logistic": LogisticRegression()}
 
@@ -20,12 +20,16 @@ def judge(photos, folds, classifiers=LOGISTIC, **options):
     return evaluate([FeatureSet("x", photos[0])], folds, classifiers, n_jobs=1, **options)
 
 
+def folds_of(label, *tests, group=None):
+    return Folds(tuple(Fold(np.arange(0), test) for test in tests), label, group)
+
+
 @pytest.mark.parametrize("decimals", [0, 1, 8])  # 0: many ties
 def test_each_resampled_figure_is_scikit_learns_with_the_weights(photos, decimals):
     X, label, _ = photos
     score = np.round(X[:, 0], decimals)
     prediction = score > 0
-    weights = bootstrap_weights(np.arange(200), np.zeros(200), None, 120, seed=1)
+    weights = bootstrap_weights(folds_of(label, np.arange(200)), 120, seed=1)
     resampled = resampled_accuracies(label, prediction, weights)
     resampled["auc"] = resampled_auc(label, score, weights)
     for i, weight in enumerate(weights):
@@ -59,8 +63,8 @@ def test_the_interval_is_scipys_percentile_bootstrap(photos):
 
 def test_groups_are_resampled_whole_and_within_their_fold():
     group = np.array(["a", "a", "b", "c", "c", "c", "d", "e"])
-    fold_of_row = np.array([0, 0, 0, 0, 0, 0, 1, 1])
-    weights = bootstrap_weights(np.arange(8), fold_of_row, group, 50, seed=0)
+    folds = folds_of(np.zeros(8), np.arange(6), np.arange(6, 8), group=group)
+    weights = bootstrap_weights(folds, 50, seed=0)
     assert np.array_equal(weights[:, 0], weights[:, 1])
     assert np.array_equal(weights[:, 3], weights[:, 5])
     assert set(weights[:, [0, 2, 3]].sum(axis=1)) == {3}
