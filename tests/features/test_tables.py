@@ -114,16 +114,6 @@ def test_the_line_after_a_quoted_line_break_is_counted_right(tmp_path):
     assert table.lines == [2, 4]
 
 
-def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path):
-    source = tmp_path / "r.csv"
-    source.write_bytes(b"file,label\na.jpg,1\ncaf\xe9.jpg,0\n")
-    assert message(source) == ", line 3: not UTF-8 text; save the file as UTF-8"
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    assert message(tmp_path / "r.csv") == ": cannot be read (No such file or directory)"
-
-
 def test_an_ava_line_with_a_field_too_few_is_refused(tmp_path):
     text = "1 a 0 0 0 0 0 0 0 0 0 2 0 0 7\n\n" + "3 c 1 2 3 4 5 6 7 8 9 0 0 7\n"
     assert message(write(tmp_path / "AVA.txt", text)).startswith(
