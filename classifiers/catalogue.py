@@ -1,21 +1,101 @@
-"""The classifiers that `fit-classifier` knows by name, and how they are kept on disk."""
+"""The classifiers that are known by name, and how they are kept on disk."""
+
+from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-
-import sklearn.ensemble
-import sklearn.linear_model
-import sklearn.naive_bayes
-import sklearn.neighbors
-import sklearn.svm
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator, ClassifierMixin
 
-def list_classifiers():
+
+@dataclass(frozen=True)
+class Entry:
+    """How one classifier is made.
+
+    Attributes
+    ----------
+    path : str
+        Module and class, imported when one is made: scikit-learn takes longer to load than
+        ``--help`` may.
+    parameters : dict of str to object
+    scaled : bool
+        Whether the features are brought to mean 0 and variance 1 before.
+    seeded : bool
+        Whether it draws random numbers.
+    """
+
+    path: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    scaled: bool = False
+    seeded: bool = False
+
+
+# fc7 has more numbers a photo than a few hundred photos can fix, so the linear classifiers are
+# held far more tightly than scikit-learn's C = 1.
+_PENALTY = 0.01
+
+CLASSIFIERS = {
+    "logistic-regression": Entry(
+        "sklearn.linear_model.LogisticRegression",
+        {"C": _PENALTY, "class_weight": "balanced", "max_iter": 1000},
+        scaled=True,
+        seeded=True,
+    ),
+    "linear-svm": Entry(
+        "sklearn.svm.LinearSVC",
+        {"C": _PENALTY / 10, "class_weight": "balanced", "dual": "auto", "max_iter": 5000},
+        scaled=True,
+        seeded=True,
+    ),
+    "rbf-svm": Entry("sklearn.svm.SVC", {"class_weight": "balanced"}, scaled=True),
+    # Brute force: search trees do not help in hundreds of dimensions.
+    "k-nearest-neighbours": Entry(
+        "sklearn.neighbors.KNeighborsClassifier",
+        {"n_neighbors": 25, "algorithm": "brute"},
+        scaled=True,
+    ),
+    "gaussian-naive-bayes": Entry("sklearn.naive_bayes.GaussianNB", {"priors": [0.5, 0.5]}),
+    # Trees of two rows a leaf and 300 of them: shares of votes fine enough to rank by.
+    "random-forest": Entry(
+        "sklearn.ensemble.RandomForestClassifier",
+        {"n_estimators": 300, "min_samples_leaf": 2, "class_weight": "balanced"},
+        seeded=True,
+    ),
+    # 31 steps of a feature in place of 255: the same AUC on OASIS in a seventh of the time.
+    "gradient-boosting": Entry(
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        {"max_bins": 31, "class_weight": "balanced"},
+        seeded=True,
+    ),
+    "naive-bayes": Entry("classifiers.bayesian.augmented.NaiveBayesClassifier"),
+    "tan": Entry("classifiers.bayesian.augmented.TANClassifier"),
+    "kdb": Entry("classifiers.bayesian.augmented.KDBClassifier"),
+    "aode": Entry("classifiers.bayesian.aode.AODEClassifier"),
+    "bayesian-network": Entry("classifiers.bayesian.markov_blanket.BayesianNetworkClassifier"),
+}
+
+# On fc7 of both measuring sets the two that are left out are behind others at nearly every width
+# (experiments/results/chain); they are fitted when named.
+DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", "bayesian-network"))
+
+# What classifiers of the catalogue are made of beyond the types that skops admits by itself.
+TRUSTED_TYPES = (
+    *(entry.path for entry in CLASSIFIERS.values() if entry.path.startswith("classifiers.")),
+    "classifiers.bayesian.discretize.ZeroAwareDiscretizer",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
+
+
+def list_classifiers() -> list[str]:
     """Names that `make_classifier` takes, in the catalogue's order.
 
     Returns
@@ -25,7 +105,7 @@ def list_classifiers():
     return list(CLASSIFIERS)
 
 
-def make_classifier(name, seed=0):
+def make_classifier(name: str, seed: int = 0) -> ClassifierMixin:
     """Make an unfitted classifier for the two classes snapshot (0) and professional (1).
 
     Every classifier weighs the classes equally where its estimator can: balanced class weights, or
@@ -57,10 +137,19 @@ def make_classifier(name, seed=0):
     if name not in CLASSIFIERS:
         near = get_close_matches(name, CLASSIFIERS) or list_classifiers()
         raise InputError(f"no classifier is called {name!r}; try {', '.join(near)}")
-    return CLASSIFIERS[name](seed)
+    entry = CLASSIFIERS[name]
+    module, _, estimator = entry.path.rpartition(".")
+    random = {"random_state": seed} if entry.seeded else {}
+    classifier = getattr(import_module(module), estimator)(**entry.parameters, **random)
+    if not entry.scaled:
+        return classifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), classifier)
 
 
-def save_classifier(classifier, path):
+def save_classifier(classifier: BaseEstimator, path: str | os.PathLike) -> None:
     """Write a fitted classifier in skops format and read it back once, as a user will.
 
     Parameters
@@ -80,7 +169,7 @@ def save_classifier(classifier, path):
     load_classifier(path)
 
 
-def load_classifier(path):
+def load_classifier(path: str | os.PathLike) -> ClassifierMixin:
     """Read a classifier that `save_classifier` wrote. Nothing in the file is executed.
 
     Parameters
@@ -113,122 +202,9 @@ def load_classifier(path):
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; make one with fit-classifier") from None
+        raise InputError(f"{path}: there is no such file; fit a classifier and save it") from None
     except Exception as error:  # a damaged file fails in any of zip, JSON, NumPy or skops
         raise InputError(
             f"{path}: not a classifier that decaf can read ({type(error).__name__}: {error}); "
-            "make one with fit-classifier"
+            "fit it anew"
         ) from None
-
-
-def _logistic_regression(seed):
-    return make_pipeline(
-        StandardScaler(),
-        sklearn.linear_model.LogisticRegression(
-            C=_PENALTY, class_weight="balanced", max_iter=1000, random_state=seed
-        ),
-    )
-
-
-def _linear_svm(seed):
-    return make_pipeline(
-        StandardScaler(),
-        sklearn.svm.LinearSVC(
-            C=_PENALTY / 10, class_weight="balanced", dual="auto", max_iter=5000, random_state=seed
-        ),
-    )
-
-
-def _rbf_svm(seed):
-    return make_pipeline(StandardScaler(), sklearn.svm.SVC(class_weight="balanced"))
-
-
-def _k_nearest_neighbours(seed):
-    # Brute force: search trees do not help in hundreds of dimensions.
-    return make_pipeline(
-        StandardScaler(), sklearn.neighbors.KNeighborsClassifier(n_neighbors=25, algorithm="brute")
-    )
-
-
-def _gaussian_naive_bayes(seed):
-    return sklearn.naive_bayes.GaussianNB(priors=[0.5, 0.5])
-
-
-def _random_forest(seed):
-    # Trees of two rows a leaf and 300 of them: shares of votes fine enough to rank by.
-    return sklearn.ensemble.RandomForestClassifier(
-        n_estimators=300, min_samples_leaf=2, class_weight="balanced", random_state=seed
-    )
-
-
-def _gradient_boosting(seed):
-    # 31 steps of a feature in place of 255: the same AUC on OASIS in a seventh of the time.
-    return sklearn.ensemble.HistGradientBoostingClassifier(
-        max_bins=31, class_weight="balanced", random_state=seed
-    )
-
-
-def _naive_bayes(seed):
-    from classifiers import NaiveBayesClassifier
-
-    return NaiveBayesClassifier()
-
-
-def _tan(seed):
-    from classifiers import TANClassifier
-
-    return TANClassifier()
-
-
-def _kdb(seed):
-    from classifiers import KDBClassifier
-
-    return KDBClassifier()
-
-
-def _aode(seed):
-    from classifiers import AODEClassifier
-
-    return AODEClassifier()
-
-
-def _bayesian_network(seed):
-    from classifiers import BayesianNetworkClassifier
-
-    return BayesianNetworkClassifier()
-
-
-# fc7 has more numbers a photo than a few hundred photos can fix, so the linear classifiers are
-# held far more tightly than scikit-learn's C = 1.
-_PENALTY = 0.01
-
-CLASSIFIERS = {
-    "logistic-regression": _logistic_regression,
-    "linear-svm": _linear_svm,
-    "rbf-svm": _rbf_svm,
-    "k-nearest-neighbours": _k_nearest_neighbours,
-    "gaussian-naive-bayes": _gaussian_naive_bayes,
-    "random-forest": _random_forest,
-    "gradient-boosting": _gradient_boosting,
-    "naive-bayes": _naive_bayes,
-    "tan": _tan,
-    "kdb": _kdb,
-    "aode": _aode,
-    "bayesian-network": _bayesian_network,
-}
-
-# On fc7 of both measuring sets the two that are left out are behind others at nearly every width
-# (experiments/results/chain); they are fitted when named.
-DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", "bayesian-network"))
-
-# What classifiers of the catalogue are made of beyond the types that skops admits by itself.
-TRUSTED_TYPES = (
-    "classifiers.bayesian.aode.AODEClassifier",
-    "classifiers.bayesian.augmented.KDBClassifier",
-    "classifiers.bayesian.augmented.NaiveBayesClassifier",
-    "classifiers.bayesian.augmented.TANClassifier",
-    "classifiers.bayesian.discretize.ZeroAwareDiscretizer",
-    "classifiers.bayesian.markov_blanket.BayesianNetworkClassifier",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-)
