@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     accuracy_score,
@@ -28,8 +25,8 @@ from classifiers.evaluation.bootstrap import (
     resampled_accuracies,
     resampled_auc,
 )
-from classifiers.evaluation.calibration import decision_score
 from classifiers.evaluation.folds import Folds
+from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
 from classifiers.evaluation.uncertainty import expected_calibration_error
 
 if TYPE_CHECKING:
@@ -251,7 +248,7 @@ def evaluate(
     weights = bootstrap_weights(folds, n_resamples, seed)
     nothing = np.zeros((len(folds.label), 1))
     baseline = DummyClassifier(strategy="prior")
-    of_folds = [_judge(baseline, nothing, folds.label, fold) for fold in folds]
+    of_folds = [judge_on_fold(baseline, nothing, folds.label, fold) for fold in folds]
     results = [_make_result("", MAJORITY, of_folds, folds, weights)]
     for name, feature_set in by_name.items():
         judged = judge_on_folds(feature_set, folds, classifiers, n_jobs, progress)
@@ -260,82 +257,6 @@ def evaluate(
             for classifier, of_folds in judged.items()
         ]
     return Evaluation(results, folds, by_name, dict(classifiers), n_jobs, seed)
-
-
-class FoldResult(NamedTuple):
-    """One classifier on the test rows of one fold; arrays as in `Result`."""
-
-    n_features: int
-    score: np.ndarray
-    prediction: np.ndarray
-    probability: np.ndarray | None
-    fit_seconds: float
-
-
-def judge_on_folds(
-    feature_set: FeatureSet,
-    folds: Folds,
-    classifiers: Mapping[str, BaseEstimator],
-    n_jobs: int,
-    progress: Callable[[], object],
-) -> dict[str, list[FoldResult]]:
-    """Judge classifiers on one feature set.
-
-    Parameters
-    ----------
-    feature_set : FeatureSet
-    folds : Folds
-    classifiers : dict of str to estimator
-    n_jobs : int
-    progress : callable
-        As in `evaluate`.
-
-    Returns
-    -------
-    dict of str to list of FoldResult
-        By the classifier's name, one a fold.
-    """
-    features = []
-    for fold in folds:
-        features.append(_fold_features(feature_set, folds.label, fold))
-        if feature_set.transformer is not None:
-            progress()
-    tasks = (
-        delayed(_judge)(classifier, X, folds.label, fold)
-        for X, fold in zip(features, folds)
-        for classifier in classifiers.values()
-    )
-    judged = []
-    for of_fold in Parallel(n_jobs, return_as="generator")(tasks):
-        judged.append(of_fold)
-        progress()
-    return {name: judged[number :: len(classifiers)] for number, name in enumerate(classifiers)}
-
-
-def _fold_features(feature_set, label, fold):
-    """Features of all photos, by the transformer fitted on the fold's training rows if any."""
-    if feature_set.transformer is None:
-        return feature_set.X
-    transformer = clone(feature_set.transformer)
-    transformer.fit(feature_set.X[fold.train], label[fold.train])
-    return np.asarray(transformer.transform(feature_set.X))
-
-
-def _judge(classifier, features, label, fold):
-    started = time.perf_counter()
-    classifier = clone(classifier).fit(features[fold.train], label[fold.train])
-    seconds = time.perf_counter() - started
-    X = features[fold.test]
-    probability = None
-    if hasattr(classifier, "predict_proba"):
-        probability = classifier.predict_proba(X)[:, 1]
-    return FoldResult(
-        n_features=X.shape[1],
-        score=decision_score(classifier, X),
-        prediction=classifier.predict(X),
-        probability=probability,
-        fit_seconds=seconds,
-    )
 
 
 def _make_result(features, classifier, of_folds, folds, weights):

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from classifiers.evaluation.bootstrap import CONFIDENCE, bootstrap_weights, interval, resampled_auc
-from classifiers.evaluation.evaluation import Evaluation, judge_on_folds
+from classifiers.evaluation.evaluation import Evaluation
 from classifiers.evaluation.folds import Fold
+from classifiers.evaluation.judging import judge_on_folds
 from features.errors import InputError
 from features.splits import sample_rows
 

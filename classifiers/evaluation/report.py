@@ -1,9 +1,14 @@
 """Writes what an evaluation found as one self-contained HTML page."""
 
+from __future__ import annotations
+
+import os
 import platform
+from collections.abc import Mapping
 from datetime import date
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -13,8 +18,20 @@ from classifiers.evaluation.bootstrap import CONFIDENCE, N_RESAMPLES
 from classifiers.evaluation.evaluation import INTERVAL_METRICS
 from features.files import write_file
 
+if TYPE_CHECKING:
+    from classifiers.evaluation.evaluation import Evaluation
+    from classifiers.evaluation.learning_curve import LearningCurve
 
-def write_report(path, evaluation, *, photos, networks, command, learning_curve=None):
+
+def write_report(
+    path: str | os.PathLike,
+    evaluation: Evaluation,
+    *,
+    photos: Mapping[str, str],
+    networks: Mapping[str, Mapping[str, object]],
+    command: str,
+    learning_curve: LearningCurve | None = None,
+) -> None:
     """Write the report of an evaluation: tables, curves, data, network, versions.
 
     The page needs nothing from elsewhere, follows the reader's light or dark scheme and fits a
@@ -24,31 +41,24 @@ def write_report(path, evaluation, *, photos, networks, command, learning_curve=
     ----------
     path : path-like
         Replaced if it exists.
-    evaluation : classifiers.evaluation.evaluation.Evaluation
+    evaluation : Evaluation
     photos : dict of str to str
         What was judged: facts to show, in order.
     networks : dict of str to dict
         Feature set → what made it, such as a store's attributes.
     command : str
         The command line that made this report.
-    learning_curve : classifiers.evaluation.learning_curve.LearningCurve, optional
+    learning_curve : LearningCurve, optional
     """
-    template = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     ranked = evaluation.ranked
-    feature_sets = list(evaluation.feature_sets)
     names = list(dict.fromkeys(result.classifier for result in ranked))
-    html = template.render(
+    html = _template().render(
         evaluation=evaluation,
         best=evaluation.best,
         baseline=evaluation.baseline,
         ranked=[*ranked, evaluation.baseline],
         equals=evaluation.equals,
-        feature_sets=feature_sets,
+        feature_sets=list(evaluation.feature_sets),
         classifiers=names,
         result_of={(result.features, result.classifier): result for result in ranked},
         metrics=INTERVAL_METRICS,
@@ -68,6 +78,15 @@ def write_report(path, evaluation, *, photos, networks, command, learning_curve=
         today=date.today().isoformat(),
     )
     write_file(path, html)
+
+
+def _template():
+    return jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
 
 
 def _drawn(make_chart, evaluation, names):
