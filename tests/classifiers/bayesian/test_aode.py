@@ -1,0 +1,90 @@
+"""AODE against its formula."""
+
+import numpy as np
+import pytest
+from bayesian_networks import pgmpy_proba, random_codes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import mutual_info_score
+
+from classifiers import (
+    AODEClassifier,
+    NaiveBayesClassifier,
+)
+from classifiers.bayesian.tables import SMOOTHINGS
+
+
+def aode_formula(X, y, rows, m, n_parents, added):
+    """Webb, Boughton, Wang (2005), word for word; `added(n_own, n_configurations)` smoothes."""
+    n_states = X.max(axis=0) + 1
+    classes = np.unique(y)
+    information = [mutual_info_score(column, y) for column in X.T]
+    parents = np.argsort(-np.array(information), kind="stable")[:n_parents]
+    joint = np.zeros((len(rows), len(classes)))
+    for r, row in enumerate(rows):
+        for c, label in enumerate(classes):
+            for i in parents:
+                with_parent = X[:, i] == row[i]
+                if with_parent.sum() < m:
+                    continue
+                both = with_parent & (y == label)
+                n_cells = len(classes) * n_states[i]
+                alpha = added(n_cells, 1)
+                term = (both.sum() + alpha) / (len(y) + alpha * n_cells)
+                for j in range(len(row)):
+                    if j != i:
+                        together = (both & (X[:, j] == row[j])).sum()
+                        alpha = added(n_states[j], n_cells)
+                        term *= (together + alpha) / (both.sum() + alpha * n_states[j])
+                joint[r, c] += term
+    return joint / joint.sum(axis=1, keepdims=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    n_states=st.lists(st.integers(2, 4), min_size=2, max_size=5),
+    m=st.sampled_from([0, 1, 5]),
+    n_parents=st.sampled_from([None, 1, 2]),
+    smoothing=st.sampled_from(SMOOTHINGS),
+)
+def test_aode_is_its_formula(seed, n_states, m, n_parents, smoothing):
+    X, y = random_codes(seed, 60, n_states, 3)
+    fitted = AODEClassifier(
+        m=m, n_parents=n_parents, discretizer=None, smoothing=smoothing, alpha=0.5
+    ).fit(X, y)
+    added = {
+        "laplace": lambda n_own, n_configurations: 0.5,
+        "m-estimate": lambda n_own, n_configurations: 0.5 / n_own,
+        "bdeu": lambda n_own, n_configurations: 0.5 / (n_own * n_configurations),
+    }[smoothing]
+    expected = aode_formula(X, y, X[:4], m, n_parents, added)
+    np.testing.assert_allclose(fitted.predict_proba(X[:4]), expected, rtol=1e-9)
+
+
+def test_aode_without_a_value_seen_often_enough_is_naive_bayes():
+    X, y = random_codes(0, 50, [3, 3, 2], 2)
+    aode = AODEClassifier(m=51, discretizer=None).fit(X, y)
+    naive = NaiveBayesClassifier(discretizer=None).fit(X, y)
+    np.testing.assert_allclose(aode.predict_joint_log_proba(X), naive.predict_joint_log_proba(X))
+    with pytest.raises(ValueError, match="naive Bayes"):
+        aode.to_pgmpy()
+
+
+def test_a_value_seen_too_seldom_is_no_parent_in_the_network_either():
+    X, y = random_codes(1, 80, [4, 3, 4], 2)
+    aode = AODEClassifier(m=20, discretizer=None).fit(X, y)
+    assert (aode.parent_counts_ < 20).any()
+    enough = [(row == X).sum(axis=0).max() >= 20 for row in X]
+    rows = X[enough][:6]
+    np.testing.assert_allclose(aode.predict_proba(rows), pgmpy_proba(aode, rows), atol=1e-9)
+
+
+def test_a_value_seen_just_often_enough_is_a_parent():
+    X = np.array([[0, 0], [0, 1], [0, 0], [1, 1], [1, 0]])
+    y = np.array([0, 0, 1, 1, 0])
+    exactly = AODEClassifier(m=2, discretizer=None).fit(X, y)
+    all_values = AODEClassifier(m=0, discretizer=None).fit(X, y)
+    np.testing.assert_array_equal(exactly.predict_proba(X), all_values.predict_proba(X))
+    above = AODEClassifier(m=2.5, discretizer=None).fit(X, y)
+    assert not np.allclose(above.predict_proba(X[3:]), all_values.predict_proba(X[3:]))
