@@ -6,8 +6,10 @@ import argparse
 import csv
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +19,30 @@ from decaf.commands.common import (
     read_ratings_of,
     report_failed,
 )
+from experiments.frame import option
 from features.errors import InputError
+
+if TYPE_CHECKING:
+    from classifiers.evaluation.folds import Fold, Folds
+    from decaf.extraction.activations import Activations
+    from decaf.training.finetune import TrainingSettings
+    from features.ratings import RatedPhotos
 
 # Where the AVA archive keeps the list of its 20,000 test photos.
 AVA_TEST_LISTS = ("generic_test.jpgl", "aesthetics_image_lists/generic_test.jpgl")
+BLOCKS = option("--blocks", "cut the backbones after N (all)", type=int, metavar="N")
+JOBS = option("--jobs", "fits at once; -1 on all cores", -1, metavar="N")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a photo is seen by: a backbone, perhaps cut after some blocks, and a pooling."""
+
+    backbone: str
+    pooling: str = "flatten"
+    blocks: int | None = None
+    weights: str = "pretrained"
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,19 +59,19 @@ class Photos:
         Changes with the photos, their labels and scores, and their division.
     """
 
-    rated: object
-    folds: object
-    facts: dict
+    rated: RatedPhotos
+    folds: Folds
+    facts: dict[str, str]
     identity: str
 
+    @property
+    def positions(self) -> np.ndarray:
+        """What `decaf.training.heads.FinetunedHead` takes for features, (n_photos, 1)."""
+        return np.arange(len(self.rated))[:, None]
 
-def add_data_options(parser):
-    """Options that name the photos, and say how they are divided.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    """
+def data_options(parser: argparse.ArgumentParser) -> None:
+    """Options that name the photos, and say how they are divided."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -77,31 +99,8 @@ def add_data_options(parser):
     add_machine_options(parser)
 
 
-def add_out_options(parser):
-    """Options that name the folder of the results.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    """
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="of the results (experiments/results/EXPERIMENT/DATA)",
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="replace results of other settings in the folder"
-    )
-
-
-def add_training_options(parser):
-    """Options of `decaf.training.finetune.TrainingSettings`.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    """
+def training_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `decaf.training.finetune.TrainingSettings`; the defaults are the paper's."""
     training = parser.add_argument_group("finetuning (the defaults are the paper's)")
     training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
     training.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
@@ -112,17 +111,8 @@ def add_training_options(parser):
     training.add_argument("--dropout", type=float, default=0.5)
 
 
-def training_settings(args: argparse.Namespace):
-    """The settings that `add_training_options` asks for; all training photos are trained on.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-
-    Returns
-    -------
-    decaf.training.finetune.TrainingSettings
-    """
+def training_settings(args: argparse.Namespace) -> TrainingSettings:
+    """The settings that `training_options` asks for; all training photos are trained on."""
     from decaf.training.finetune import TrainingSettings, check_settings
 
     settings = TrainingSettings(
@@ -140,53 +130,33 @@ def training_settings(args: argparse.Namespace):
     return settings
 
 
-def network_settings(args: argparse.Namespace):
-    """What of a plain network changes the figures.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-        With ``blocks`` and ``precision``.
-
-    Returns
-    -------
-    dict
-        JSON values.
-    """
+def network_settings(args: argparse.Namespace) -> dict[str, object]:
+    """What of a plain network changes the figures, as JSON values."""
     from decaf.backend import choose_precision
 
     return {"blocks": args.blocks, "precision": choose_precision(args.precision)}
 
 
-def training_facts(settings):
-    """What a page says of the finetuning.
-
-    Parameters
-    ----------
-    settings : decaf.training.finetune.TrainingSettings
-
-    Returns
-    -------
-    dict of str to str
-    """
+def training_facts(settings: TrainingSettings) -> dict[str, str]:
+    """What a page says of the finetuning."""
     return {"finetuning": ", ".join(f"{k} {v}" for k, v in asdict(settings).items())}
 
 
-def read_data(args: argparse.Namespace):
-    """Read the ratings that `add_data_options` asks for.
+def read_rated(args: argparse.Namespace, needed: str = "", missing: str = "") -> RatedPhotos:
+    """Read the ratings that `data_options` asks for.
 
     Parameters
     ----------
     args : argparse.Namespace
-
-    Returns
-    -------
-    features.ratings.RatedPhotos
+    needed : str, optional
+        A column of the ratings that must be there.
+    missing : str, optional
+        What is said where it is not.
 
     Raises
     ------
     InputError
-        If there are no ratings, or as `features.ratings.read_ratings` does.
+        If there are no ratings or not this column, or as `features.ratings.read_ratings` does.
     """
     if args.folds is not None and args.folds < 2:
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
@@ -195,76 +165,30 @@ def read_data(args: argparse.Namespace):
     if test_list is None and isinstance(source, Path) and source.name == "AVA.txt":
         test_list = _first_file(args.data, AVA_TEST_LISTS)
     named = argparse.Namespace(**vars(args) | {"ratings": source})
-    return read_ratings_of(named, args.data, test_list)
+    rated = read_ratings_of(named, args.data, test_list)
+    if needed and getattr(rated, needed) is None:
+        raise InputError(f"{args.data}: {missing}")
+    return rated
 
 
-def divide(rated, args: argparse.Namespace) -> Photos:
-    """Divide photos into training and test photos.
+def see(
+    rated: RatedPhotos, views: Iterable[View], args: argparse.Namespace
+) -> tuple[Photos, dict[View, Activations]]:
+    """Compute the activations of photos, or take them from the cache; divide the readable ones.
 
-    Parameters
-    ----------
-    rated : features.ratings.RatedPhotos
-        With digests; copies of training photos are not judged.
-    args : argparse.Namespace
-
-    Returns
-    -------
-    Photos
+    Raises
+    ------
+    InputError
+        If a photo could be read for one backbone and not for another, or as `divide` does.
     """
-    from classifiers.evaluation.folds import make_folds
-    from features.splits import choose_test_photos
-
-    split = None
-    if args.folds is None:
-        rows = choose_test_photos(rated, args.test_fraction, args.seed)
-        split = np.where(rows, "test", "train")
-    folds = make_folds(replace(rated, split=split), n_folds=args.folds, seed=args.seed)
-    tests = [len(fold.test) for fold in folds]
-    kept_together = "" if rated.group is None else ", groups kept together"
-    if split is None:
-        division = folds.design
-    elif rated.split is None:
-        division = f"one stratified split{kept_together}"
-    else:
-        division = "the split that the ratings or the test list give"
-    source = _ratings_source(args)
-    n_found = len(rated) + len(rated.failed)
-    is_list = isinstance(source, Path) and source.is_file()
-    n_missing = _count_rated(source) - n_found if is_list else 0
-    facts = {
-        "photos": f"{len(rated):,} of {args.data.name}, {rated.label.mean():.1%} professional",
-        "division": f"{division}; {sum(tests):,} photos judged",
-        "not used": f"{n_missing:,} missing, {len(rated.failed):,} that could not be read; not "
-        f"judged: {sum(folds.excluded.values()):,} copies or members of trained-on groups",
-        "seed": str(args.seed),
-    }
-    if rated.group is not None:
-        facts["groups"] = f"{len(np.unique(rated.group)):,}"
-    return Photos(rated, folds, facts, _identity(rated, folds))
+    seen = activations_of(rated, views, args)
+    return divide(take_readable(rated, list(seen.values())), args), seen
 
 
-def compute_activations(
-    rated, backbone, poolings, args: argparse.Namespace, *, mirrored=False, **build
-):
-    """Activations of photos, computed once a photo and then cached.
-
-    Parameters
-    ----------
-    rated : features.ratings.RatedPhotos
-    backbone : str
-    poolings : sequence of str
-    args : argparse.Namespace
-        With ``precision`` and ``cache``.
-    mirrored : bool
-        Of the photos' mirror images.
-    **build
-        ``blocks`` and ``weights`` of `decaf.networks.backbones.build_activations`.
-
-    Returns
-    -------
-    dict of str to decaf.extraction.activations.Activations
-        By pooling.
-    """
+def activations_of(
+    rated: RatedPhotos, views: Iterable[View], args: argparse.Namespace
+) -> dict[View, Activations]:
+    """Activations of photos, computed once a photo and network and then cached."""
     import keras
 
     from decaf.backend import choose_precision
@@ -272,29 +196,28 @@ def compute_activations(
     from decaf.networks.backbones import build_activations
 
     precision = choose_precision(args.precision)
-    model = build_activations(backbone, poolings, dtype=precision, **build)
-    cache = args.cache
-    if mirrored:
-        photo = keras.Input(model.input_shape[1:])
-        model = keras.Model(photo, model(keras.ops.flip(photo, axis=2)))
-        # A cache tells networks apart by their weights, which are the same here.
-        cache = (cache or default_cache()) / f"mirrored-{precision}"
-    return cached_activations(list(rated.paths), model, cache=cache)
+    views_of: dict[tuple, dict[str, View]] = {}
+    for view in views:
+        network = (view.backbone, view.blocks, view.weights, view.mirrored)
+        views_of.setdefault(network, {})[view.pooling] = view
+    seen = {}
+    for (backbone, blocks, weights, mirrored), view_of in views_of.items():
+        model = build_activations(
+            backbone, tuple(view_of), blocks=blocks, weights=weights, dtype=precision
+        )
+        cache = args.cache
+        if mirrored:
+            photo = keras.Input(model.input_shape[1:])
+            model = keras.Model(photo, model(keras.ops.flip(photo, axis=2)))
+            # A cache tells networks apart by their weights, which are the same here.
+            cache = (cache or default_cache()) / f"mirrored-{precision}"
+        found = cached_activations(list(rated.paths), model, cache=cache)
+        seen |= {view: found[pooling] for pooling, view in view_of.items()}
+    return seen
 
 
-def take_readable(rated, activations):
-    """The photos whose activations there are, in the activations' order; others are reported.
-
-    Parameters
-    ----------
-    rated : features.ratings.RatedPhotos
-        Those that the activations were asked for.
-    activations : sequence of decaf.extraction.activations.Activations
-        Of several backbones, of the same photos.
-
-    Returns
-    -------
-    features.ratings.RatedPhotos
+def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:
+    """The photos whose activations there are, in their order; the others are reported.
 
     Raises
     ------
@@ -310,6 +233,59 @@ def take_readable(rated, activations):
     return rated
 
 
+def divide(rated: RatedPhotos, args: argparse.Namespace) -> Photos:
+    """Divide photos into training and test photos; copies of training photos are not judged."""
+    from classifiers.evaluation.folds import make_folds
+    from features.splits import choose_test_photos
+
+    split = None
+    if args.folds is None:
+        rows = choose_test_photos(rated, args.test_fraction, args.seed)
+        split = np.where(rows, "test", "train")
+    folds = make_folds(replace(rated, split=split), n_folds=args.folds, seed=args.seed)
+    division = folds.design
+    if split is not None:
+        together = "" if rated.group is None else ", groups kept together"
+        division = "the split that the ratings or the test list give"
+        if rated.split is None:
+            division = f"one stratified split{together}"
+    n_judged = sum(len(fold.test) for fold in folds)
+    facts = {
+        "photos": f"{len(rated):,} of {args.data.name}, {rated.label.mean():.1%} professional",
+        "division": f"{division}; {n_judged:,} photos judged",
+        "not used": f"{_count_missing(args, len(rated) + len(rated.failed)):,} missing, "
+        f"{len(rated.failed):,} that could not be read; not judged: "
+        f"{sum(folds.excluded.values()):,} copies or members of trained-on groups",
+        "seed": str(args.seed),
+    }
+    if rated.group is not None:
+        facts["groups"] = f"{len(np.unique(rated.group)):,}"
+    return Photos(rated, folds, facts, _identity(rated, folds))
+
+
+def predict_unseen(
+    photos: Photos, predict: Callable[[Fold], Mapping[str, np.ndarray]]
+) -> dict[str, list[float]]:
+    """Collect what is predicted of each fold's test photos.
+
+    Parameters
+    ----------
+    photos : Photos
+    predict : callable
+        Learns on a fold's training photos; gives by names a number for each test photo.
+
+    Returns
+    -------
+    dict of str to list
+        By name n_photos numbers, NaN where a photo is in no fold's test photos.
+    """
+    found: dict[str, np.ndarray] = {}
+    for fold in photos.folds:
+        for name, values in predict(fold).items():
+            found.setdefault(name, np.full(len(photos.rated), np.nan))[fold.test] = values
+    return {name: values.tolist() for name, values in found.items()}
+
+
 def _ratings_source(args):
     source = args.ratings or _first_file(args.data, ("AVA.txt", "ratings.csv"))
     if source is None:
@@ -319,12 +295,16 @@ def _ratings_source(args):
     return source
 
 
-def _count_rated(source):
-    """How many photos a ratings file rates, missing ones too."""
+def _count_missing(args, n_found):
+    """How many photos a ratings file rates that were not found."""
+    source = _ratings_source(args)
+    if not (isinstance(source, Path) and source.is_file()):
+        return 0
     if source.suffix.lower() != ".csv":
-        return sum(bool(line.strip()) for line in source.read_text("utf-8-sig").split("\n"))
+        lines = source.read_text("utf-8-sig").split("\n")
+        return sum(bool(line.strip()) for line in lines) - n_found
     with open(source, newline="", encoding="utf-8-sig") as file:
-        return sum(map(bool, csv.reader(file))) - 1
+        return sum(map(bool, csv.reader(file))) - 1 - n_found
 
 
 def _first_file(folder, names):

@@ -1,9 +1,14 @@
 """Judges feature sets once: what is finished is kept beside the results, and not done again."""
 
+from __future__ import annotations
+
+import argparse
 import hashlib
 import json
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -17,51 +22,55 @@ from classifiers.evaluation.evaluation import (
     FeatureSet,
     evaluate,
 )
+from experiments.data import Photos
+from experiments.pages import Row
 from features.errors import InputError
-from features.files import write_file
+from features.files import whole_file
 
 
-def compute_once(path, settings, compute, *, force=False):
+def compute_once(
+    args: argparse.Namespace, name: str, settings: dict[str, Any], compute: Callable[[], Any]
+) -> Any:
     """Do a piece of work, or read what it gave when it was done before.
 
     Parameters
     ----------
-    path : path-like
-        A JSON file for the outcome, written whole or not at all.
+    args : argparse.Namespace
+        Finished work is kept in ``cells`` in ``args.folder``, which git ignores; work of other
+        settings is done again only if ``args.force``.
+    name : str
+        Of the work, and of its file.
     settings : dict
         JSON values; everything on which the outcome depends.
     compute : callable
         Gives a JSON value.
-    force : bool
-        Do it again if it was done with other settings.
-
-    Returns
-    -------
-    What `compute` gave.
 
     Raises
     ------
     InputError
-        If the file is of other settings, or damaged.
+        If what is kept is of other settings, or damaged.
     """
-    path = Path(path)
+    kept = args.folder / "cells"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / ".gitignore").write_text("*\n")  # the page and the table are the results
+    path = kept / f"{name.replace(',', '').replace(' ', '-')}.json"
     settings = json.loads(json.dumps(settings))
     if path.exists():
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            before, outcome = kept["settings"], kept["outcome"]
+            before, outcome = itemgetter("settings", "outcome")(json.loads(path.read_text("utf-8")))
+            differing = [k for k in settings | before if settings.get(k) != before.get(k)]
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path}: damaged; remove it") from None
-        if before == settings:
+        if not differing:
             return outcome
-        if not force:
-            differing = [k for k in settings | before if settings.get(k) != before.get(k)]
+        if not args.force:
             raise InputError(
                 f"{path}: is of other settings ({', '.join(differing)}); choose another folder "
                 "with --out, or add --force"
             )
     outcome = compute()
-    write_file(path, json.dumps({"settings": settings, "outcome": outcome}))
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps({"settings": settings, "outcome": outcome}), "utf-8")
     return outcome
 
 
@@ -74,17 +83,20 @@ class Cell:
     name : str
         The file's.
     feature_set : classifiers.evaluation.evaluation.FeatureSet
-    classifiers : list of str, or dict of str to estimator
+    classifiers : sequence of str, or dict of str to estimator
     settings : dict
         JSON values; all on which the figures depend beside photos, classifiers' names and seed.
+    columns : dict
+        What its rows begin with.
     train_on : ndarray of bool, shape (n_photos,), optional
         As in `classifiers.evaluation.folds.Folds.training_on`.
     """
 
     name: str
     feature_set: FeatureSet
-    classifiers: list | dict
-    settings: dict
+    classifiers: Sequence[str] | dict[str, BaseEstimator]
+    settings: dict[str, Any]
+    columns: Row = field(default_factory=dict)
     train_on: np.ndarray | None = None
 
 
@@ -97,7 +109,7 @@ class GivenScores(ClassifierMixin, BaseEstimator):
         A score above it is the positive class.
     """
 
-    def __init__(self, threshold):
+    def __init__(self, threshold: float):
         self.threshold = threshold
 
     def fit(self, X, y):
@@ -114,111 +126,88 @@ class GivenScores(ClassifierMixin, BaseEstimator):
         return (self.decision_function(X) > 0).astype(int)
 
 
-def cells_folder(folder):
-    """Make the folder ``cells`` of finished work in a folder of results.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-
-    Returns
-    -------
-    pathlib.Path
-        For files of `compute_once`; git ignores it.
-    """
-    kept = folder / "cells"
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / ".gitignore").write_text("*\n")  # the page and the table are the results
-    return kept
-
-
-def judge_cells(cells, photos, folder, *, jobs=1, seed=0, force=False):
+def judge(cells: Sequence[Cell], photos: Photos, args: argparse.Namespace) -> list[Row]:
     """Judge classifiers on feature sets, with a progress bar; go on where it was interrupted.
 
     Parameters
     ----------
-    cells : list of Cell
+    cells : sequence of Cell
     photos : experiments.data.Photos
-    folder : pathlib.Path
-        Finished cells are kept in its folder ``cells``.
-    jobs, seed : int
-    force : bool
-        As in `compute_once`.
+    args : argparse.Namespace
+        With ``seed``, perhaps ``jobs``, and as `compute_once` takes them.
 
     Returns
     -------
-    list of (list of dict)
-        Of each cell a row a classifier: what `Evaluation.to_pandas` says;
-        ``n_train``, training photos on the folds' average; and under ``resampled`` the figures of
-        each bootstrap resample, which are paired with those of all other rows.
+    list of dict
+        Of each cell a row a classifier: the cell's columns; what
+        `classifiers.evaluation.evaluation.Evaluation.to_pandas` says; ``n_train``, training photos
+        on the folds' average; and under ``resampled`` the figures of each bootstrap resample, which
+        are paired with those of all other rows.
     """
-    kept = cells_folder(folder)
-    n_folds = len(photos.folds)
     n_fits = [
-        n_folds * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
+        len(photos.folds) * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
         for cell in cells
     ]
     rows = []
     with tqdm(desc="judging", total=sum(n_fits), unit="fit") as bar:
         for number, cell in enumerate(cells):
-            rows.append(
-                compute_once(
-                    kept / f"{cell.name.replace(' ', '-')}.json",
-                    cell.settings
-                    | {
-                        "photos": photos.identity,
-                        "features": _digest(cell.feature_set.X),
-                        "classifiers": list(cell.classifiers),
-                        "seed": seed,
-                    },
-                    lambda cell=cell: _judge(cell, photos, jobs, seed, bar.update),
-                    force=force,
+            settings = cell.settings | {
+                "photos": photos.identity,
+                "features": _digest(cell.feature_set.X),
+                "classifiers": list(cell.classifiers),
+                "seed": args.seed,
+            }
+            rows += [
+                cell.columns | row
+                for row in compute_once(
+                    args,
+                    cell.name,
+                    settings,
+                    lambda cell=cell: _judge(cell, photos, args, bar.update),
                 )
-            )
+            ]
             bar.n = sum(n_fits[: number + 1])
             bar.refresh()
     return rows
 
 
-def known_classifiers(names):
-    """Refuse names that no classifier has, before anything long begins.
-
-    Parameters
-    ----------
-    names : sequence of str
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-    """
+def known_classifiers(names: Sequence[str]) -> list[str]:
+    """Refuse names that no classifier has, before anything long begins."""
     for name in names:
         make_classifier(name)
     return list(names)
 
 
-def add_differences(row, other, name):
-    """Add to a row how much better it is than another, resampled in pairs.
+def add_differences(
+    rows: Sequence[Row],
+    others: Sequence[Row],
+    name: str,
+    key: Callable[[Row], Hashable] = lambda row: None,
+) -> None:
+    """Add to rows how much better they are than others, resampled in pairs.
 
     Parameters
     ----------
-    row, other : dict
-        As `judge_cells` gives them.
+    rows, others : sequence of dict
+        As `judge` gives them.
     name : str
-        What the other is; the columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high``
+        What the others are; the columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high``
         (95 % bootstrap interval).
+    key : callable
+        A row is compared with that of the others which has the same; with none, it stays as it is.
     """
+    other_of = {key(other): other for other in others}
     tail = (1 - CONFIDENCE) / 2
-    for metric in INTERVAL_METRICS:
-        column = f"{metric}_minus_{name}"
-        differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
-        row[column] = row[metric] - other[metric]
-        row[f"{column}_low"], row[f"{column}_high"] = (
-            float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
-        )
+    for row in rows:
+        if (other := other_of.get(key(row))) is None:
+            continue
+        for metric in INTERVAL_METRICS:
+            column = f"{metric}_minus_{name}"
+            differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
+            row[column] = row[metric] - other[metric]
+            row[f"{column}_low"], row[f"{column}_high"] = (
+                float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
+            )
 
 
 def _digest(X):
@@ -228,14 +217,14 @@ def _digest(X):
     return hashlib.blake2b(np.ascontiguousarray(X), digest_size=16).hexdigest()
 
 
-def _judge(cell, photos, jobs, seed, progress):
+def _judge(cell, photos, args, progress):
     folds = photos.folds if cell.train_on is None else photos.folds.training_on(cell.train_on)
     evaluation = evaluate(
         [cell.feature_set],
         folds,
         cell.classifiers,
-        n_jobs=jobs,
-        seed=seed,
+        n_jobs=getattr(args, "jobs", 1),
+        seed=args.seed,
         progress=progress,
     )
     table = evaluation.to_pandas()

@@ -5,22 +5,23 @@ all features is extrapolated by the square of their number, which is how many pa
 pyAgrum is an optional peer.
 """
 
-import argparse
+from __future__ import annotations
+
 import importlib.util
-import multiprocessing
 import os
-import platform
 import sys
-import time
 import warnings
-from datetime import date
+from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 
-from decaf.commands.common import run_command
-from experiments import pages
+import numpy as np
 
-# What is asked of the classifiers: how many times as long the others take at least, and megabytes.
+from experiments.figures import Line, Panel, draw_lines
+from experiments.frame import Experiment, option
+from experiments.measuring import best_seconds, in_child, peak_megabytes
+from experiments.pages import Page, Row, Table, markdown_table
+
+# How many times as long the others take at least, and megabytes.
 TARGETS = {
     ("TAN", "fit", "pgmpy"): 200,
     ("TAN", "predict", "pgmpy"): 1000,
@@ -31,41 +32,65 @@ TARGETS = {
 }
 MEMORY_TARGET = 2000
 PYAGRUM_METHODS = {"naive Bayes": "NaiveBayes", "TAN": "TAN"}
+SETS = ("iris", "wine", "breast_cancer", "digits")
+TEXT = """\
+The Bayesian-network classifiers beside scikit-learn's naive Bayes, pgmpy and pyAgrum: two classes,
+{rows:,} rows, {features} features of 5 bins unless another number is told."""
+CAPTIONS = {
+    "ratios": "Speed: how many times as long the others take for a row",
+    "speed": "Speed: seconds",
+    "memory": "Memory",
+    "accuracy": "Accuracy",
+    "growth": "Growth: seconds, drawn below",
+}
+NOTES = {
+    "ratios": "Codes go in, so that discretising is not timed. Ours and scikit-learn's times are "
+    "the best of three, the others' are of one run. pgmpy looked for a tree of at most {n_pgmpy} "
+    "features; the time for all is extrapolated by the square of their number, which favours "
+    "pgmpy: the time for a pair grows, too. It predicts with our tree of all features.",
+    "memory": "Peak of a process that makes the data, fits and predicts all rows.",
+    "accuracy": "10-fold cross-validation, the same folds and codes (zero-aware, 5 bins) for all. "
+    "pyAgrum smoothes by Laplace's rule, as the two columns named so do; the others are our "
+    "estimators with their defaults.",
+    "growth": "Discretising included; all rows are predicted.",
+}
 
 
-def main(argv=None):
-    """Run the benchmark, print its tables and write them to a folder.
+def bench_bayes(args) -> Page:
+    """Time, weigh and judge all of them."""
+    peers = args.peers
+    if peers is None:
+        peers = [name for name in ("pgmpy", "pyagrum") if importlib.util.find_spec(name)]
+    warnings.simplefilter("ignore")  # The peers warn of their own insides.
+    load = os.getloadavg()[0]
+    rows = {"speed": list(_speed(args, peers))}
+    rows["ratios"] = list(_ratios(rows["speed"], args.features))
+    rows["memory"] = [_aode_memory(args.rows, args.features)]
+    rows["accuracy"] = list(_accuracy(args.sets, "pyagrum" in peers))
+    rows["growth"] = list(_growth(args))
+    tables = {}
+    for name, caption in CAPTIONS.items():
+        note = NOTES.get(name, "").format(n_pgmpy=max(args.pgmpy_features))
+        tables[caption] = table = _table(rows[name], note)
+        print(f"\n{caption}\n{markdown_table(table.header, table.lines)}")
+    return Page(
+        title="Bayesian-network classifiers: speed and accuracy",
+        text=TEXT.format(rows=args.rows, features=args.features),
+        tables=tables,
+        rows=rows,
+        figure=_draw(args, rows["growth"]),
+        facts={
+            "load at the start": f"{load:.1f}",
+            "peers": ", ".join(f"{name} {metadata.version(name)}" for name in peers),
+        },
+    )
 
-    Parameters
-    ----------
-    argv : list of str, optional
 
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = _parser()
-    pages.remember_command(parser, "bench-bayes", argv)
-    return run_command(_bench, parser, argv)
-
-
-def make_features(n_rows, n_features, seed=0):
+def make_features(n_rows: int, n_features: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Make numbers like fc7 features: half zeros, skewed, dependent on each other and on the class.
 
-    Parameters
-    ----------
-    n_rows, n_features : int
-    seed : int, default=0
-
-    Returns
-    -------
-    X : ndarray of shape (n_rows, n_features), float32
-    y : ndarray of shape (n_rows,), int
-        0 or 1.
+    Gives X, (n_rows, n_features), float32, and y, 0 or 1.
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, n_rows)
     causes = rng.normal(size=(n_rows, 20)).astype(np.float32)
@@ -73,75 +98,6 @@ def make_features(n_rows, n_features, seed=0):
     X += rng.standard_normal(size=X.shape, dtype=np.float32)
     X += np.outer(y, 0.2 * rng.normal(size=n_features)).astype(np.float32)
     return np.maximum(X, 0), y
-
-
-def _parser():
-    parser = argparse.ArgumentParser(prog="python -m experiments bench-bayes", description=__doc__)
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--features", type=int, default=250)
-    parser.add_argument(
-        "--peers",
-        nargs="*",
-        choices=("pgmpy", "pyagrum"),
-        help="libraries to compare with (those that are installed)",
-    )
-    parser.add_argument(
-        "--pgmpy-features",
-        type=int,
-        nargs="+",
-        default=(10, 20, 40),
-        help="with how many features pgmpy looks for a tree (10 20 40)",
-    )
-    parser.add_argument(
-        "--pgmpy-rows", type=int, default=40, help="how many rows pgmpy predicts (40)"
-    )
-    parser.add_argument(
-        "--pyagrum-rows", type=int, default=1000, help="how many rows pyAgrum predicts (1000)"
-    )
-    parser.add_argument(
-        "--growth-rows", type=int, nargs="+", default=(2_000, 20_000, 200_000), metavar="N"
-    )
-    parser.add_argument(
-        "--growth-features", type=int, nargs="+", default=(50, 250, 1_000), metavar="N"
-    )
-    parser.add_argument(
-        "--sets",
-        nargs="+",
-        choices=("iris", "wine", "breast_cancer", "digits"),
-        default=("iris", "wine", "breast_cancer", "digits"),
-        help="data sets of scikit-learn to compare the accuracy on (all four)",
-    )
-    parser.add_argument("--out", type=Path, help="folder for the results")
-    parser.add_argument("--force", action="store_true", help="replace results")
-    return parser
-
-
-def _bench(args):
-    import pandas as pd
-
-    folder = pages.results_folder(args)
-    peers = args.peers
-    if peers is None:
-        peers = [name for name in ("pgmpy", "pyagrum") if importlib.util.find_spec(name)]
-    warnings.simplefilter("ignore")  # The peers warn of their own insides.
-    load = os.getloadavg()[0]
-
-    folder.mkdir(parents=True, exist_ok=True)
-    tables = {}
-    steps = {
-        "speed": lambda: _speed(args, peers),
-        "ratios": lambda: _ratios(tables["speed"], args.features),
-        "memory": lambda: _aode_memory(args.rows, args.features),
-        "accuracy": lambda: _accuracy(args.sets, "pyagrum" in peers),
-        "growth": lambda: _growth(args),
-    }
-    for name, step in steps.items():
-        tables[name] = table = pd.DataFrame(step())
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4g")
-        print(f"\n{name}\n{table.to_string(index=False, float_format='{:.4g}'.format)}", flush=True)
-    pages.save_figure(_draw_growth(tables["growth"]), folder / "growth.svg")
-    readme = _readme(args, peers, load, tables)
-    (folder / pages.PAGE).write_text(readme, encoding="utf-8")
 
 
 def _classifiers(**parameters):
@@ -156,8 +112,8 @@ def _classifiers(**parameters):
     }
 
 
-def _speed(args, peers):
-    """Time all on the same codes; yield the rows of a table."""
+def _speed(args, peers) -> Iterator[Row]:
+    """Time all on the same codes."""
     from sklearn.naive_bayes import CategoricalNB
 
     from classifiers import ZeroAwareDiscretizer
@@ -178,9 +134,9 @@ def _timed(name, library, classifier, codes, y, n_predicted=None, n_times=3):
     _say(f"{name} of {library}")
     what = {"classifier": name, "library": library, "features": codes.shape[1], "how": "measured"}
     predicted = codes[:n_predicted]
-    seconds = _seconds(lambda: classifier.fit(codes, y), n_times)
+    seconds = best_seconds(lambda: classifier.fit(codes, y), n_times)
     yield what | {"task": "fit", "rows": len(codes), "seconds": seconds}
-    seconds = _seconds(lambda: classifier.predict_proba(predicted), n_times)
+    seconds = best_seconds(lambda: classifier.predict_proba(predicted), n_times)
     yield what | {"task": "predict", "rows": len(predicted), "seconds": seconds}
 
 
@@ -196,7 +152,7 @@ def _timed_pgmpy(codes, y, tree_features, n_predicted):
     _fit_pgmpy(frame.iloc[:, :2], y)  # Starts joblib's processes, whose start is not timed.
     for few in tree_features:
         _say(f"TAN of pgmpy, {few} features")
-        seconds = _seconds(lambda few=few: _fit_pgmpy(frame.iloc[:, :few], y), 1)
+        seconds = best_seconds(lambda few=few: _fit_pgmpy(frame.iloc[:, :few], y))
         fit = {"features": few, "task": "fit", "rows": len(codes), "seconds": seconds}
         yield what | fit | {"how": "measured"}
     fit |= {"features": n_features, "seconds": seconds * (n_features / few) ** 2}
@@ -204,7 +160,7 @@ def _timed_pgmpy(codes, y, tree_features, n_predicted):
 
     network = TANClassifier(discretizer=None).fit(codes, y).to_pgmpy()
     predicted = frame[:n_predicted]
-    seconds = _seconds(lambda: network.predict_probability(predicted), 1)
+    seconds = best_seconds(lambda: network.predict_probability(predicted))
     predict = {"features": n_features, "task": "predict", "rows": len(predicted)}
     yield what | predict | {"seconds": seconds, "how": "measured"}
 
@@ -239,14 +195,16 @@ class _PyAgrum:
         return (self.predict_proba(codes).argmax(axis=1) == y).mean()
 
 
-def _ratios(speed, n_features):
+def _ratios(speed, n_features) -> Iterator[Row]:
     """Compare the seconds a row of the others with ours."""
-    speed = speed[speed["features"] == n_features]
-    each = speed.assign(seconds=speed["seconds"] / speed["rows"])
-    each = each.set_index(["classifier", "task", "library"])["seconds"]
-    for (classifier, task, library), seconds in each.items():
+    seconds = {
+        (row["classifier"], row["task"], row["library"]): row["seconds"] / row["rows"]
+        for row in speed
+        if row["features"] == n_features
+    }
+    for (classifier, task, library), theirs in seconds.items():
         if library != "decaf":
-            ratio = seconds / each[classifier, task, "decaf"]
+            ratio = theirs / seconds[classifier, task, "decaf"]
             target = TARGETS.get((classifier, task, library))
             yield {
                 "classifier": classifier,
@@ -258,31 +216,26 @@ def _ratios(speed, n_features):
             }
 
 
-def _aode_memory(n_rows, n_features):
-    """Fit and predict in a process of its own, whose peak memory is told."""
+def _aode_memory(n_rows, n_features) -> Row:
     _say("memory of AODE")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        megabytes = pool.apply(_peak_megabytes, (n_rows, n_features))
-    yield {
+    return {
         "classifier": "AODE",
         "rows": n_rows,
         "features": n_features,
-        "megabytes": megabytes,
+        "megabytes": in_child(_weigh_aode, n_rows, n_features),
         "at most": MEMORY_TARGET,
     }
 
 
-def _peak_megabytes(n_rows, n_features):
-    import resource
-
+def _weigh_aode(n_rows, n_features):
     from classifiers import AODEClassifier
 
     X, y = make_features(n_rows, n_features)
     AODEClassifier().fit(X, y).predict_proba(X)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # in KiB on Linux
+    return peak_megabytes()
 
 
-def _accuracy(sets, with_pyagrum):
+def _accuracy(sets, with_pyagrum) -> Iterator[Row]:
     """Cross-validate all on the same folds and codes."""
     from sklearn import datasets
 
@@ -298,7 +251,6 @@ def _accuracy(sets, with_pyagrum):
 
 
 def _cross_validated(candidates, X, y):
-    import numpy as np
     from sklearn.model_selection import StratifiedKFold
 
     from classifiers import ZeroAwareDiscretizer
@@ -315,7 +267,7 @@ def _cross_validated(candidates, X, y):
     return {name: n_correct / len(y) for name, n_correct in correct.items()}
 
 
-def _growth(args):
+def _growth(args) -> Iterator[Row]:
     """Time our classifiers on numbers, discretising included, with more rows or features."""
     sizes = [(rows, args.features) for rows in args.growth_rows]
     sizes += [(args.rows, features) for features in args.growth_features]
@@ -327,88 +279,68 @@ def _growth(args):
                 "classifier": name,
                 "rows": n_rows,
                 "features": n_features,
-                "fit": _seconds(lambda fit=classifier.fit, X=X, y=y: fit(X, y), 1),
-                "predict": _seconds(lambda predict=classifier.predict_proba, X=X: predict(X), 1),
+                "fit": best_seconds(lambda fit=classifier.fit, X=X, y=y: fit(X, y)),
+                "predict": best_seconds(lambda predict=classifier.predict_proba, X=X: predict(X)),
             }
 
 
-def _draw_growth(growth):
-    from matplotlib.figure import Figure
-
-    middle = {axis: growth[axis].mode()[0] for axis in ("rows", "features")}
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for ax, (axis, other) in zip(
-        figure.subplots(1, 2, sharey=True), [("rows", "features"), ("features", "rows")]
-    ):
-        line = growth[growth[other] == middle[other]]
-        for number, (name, times) in enumerate(line.groupby("classifier", sort=False)):
-            times = times.sort_values(axis)
-            ax.loglog(times[axis], times["fit"], "o-", color=f"C{number}", label=f"{name}, fit")
-            ax.loglog(
-                times[axis], times["predict"], "o--", color=f"C{number}", label="… predict all"
-            )
-        ax.set(xlabel=f"{axis} ({middle[other]:,} {other})")
-        ax.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("seconds")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    return figure
+def _draw(args, growth):
+    middle, panels = {"rows": args.rows, "features": args.features}, []
+    for axis, other in (("rows", "features"), ("features", "rows")):
+        lines = []
+        for number, name in enumerate(dict.fromkeys(row["classifier"] for row in growth)):
+            own = [r for r in growth if (r["classifier"], r[other]) == (name, middle[other])]
+            own.sort(key=lambda row, axis=axis: row[axis])
+            for task, style, label in (("fit", "o-", name), ("predict", "o--", "")):
+                x, y = [row[axis] for row in own], [row[task] for row in own]
+                lines.append(Line(x, y, style, label, number))
+        axes = {"xlabel": f"{axis} ({middle[other]:,} {other})", "xscale": "log", "yscale": "log"}
+        panels.append(Panel(lines, axes))
+    panels[0].axes["ylabel"] = "seconds (dashed: predict all)"
+    return draw_lines(*panels, size=(9, 4), sharey=True)
 
 
-def _readme(args, peers, load, tables):
-    packages = ["numpy", "scipy", "scikit-learn", *peers]
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    n_pgmpy = max(args.pgmpy_features)
-    sections = {
-        "Speed": (
-            f"{args.rows:,} rows, {args.features} features of 5 bins, two classes; codes go in, so "
-            "that discretising is not timed. Ours and scikit-learn's times are the best of three, "
-            f"the others' are of one run. pgmpy looked for a tree of at most {n_pgmpy} features; "
-            "the time for all is extrapolated by the square of their number, which favours "
-            "pgmpy: the time for a pair grows, too. It predicts with our tree of all features.",
-            ["ratios", "speed"],
-        ),
-        "Memory": (
-            "Peak of a process that makes the data, fits and predicts all rows.",
-            ["memory"],
-        ),
-        "Accuracy": (
-            "10-fold cross-validation, the same folds and codes (zero-aware, 5 bins) for all. "
-            "pyAgrum smoothes by Laplace's rule, as the two columns named so do; the others are "
-            "our estimators with their defaults.",
-            ["accuracy"],
-        ),
-        "Growth": (
-            "Seconds, discretising included; all rows are predicted.\n\n"
-            "![Seconds by rows and by features](growth.svg)",
-            ["growth"],
-        ),
-    }
-    text = (
-        "# Bayesian-network classifiers: speed and accuracy\n\n"
-        f"`{args.command}` on {date.today()}: {pages.machine()} (load {load:.1f} at the start), "
-        f"Python {platform.python_version()}, {versions}.\n"
-    )
-    for title, (explanation, names) in sections.items():
-        text += f"\n## {title}\n{explanation}\n"
-        text += "".join(f"\n{_markdown(tables[name])}" for name in names)
-    return text
+def _table(rows, note):
+    def text(value):
+        return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
-
-def _markdown(table):
-    cells = table.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
-    lines = cells.replace("nan", "").to_numpy().tolist()
-    return pages.markdown_table(list(table.columns), lines) + "\n"
-
-
-def _seconds(function, n_times):
-    """Give the shortest of some runs."""
-    times = []
-    for _ in range(n_times):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return Table(list(rows[0]), [[text(value) for value in row.values()] for row in rows], note)
 
 
 def _say(what):
     print(what, file=sys.stderr)
+
+
+def _options(parser):
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        choices=("pgmpy", "pyagrum"),
+        help="libraries to compare with (those that are installed)",
+    )
+    parser.add_argument(
+        "--pgmpy-features",
+        type=int,
+        nargs="+",
+        default=(10, 20, 40),
+        help="with how many features pgmpy looks for a tree (10 20 40)",
+    )
+    sizes = {"rows": (2_000, 20_000, 200_000), "features": (50, 250, 1_000)}
+    for axis, default in sizes.items():
+        parser.add_argument(f"--growth-{axis}", type=int, nargs="+", default=default, metavar="N")
+    parser.add_argument(
+        "--sets", nargs="+", choices=SETS, default=SETS, help="of scikit-learn, for accuracy (all)"
+    )
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    bench_bayes,
+    (
+        option("--rows", "", 20_000),
+        option("--features", "", 250),
+        option("--pgmpy-rows", "how many rows pgmpy predicts", 40),
+        option("--pyagrum-rows", "how many rows pyAgrum predicts", 1000),
+        _options,
+    ),
+)

@@ -5,19 +5,22 @@ epoch anew; a part of an epoch is timed, and its time extrapolated. Labels are r
 change no time. It needs a machine on which nothing else runs.
 """
 
-import argparse
+from __future__ import annotations
+
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import chain
-from pathlib import Path
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
+import numpy as np
+
+from experiments import measuring
 from experiments.benchmarks import contenders
-from experiments.benchmarks.bench_extraction import choose_photos, in_child
-from experiments.data import add_out_options
+from experiments.data import BLOCKS
+from experiments.figures import draw_bars
+from experiments.frame import Experiment, option, several
+from experiments.pages import Page, Table, markdown_table, table
 from features.errors import InputError
 
 WIDTHS = (4096, 1000, 500, 250)
@@ -35,72 +38,21 @@ held in memory, and the cache read by shuffled blocks in every epoch. The share 
 the operations of the heads' matrix products only, and all of the time that finetuning takes."""
 
 
-def main(argv=None):
-    """Run the benchmark, print its tables and write its page.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser(
-        "python -m experiments bench-finetuning",
-        description=__doc__,
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="PHOTOS",
-        help="folder of photos, .txt list of paths, or .csv with a column file",
-    )
-    parser.add_argument(
-        "--n-photos", type=int, default=1024, metavar="N", help="from all over the folder (1024)"
-    )
-    parser.add_argument("--backbone", default="vgg16", metavar="NAME", help="(vgg16)")
-    parser.add_argument("--blocks", type=int, metavar="N", help="cut the backbone after N (all)")
-    parser.add_argument(
-        "--width", action="append", type=int, metavar="UNITS", help="(4096 1000 500 250)"
-    )
-    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="(10)")
-    parser.add_argument("--batch", type=int, default=128, metavar="PHOTOS", help="(128)")
-    parser.add_argument(
-        "--part",
-        type=int,
-        default=256,
-        metavar="PHOTOS",
-        help="of an epoch through the whole network that are timed (256)",
-    )
-    add_out_options(parser)
-    pages.remember_command(parser, "bench-finetuning", argv)
-    return run_command(bench_finetuning, parser, argv)
-
-
-def bench_finetuning(args):
-    """Time both ways, print the tables, write the page.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
+def bench_finetuning(args) -> Page:
+    """Time both ways."""
     if args.part < args.batch:
         raise InputError(f"--part {args.part}: at least a batch is timed ({args.batch})")
     part = args.part // args.batch * args.batch
     load = os.getloadavg()[0]
-    paths = choose_photos(args.data, args.n_photos)
-    widths = sorted(args.width or WIDTHS, reverse=True)
+    paths = measuring.choose_photos(args.data, args.n_photos)
+    widths = sorted(args.width, reverse=True)
     products = [
-        in_child(contenders.matrix_peak, None, library, "float32")
+        measuring.in_child(contenders.matrix_peak, None, library, "float32")
         for library in ("numpy", "keras", "torch")
     ]
     peak = max(product["flop"] / product["seconds"] for product in products)
     with tempfile.TemporaryDirectory() as cache:
-        ours = in_child(
+        ours = measuring.in_child(
             time_heads, paths, args.backbone, args.blocks, widths, args.epochs, args.batch, cache
         )
     rows = []
@@ -108,7 +60,7 @@ def bench_finetuning(args):
         flop = args.epochs * len(paths) * count_training_flop(ours["n_activations"], width)
         row = {"width": width, **head, "share_of_peak": flop / head["heads"] / peak}
         for precision in PRECISIONS:
-            seconds = in_child(
+            seconds = measuring.in_child(
                 time_whole_network,
                 paths[: args.batch],
                 args.backbone,
@@ -118,17 +70,22 @@ def bench_finetuning(args):
                 part // args.batch,
             )
             row[f"whole_{precision}"] = seconds / part * args.epochs * len(paths)
-        rows.append(row)
-    taken = ours["activations"] + sum(row["heads"] for row in rows)
-    tables = {
-        f"Seconds of {args.epochs} epochs": _widths_table(rows),
-        "All widths": _total_table(rows, ours["activations"], taken),
+        rows.append(row | {"activations": ours["activations"]})
+    columns = {
+        "width": "{width}",
+        "head": "{heads:.1f}",
+        "of the peak": "{share_of_peak:.0%}",
+        "from blocks": "{from_blocks:.1f}",
+        "from blocks / head": lambda row: f"{row['from_blocks'] / row['heads']:.2f}",
+        **{f"whole network, {each}": f"{{whole_{each}:,.0f}}" for each in PRECISIONS},
     }
-    for caption, (header, lines) in tables.items():
-        print(f"\n{caption}\n{pages.markdown_table(header, lines)}")
-    import_keras()
-    pages.write_page(
-        folder,
+    tables = {
+        f"Seconds of {args.epochs} epochs": table(rows, columns),
+        "All widths": _total_table(rows, ours["activations"]),
+    }
+    for caption, (header, lines, _) in tables.items():
+        print(f"\n{caption}\n{markdown_table(header, lines)}")
+    return Page(
         title="Speed of finetuning",
         text=TEXT.format(
             backbone=args.backbone,
@@ -141,50 +98,42 @@ def bench_finetuning(args):
             part=part,
             passes=args.epochs * len(widths),
         ),
-        command=args.command,
+        tables=tables,
+        rows=rows,
+        figure=_draw(rows, ours["activations"]),
         facts={
             "load at the start": f"{load:.1f}",
             "fastest float32 matrix product": f"{peak / 1e9:,.0f} GFLOP a second",
         },
-        tables=tables,
-        rows=[row | {"activations": ours["activations"]} for row in rows],
-        figure=_draw(rows, ours["activations"]),
     )
-    print(f"\n{folder / pages.PAGE}")
 
 
-def time_heads(paths, backbone, blocks, widths, epochs, batch, cache):
-    """Time the activations, and the heads that are trained on them.
+def time_heads(
+    paths: list[str],
+    backbone: str,
+    blocks: int | None,
+    widths: Sequence[int],
+    epochs: int,
+    batch: int,
+    cache: str,
+) -> dict:
+    """Time the activations, into an empty cache, and the heads that are trained on them.
 
-    Parameters
-    ----------
-    paths : list of str
-    backbone : str
-    blocks : int or None
-    widths : sequence of int
-    epochs, batch : int
-    cache : str
-        An empty folder.
-
-    Returns
-    -------
-    dict
-        ``activations``: seconds; ``precision`` of the convolutions; ``n_activations``; ``heads``:
-        a dict a width, with the seconds ``heads``, and ``from_blocks`` where an eighth of the
-        activations is in memory.
+    Gives the seconds of the ``activations``, the ``precision`` of the convolutions,
+    ``n_activations``, and ``heads``: a width each the seconds ``heads``, and ``from_blocks`` where
+    an eighth of the activations is in memory.
     """
-    import_keras()
-    import numpy as np
+    from decaf.backend import choose_precision, import_keras
 
-    from decaf.backend import choose_precision
+    import_keras()
     from decaf.extraction.activations import cached_activations
     from decaf.networks.backbones import build_activations
     from decaf.training.finetune import TrainingSettings, finetune
 
     precision = choose_precision("auto")
     start = time.perf_counter()
-    model = build_activations(backbone, ("flatten",), blocks, dtype=precision)
-    activations = cached_activations(paths, model, cache=cache)["flatten"]
+    convolutions = build_activations(backbone, ("flatten",), blocks, dtype=precision)
+    activations = cached_activations(paths, convolutions, cache=cache)["flatten"]
     outcome = {
         "activations": time.perf_counter() - start,
         "precision": precision,
@@ -196,40 +145,26 @@ def time_heads(paths, backbone, blocks, widths, epochs, batch, cache):
     n_bytes = activations.shape[0] * activations.shape[1] * np.dtype(np.float16).itemsize
     for width in widths:
         seconds = {}
-        memory = {"heads": n_bytes, "from_blocks": int(n_bytes * SHARE_IN_MEMORY)}
-        for name, n_held in memory.items():
+        for name, share in (("heads", 1), ("from_blocks", SHARE_IN_MEMORY)):
             start = time.perf_counter()
-            finetune(activations, label, width, settings, memory=n_held)
+            finetune(activations, label, width, settings, memory=int(n_bytes * share))
             seconds[name] = time.perf_counter() - start
         outcome["heads"].append(seconds)
     return outcome
 
 
-def time_whole_network(paths, backbone, blocks, width, precision, n_batches):
-    """Time training through the whole network, with frozen convolutions.
+def time_whole_network(
+    paths: list[str], backbone: str, blocks: int | None, width: int, precision: str, n_batches: int
+) -> float:
+    """Seconds of training through the whole network, with frozen convolutions in a precision.
 
-    Parameters
-    ----------
-    paths : list of str
-        Of one batch.
-    backbone : str
-    blocks : int or None
-    width : int
-    precision : {"auto", "float32"}
-        Of the convolutions.
-    n_batches : int
-        The batch is trained on so often, after once that is not timed.
-
-    Returns
-    -------
-    float
-        Seconds.
+    The photos are one batch, which is trained on so often, after once that is not timed.
     """
+    from decaf.backend import choose_precision, import_keras
+
     import_keras()
     import keras
-    import numpy as np
 
-    from decaf.backend import choose_precision
     from decaf.extraction.forward_pass import decode_photos
     from decaf.networks.backbones import set_precision
     from decaf.networks.network import build_network
@@ -251,67 +186,52 @@ def time_whole_network(paths, backbone, blocks, width, precision, n_batches):
     return time.perf_counter() - start
 
 
-def count_training_flop(n_activations, width, outputs=2):
+def count_training_flop(n_activations: int, width: int, outputs: int = 2) -> int:
     """Floating-point operations of a photo's training step in the matrix products of a head.
 
     Forward, and back to the weights and to the layer before, each with two for a weight; fc6 gives
     nothing back to the convolutions, which are frozen.
-
-    Parameters
-    ----------
-    n_activations, width, outputs : int
-
-    Returns
-    -------
-    int
     """
     return 4 * n_activations * width + 6 * width * (width + outputs)
 
 
-def _widths_table(rows):
-    header = ["width", "head", "of the peak", "from blocks", "from blocks / head"]
-    header += [f"whole network, {precision}" for precision in PRECISIONS]
-    return header, [
-        [
-            str(row["width"]),
-            f"{row['heads']:.1f}",
-            f"{row['share_of_peak']:.0%}",
-            f"{row['from_blocks']:.1f}",
-            f"{row['from_blocks'] / row['heads']:.2f}",
-            *(f"{row[f'whole_{precision}']:,.0f}" for precision in PRECISIONS),
-        ]
-        for row in rows
-    ]
-
-
-def _total_table(rows, activations, taken):
-    header = ["", "seconds", "times as long as decaf", "at least", "reached"]
-    lines = [
-        [f"decaf ({activations:.0f} of them for the activations)", f"{taken:,.0f}", "", "", ""]
-    ]
+def _total_table(rows, activations):
+    taken = activations + sum(row["heads"] for row in rows)
+    ours = f"decaf ({activations:.0f} of them for the activations)"
+    lines = [[ours, f"{taken:,.0f}", "", "", ""]]
     for precision in PRECISIONS:
         whole = sum(row[f"whole_{precision}"] for row in rows)
-        ratio = whole / taken
-        reached = "yes" if ratio >= TARGET else "no"
+        reached = "yes" if whole / taken >= TARGET else "no"
         name = f"the whole network, {precision}, extrapolated"
-        lines.append([name, f"{whole:,.0f}", f"{ratio:.1f}", str(TARGET), reached])
-    return header, lines
+        lines.append([name, f"{whole:,.0f}", f"{whole / taken:.1f}", str(TARGET), reached])
+    return Table(["", "seconds", "times as long as decaf", "at least", "reached"], lines)
 
 
 def _draw(rows, activations):
-    from matplotlib.figure import Figure
-
     names = ["decaf", *(f"whole network, {precision}" for precision in PRECISIONS)]
-    figure = Figure(figsize=(8, 2.5), layout="constrained")
-    axes = figure.subplots()
-    ends = [activations, 0, 0]
-    axes.barh(names, ends, color="C7", label="activations")
-    for number, row in enumerate(rows):
-        seconds = [row["heads"], *(row[f"whole_{precision}"] for precision in PRECISIONS)]
-        axes.barh(names, seconds, left=ends, color=f"C{number}", label=f"width {row['width']}")
-        ends = [end + each for end, each in zip(ends, seconds)]
-    axes.invert_yaxis()
-    axes.set(xlabel="seconds")
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside right center", fontsize=8)
-    return figure
+    parts = {"activations": [activations, 0, 0]}
+    for row in rows:
+        whole = [row[f"whole_{precision}"] for precision in PRECISIONS]
+        parts[f"width {row['width']}"] = [row["heads"], *whole]
+    return draw_bars(names, parts, xlabel="seconds", size=(8, 2.5))
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    bench_finetuning,
+    (
+        measuring.PHOTOS,
+        option("--n-photos", "from all over the folder", 1024, metavar="N"),
+        option("--backbone", "", "vgg16", metavar="NAME"),
+        BLOCKS,
+        several("--width", "", WIDTHS, metavar="UNITS"),
+        option("--epochs", "", 10, metavar="N"),
+        option("--batch", "", 128, metavar="PHOTOS"),
+        option(
+            "--part",
+            "of an epoch through the whole network that are timed",
+            256,
+            metavar="PHOTOS",
+        ),
+    ),
+)

@@ -5,15 +5,35 @@ photos are too small for that, so larger ones are made of them: each photo enlar
 for its size, and mosaics of photos, which are rich in detail for theirs. Real photos lie between.
 """
 
+from __future__ import annotations
+
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
-from experiments.data import add_data_options, add_out_options, divide, read_data, take_readable
+import numpy as np
+
+from experiments.data import (
+    BLOCKS,
+    Photos,
+    View,
+    activations_of,
+    data_options,
+    divide,
+    read_rated,
+    take_readable,
+)
+from experiments.figures import Line, Panel, draw_lines
+from experiments.frame import Experiment, option, several
+from experiments.measuring import cosines
+from experiments.pages import Page, Row, table
+
+if TYPE_CHECKING:
+    from decaf.extraction.activations import Activations
+    from features.ratings import RatedPhotos
 
 BACKBONES = ("alexnet-owt", "vgg16", "efficientnet-lite0")
 POOLINGS = ("average", "multilevel", "flatten")
@@ -35,62 +55,24 @@ the same folds in both precisions. Wanted are medians of at least {decoding} and
 AUCs that differ by less than {change}."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser(
-        "python -m experiments deviation",
-        description=__doc__,
-    )
-    add_data_options(parser)
-    parser.add_argument(
-        "--backbone", action="append", metavar="NAME", help=f"({', '.join(BACKBONES)})"
-    )
-    parser.add_argument("--blocks", type=int, metavar="N", help="cut the backbones after N (all)")
-    parser.add_argument(
-        "--n-large", type=int, default=64, metavar="N", help="large photos to decode (64)"
-    )
-    add_out_options(parser)
-    pages.remember_command(parser, "deviation", argv)
-    return run_command(deviation, parser, argv)
-
-
-def deviation(args):
-    """Compare, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
+def deviation(args) -> Page:
+    """Compare the activations of each backbone."""
     from tqdm import tqdm
 
-    rated = read_data(args)
-    backbones = args.backbone or list(BACKBONES)
+    rated = read_rated(args)
     rows, facts = [], {}
     with tempfile.TemporaryDirectory() as made:
         large = make_large_photos(rated.paths, args.n_large, args.seed, Path(made))
-        for backbone in tqdm(backbones, unit="backbone"):
+        for backbone in tqdm(args.backbone, unit="backbone"):
             rows += compare_decoding(backbone, large, args.blocks)
             compared, facts = compare_precision(backbone, rated, args)
             rows += compared
     for row in rows:
-        wanted = LEAST_COSINE[row["change"]]
         row["reached"] = (
-            1 - row["deviation"] >= wanted and abs(row.get("auc_change", 0)) < MOST_AUC_CHANGE
+            1 - row["deviation"] >= LEAST_COSINE[row["change"]]
+            and abs(row.get("auc_change", 0)) < MOST_AUC_CHANGE
         )
-    pages.write_page(
-        folder,
+    return Page(
         title=f"Reduced decoding and bfloat16, on {args.data.resolve().name}",
         text=TEXT.format(
             n_large=args.n_large,
@@ -101,43 +83,23 @@ def deviation(args):
             bfloat16=LEAST_COSINE["bfloat16"],
             change=MOST_AUC_CHANGE,
         ),
-        command=args.command,
-        facts=facts,
-        tables={
-            change: _table([row for row in rows if row["change"] == change])
-            for change in LEAST_COSINE
-        },
+        tables={change: _table(rows, change) for change in LEAST_COSINE},
         rows=rows,
         figure=_draw(rows),
+        facts=facts,
     )
-    print(folder / pages.PAGE)
 
 
-def make_large_photos(paths, n_photos, seed, folder):
-    """Make large JPEGs of small photos.
-
-    Parameters
-    ----------
-    paths : sequence of str
-    n_photos : int
-        Of each kind.
-    seed : int
-        Of which photos.
-    folder : Path
-        Takes them.
-
-    Returns
-    -------
-    dict of str to list of str
-        Paths of the ``enlarged`` photos and of the ``mosaics``.
-    """
-    import numpy as np
+def make_large_photos(
+    paths: Sequence[str], n_photos: int, seed: int, folder: Path
+) -> dict[str, list[str]]:
+    """Make large JPEGs of photos drawn at random: n that are ``enlarged``, and n ``mosaics``."""
     from PIL import Image
 
     from features.photos import read_photo
 
     random = np.random.default_rng(seed)
-    large = {"enlarged": [], "mosaics": []}
+    large: dict[str, list[str]] = {"enlarged": [], "mosaics": []}
     for number, chosen in enumerate(
         random.choice(len(paths), n_photos, replace=n_photos > len(paths))
     ):
@@ -150,36 +112,24 @@ def make_large_photos(paths, n_photos, seed, folder):
             tile = Image.fromarray(read_photo(paths[other])[0]).resize(photo.size)
             mosaic.paste(tile, (place % factor * width, place // factor * height))
         for kind, image in (("enlarged", enlarged), ("mosaics", mosaic)):
-            path = folder / f"{kind}-{number}.jpg"
-            image.save(path, quality=QUALITY)
-            large[kind].append(str(path))
+            large[kind].append(str(folder / f"{kind}-{number}.jpg"))
+            image.save(large[kind][-1], quality=QUALITY)
     return large
 
 
-def compare_decoding(backbone, large, blocks=None):
+def compare_decoding(
+    backbone: str, large: Mapping[str, Sequence[str]], blocks: int | None = None
+) -> list[Row]:
     """Compare the activations of photos decoded at reduced scale with those of whole ones.
 
-    Parameters
-    ----------
-    backbone : str
-    large : dict of str to list of str
-        Kind → paths.
-    blocks : int, optional
-
-    Returns
-    -------
-    list of dict
-        A row a kind and pooling: ``deviation`` (1 - median of the cosines), ``deviation_95`` (1 -
-        their 5 % quantile), ``times_as_fast`` of decoding.
+    A row has a kind of `large` photos and a pooling: ``deviation`` (1 - median of the cosines),
+    ``deviation_95`` (1 - their 5 % quantile), and ``times_as_fast`` of decoding.
     """
-    import numpy as np
-
     from decaf.networks.backbones import build_activations
-    from experiments.benchmarks.bench_extraction import cosines
     from features.photos import read_photo, resize_photo
 
-    model = build_activations(backbone, POOLINGS, blocks)
-    size = model.input_shape[1]
+    network = build_activations(backbone, POOLINGS, blocks)
+    size = network.input_shape[1]
     rows = []
     for kind, paths in large.items():
         seconds, activations = [], []
@@ -189,7 +139,7 @@ def compare_decoding(backbone, large, blocks=None):
                 [resize_photo(read_photo(path, min_side=min_side)[0], size) for path in paths]
             )
             seconds.append(time.perf_counter() - start)
-            activations.append(model.predict(photos, batch_size=16, verbose=0))
+            activations.append(network.predict(photos, batch_size=16, verbose=0))
         whole, reduced = activations
         for pooling in POOLINGS:
             row = {"change": "reduced decoding", "backbone": backbone, "pooling": pooling}
@@ -198,135 +148,95 @@ def compare_decoding(backbone, large, blocks=None):
     return rows
 
 
-def compare_precision(backbone, rated, args):
+def compare_precision(
+    backbone: str, rated: RatedPhotos, args: argparse.Namespace
+) -> tuple[list[Row], dict[str, str]]:
     """Compare activations, and classifiers on them, in bfloat16 and in float32.
 
-    Parameters
-    ----------
-    backbone : str
-    rated : features.ratings.RatedPhotos
-    args : argparse.Namespace
-        With the options of `experiments.data.add_data_options`, and ``blocks``.
-
-    Returns
-    -------
-    rows : list of dict
-        A row a pooling: ``deviation``, ``deviation_95`` and, of the pooled activations, ``auc`` in
-        float32 and ``auc_change``.
-    facts : dict of str to str
-        What the photos are.
+    A row has a pooling: ``deviation``, ``deviation_95`` and, of the pooled activations, ``auc`` in
+    float32 and ``auc_change``. The other facts are what the photos are.
     """
-    import numpy as np
-
-    from decaf.extraction.activations import cached_activations
-    from decaf.networks.backbones import build_activations
-    from experiments.benchmarks.bench_extraction import cosines
-
-    activations = {
-        dtype: cached_activations(
-            list(rated.paths),
-            build_activations(backbone, POOLINGS, args.blocks, dtype=dtype),
-            cache=args.cache,
-        )
-        for dtype in ("float32", "bfloat16")
-    }
-    kept = [activations[dtype][POOLINGS[0]] for dtype in activations]
-    photos = divide(take_readable(rated, kept), args)
+    views = {pooling: View(backbone, pooling, args.blocks) for pooling in POOLINGS}
+    seen = []
+    for precision in ("float32", "bfloat16"):
+        of_precision = argparse.Namespace(**vars(args) | {"precision": precision})
+        seen.append(activations_of(rated, views.values(), of_precision))
+    photos = divide(take_readable(rated, [each[views["average"]] for each in seen]), args)
     rows = []
-    for pooling in POOLINGS:
+    for pooling, view in views.items():
+        exact, fast = (each[view] for each in seen)
         parts = np.array_split(np.arange(len(photos.rated)), len(photos.rated) // 256 + 1)
-        found = np.concatenate(
-            [
-                cosines(*(each[pooling].read(part) for each in activations.values()))
-                for part in parts
-            ]
-        )
+        found = np.concatenate([cosines(exact.read(part), fast.read(part)) for part in parts])
         row = {"change": "bfloat16", "backbone": backbone, "pooling": pooling, "photos": "all"}
         row |= _quantiles(found)
         if pooling in JUDGED:
-            exact, fast = (judge(each[pooling], photos) for each in activations.values())
-            row |= {"auc": exact, "auc_change": fast - exact}
+            auc = mean_auc(exact, photos)
+            row |= {"auc": auc, "auc_change": mean_auc(fast, photos) - auc}
         rows.append(row)
     return rows, photos.facts
 
 
-def judge(activations, photos):
-    """AUC of a classifier on activations, the mean of the folds.
-
-    Parameters
-    ----------
-    activations : decaf.extraction.activations.Activations
-    photos : experiments.data.Photos
-
-    Returns
-    -------
-    float
-    """
-    import numpy as np
+def mean_auc(activations: Activations, photos: Photos) -> float:
+    """AUC of a classifier on activations, the mean of the folds."""
     from sklearn.metrics import roc_auc_score
 
     from classifiers.catalogue import make_classifier
 
     label, aucs = photos.rated.label, []
     for fold in photos.folds:
-        train, test = (
-            activations.read(rows).astype(np.float32) for rows in (fold.train, fold.test)
-        )
+        train, test = (activations.read(rows).astype(np.float32) for rows in fold)
         classifier = make_classifier(CLASSIFIER).fit(train, label[fold.train])
         aucs.append(roc_auc_score(label[fold.test], classifier.predict_proba(test)[:, 1]))
     return float(np.mean(aucs))
 
 
-def _quantiles(cosines):
-    import numpy as np
-
-    median, low = np.quantile(cosines, [0.5, 0.05])
+def _quantiles(found):
+    median, low = np.quantile(found, [0.5, 0.05])
     return {"deviation": 1 - float(median), "deviation_95": 1 - float(low)}
 
 
-def _table(rows):
-    header = ["backbone", "activations", "photos", "median", "5 % quantile"]
-    extras = [
-        key for key in ("times_as_fast", "auc", "auc_change") if any(key in row for row in rows)
-    ]
-    names = {
-        "times_as_fast": "decoding, times as fast",
-        "auc": "AUC in float32",
-        "auc_change": "change of the AUC",
-    }
-    forms = {"times_as_fast": "{:.1f}", "auc": "{:.4f}", "auc_change": "{:+.4f}"}
-    lines = [
-        [
-            row["backbone"],
-            row["pooling"],
-            row["photos"],
-            f"{1 - row['deviation']:.5f}",
-            f"{1 - row['deviation_95']:.5f}",
-            *(forms[key].format(row[key]) if key in row else "" for key in extras),
-            "yes" if row["reached"] else "no",
-        ]
-        for row in rows
-    ]
-    return [*header, *(names[key] for key in extras), "reached"], lines
+def _table(rows, change):
+    own = [row for row in rows if row["change"] == change]
+
+    def number(name, form):
+        return lambda row: form.format(row[name]) if name in row else ""
+
+    columns = {"backbone": "{backbone}", "activations": "{pooling}", "photos": "{photos}"}
+    columns["median"] = lambda row: f"{1 - row['deviation']:.5f}"
+    columns["5 % quantile"] = lambda row: f"{1 - row['deviation_95']:.5f}"
+    if change == "bfloat16":
+        columns["AUC in float32"] = number("auc", "{:.4f}")
+        columns["change of the AUC"] = number("auc_change", "{:+.4f}")
+    else:
+        columns["decoding, times as fast"] = number("times_as_fast", "{:.1f}")
+    columns["reached"] = lambda row: "yes" if row["reached"] else "no"
+    return table(own, columns)
 
 
 def _draw(rows):
-    from matplotlib.figure import Figure
-
     names = [f"{row['backbone']} {row['pooling']}, {row['photos']}" for row in rows]
-    figure = Figure(figsize=(8, 0.8 + 0.22 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    for number, change in enumerate(LEAST_COSINE):
-        places = [i for i, row in enumerate(rows) if row["change"] == change]
-        median, low = (
-            [max(rows[i][key], 1e-9) for i in places] for key in ("deviation", "deviation_95")
-        )
-        axes.hlines(places, median, low, color=f"C{number}", alpha=0.6)
-        axes.plot(median, places, "o", ms=4, color=f"C{number}", label=f"{change}, median")
-        axes.plot(low, places, "|", color=f"C{number}", label="5 % quantile")
-    axes.set_yticks(range(len(rows)), names, fontsize=8)
-    axes.invert_yaxis()
-    axes.set(xscale="log", xlabel="1 - cosine")
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
-    return figure
+    lines = []
+    for place, row in enumerate(rows):
+        colour = list(LEAST_COSINE).index(row["change"])
+        median, low = (max(row[name], 1e-9) for name in ("deviation", "deviation_95"))
+        lines += [
+            Line([median, low], [place, place], "-", "", colour, more={"alpha": 0.6}),
+            Line([median], [place], "o", f"{row['change']}, median", colour),
+            Line([low], [place], "|", f"{row['change']}, 5 % quantile", colour),
+        ]
+    axes = {"yticks": range(len(rows)), "yticklabels": names, "ylim": (len(rows) - 0.5, -0.5)}
+    axes |= {"xscale": "log", "xlabel": "1 - cosine"}
+    size = (8, 0.8 + 0.22 * len(rows))
+    return draw_lines(Panel(lines, axes), size=size, legend="outside lower center", ncols=4)
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    deviation,
+    (
+        data_options,
+        several("--backbone", "", BACKBONES, metavar="NAME"),
+        BLOCKS,
+        option("--n-large", "large photos to decode", 64, metavar="N"),
+    ),
+)

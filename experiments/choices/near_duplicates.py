@@ -4,16 +4,24 @@ The photos' groups (``--group-by``) are the near-duplicates. Of all pairs of pho
 group should be found, and those of two groups should not.
 """
 
-import argparse
+from __future__ import annotations
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
-from experiments.data import add_data_options, add_out_options, read_data, take_readable
-from features.errors import InputError
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.data import View, activations_of, data_options, read_rated, take_readable
+from experiments.figures import Line, Panel, draw_lines
+from experiments.frame import Experiment, several
+from experiments.pages import Page, Row, pivot
+
+if TYPE_CHECKING:
+    from decaf.extraction.activations import Activations
 
 BACKBONES = ("alexnet-owt", "vgg16", "efficientnet-lite0")
 COSINES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.998)
+STYLES = {"multilevel": "o-", "average": "o--", "flatten": "o:"}
 TEXT = """\
 Share of the {n_near:,} pairs of one group that have at least this cosine between their activations,
 and how many of the {n_others:,} other pairs have it. In bold: from where on `decaf.ranking.stacks`
@@ -23,56 +31,31 @@ one subject or nearly black; time tells these apart. From {same} on two photos a
 same picture, whenever they were made."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m experiments near-duplicates", description=__doc__)
-    add_data_options(parser)
-    parser.add_argument(
-        "--backbone", action="append", metavar="NAME", help=f"({', '.join(BACKBONES)})"
-    )
-    add_out_options(parser)
-    pages.remember_command(parser, "near-duplicates", argv)
-    return run_command(near_duplicates, parser, argv)
-
-
-def near_duplicates(args):
-    """Compare all pairs of photos, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
+def near_duplicates(args) -> Page:
+    """Compare all pairs of photos."""
     from decaf.backend import choose_precision
-    from decaf.extraction.activations import cached_activations
-    from decaf.networks.backbones import POOLINGS, build_activations
+    from decaf.networks.backbones import POOLINGS
     from decaf.ranking.stacks import BURST_SECONDS, NEAR, SAME
 
-    rated = read_data(args)
-    if rated.group is None:
-        raise InputError(f"{args.data}: name the column of the near-duplicates with --group-by")
-    precision = choose_precision(args.precision)
+    rated = read_rated(args, "group", "name the column of the near-duplicates with --group-by")
+    views = [View(backbone, pooling) for backbone in args.backbone for pooling in POOLINGS]
+    seen = activations_of(rated, views, args)
     rows = []
-    for backbone in args.backbone or BACKBONES:
-        model = build_activations(backbone, POOLINGS, dtype=precision)
-        for pooling, activations in cached_activations(
-            list(rated.paths), model, cache=args.cache
-        ).items():
-            readable = take_readable(rated, [activations])
-            rows += count_pairs(activations, readable.group, COSINES, backbone, pooling)
-    pages.write_page(
-        folder,
+    for view, activations in seen.items():
+        readable = take_readable(rated, [activations])
+        rows += count_pairs(activations, readable.group, COSINES, view)
+
+    def found(row):
+        text = f"{row['found'] / row['near_pairs']:.0%}, {row['others']:,}"
+        return f"**{text}**" if row["cosine"] == NEAR[row["pooling"]] else text
+
+    tables = {}
+    for backbone in dict.fromkeys(view.backbone for view in views):
+        own = [row for pooling in NEAR for row in _of(rows, backbone, pooling)]
+        headers = {cosine: str(cosine) for cosine in COSINES}
+        caption = f"{backbone}: pairs of one group found, and others"
+        tables[caption] = pivot(own, "pooling", "cosine", found, headers)
+    return Page(
         title=f"Near-duplicates by the cosine of activations, on {args.data.resolve().name}",
         text=TEXT.format(
             n_near=rows[0]["near_pairs"],
@@ -80,32 +63,20 @@ def near_duplicates(args):
             seconds=BURST_SECONDS,
             same=SAME,
         ),
-        command=args.command,
-        facts={"photos": f"{len(readable):,}", "precision": precision},
-        tables=_tables(rows, NEAR),
+        tables=tables,
         rows=rows,
         figure=_draw(rows),
+        facts={"photos": f"{len(readable):,}", "precision": choose_precision(args.precision)},
     )
-    print(folder / pages.PAGE)
 
 
-def count_pairs(activations, group, cosines, backbone, pooling):
-    """Count the pairs of photos that have at least these cosines.
+def count_pairs(
+    activations: Activations, group: np.ndarray, cosines: Sequence[float], view: View
+) -> list[Row]:
+    """Count the pairs of photos that have at least these cosines; a row a cosine.
 
-    Parameters
-    ----------
-    activations : decaf.extraction.activations.Activations
-    group : ndarray, shape (n_photos,)
-    cosines : sequence of float
-    backbone, pooling : str
-
-    Returns
-    -------
-    list of dict
-        One a cosine: ``found`` pairs of one group, of ``near_pairs``, and ``others`` of
-        ``other_pairs``.
+    There are ``found`` pairs of one group, of ``near_pairs``, and ``others`` of ``other_pairs``.
     """
-    import numpy as np
     from sklearn.preprocessing import normalize
 
     directions = normalize(activations.read(np.arange(len(activations))).astype(np.float32))
@@ -114,8 +85,8 @@ def count_pairs(activations, group, cosines, backbone, pooling):
     is_near = group[first] == group[second]
     return [
         {
-            "backbone": backbone,
-            "pooling": pooling,
+            "backbone": view.backbone,
+            "pooling": view.pooling,
             "cosine": wanted,
             "found": int(np.sum(is_near & (cosine >= wanted))),
             "near_pairs": int(is_near.sum()),
@@ -126,46 +97,23 @@ def count_pairs(activations, group, cosines, backbone, pooling):
     ]
 
 
-def _tables(rows, chosen):
-    tables = {}
-    for backbone in dict.fromkeys(row["backbone"] for row in rows):
-        lines = []
-        for pooling in chosen:
-            line = [pooling]
-            for row in rows:
-                if (row["backbone"], row["pooling"]) == (backbone, pooling):
-                    text = f"{row['found'] / row['near_pairs']:.0%}, {row['others']:,}"
-                    line.append(f"**{text}**" if row["cosine"] == chosen[pooling] else text)
-            lines.append(line)
-        tables[f"{backbone}: pairs of one group found, and others"] = (
-            ["pooling", *map(str, COSINES)],
-            lines,
-        )
-    return tables
+def _of(rows, backbone, pooling):
+    return [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
 
 
 def _draw(rows):
-    from matplotlib.figure import Figure
+    lines = []
+    for number, backbone in enumerate(dict.fromkeys(row["backbone"] for row in rows)):
+        for pooling, style in STYLES.items():
+            own = _of(rows, backbone, pooling)
+            others = [max(row["others"], 0.5) / row["other_pairs"] for row in own]
+            found = [row["found"] / row["near_pairs"] for row in own]
+            lines.append(Line(others, found, style, f"{backbone}, {pooling}", number))
+    axes = {"xscale": "log", "xlabel": "share of the other pairs"}
+    axes["ylabel"] = "share of the pairs of one group"
+    return draw_lines(Panel(lines, axes), legend="outside right upper")
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    styles = {"multilevel": "-", "average": "--", "flatten": ":"}
-    backbones = list(dict.fromkeys(row["backbone"] for row in rows))
-    for number, backbone in enumerate(backbones):
-        for pooling, style in styles.items():
-            own = [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
-            axes.plot(
-                [max(row["others"], 0.5) / row["other_pairs"] for row in own],
-                [row["found"] / row["near_pairs"] for row in own],
-                style,
-                marker="o",
-                ms=3,
-                color=f"C{number}",
-                label=f"{backbone}, {pooling}",
-            )
-    axes.set_xscale("log")
-    axes.set_xlabel("share of the other pairs")
-    axes.set_ylabel("share of the pairs of one group")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=8)
-    return figure
+
+EXPERIMENT = Experiment(
+    __doc__, near_duplicates, (data_options, several("--backbone", "", BACKBONES, metavar="NAME"))
+)

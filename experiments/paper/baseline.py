@@ -3,12 +3,14 @@
 Visual words and Fisher vectors of SIFT are learnt anew in each fold, on its training photos.
 """
 
-import argparse
+from __future__ import annotations
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
-from experiments.data import add_data_options, add_out_options, divide, read_data
+import numpy as np
+
+from experiments.data import JOBS, data_options, divide, read_rated
+from experiments.figures import draw_comparison
+from experiments.frame import Experiment, option, several
+from experiments.pages import Page, comparison_tables
 
 # The paper's five, as the catalogue names them.
 CLASSIFIERS = (
@@ -29,47 +31,14 @@ Words and Gaussians are learnt on the training photos of each fold. AUC with 95 
 intervals; the best of a table is chosen by these very figures."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m experiments baseline", description=__doc__)
-    add_data_options(parser)
-    parser.add_argument(
-        "--family", action="append", choices=FAMILIES, help="of descriptors (all of them)"
-    )
-    parser.add_argument("--classifier", action="append", metavar="NAME", help="(the paper's five)")
-    parser.add_argument("--words", type=int, default=256, help="visual words (256)")
-    parser.add_argument("--gaussians", type=int, default=16, help="of Fisher vectors (16)")
-    parser.add_argument("--jobs", type=int, default=-1, metavar="N", help="at once (all cores)")
-    add_out_options(parser)
-    pages.remember_command(parser, "baseline", argv)
-    return run_command(baseline, parser, argv)
-
-
-def baseline(args):
-    """Judge the classifiers on every family, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
-    from experiments.judging import Cell, judge_cells, known_classifiers
+def baseline(args) -> Page:
+    """Judge the classifiers on every family."""
+    from experiments.judging import Cell, judge, known_classifiers
     from experiments.paper.described import describe, describe_keypoints
 
-    classifiers = known_classifiers(args.classifier or CLASSIFIERS)
-    families = list(dict.fromkeys(args.family or FAMILIES))
-    rated, measured = describe(read_data(args), cache=args.cache, jobs=args.jobs)
+    classifiers = known_classifiers(args.classifier)
+    families = list(dict.fromkeys(args.family))
+    rated, measured = describe(read_rated(args), cache=args.cache, jobs=args.jobs)
     keypoints = None
     if set(families) - set(MEASURED):
         keypoints = describe_keypoints(rated, cache=args.cache, jobs=args.jobs)
@@ -79,23 +48,18 @@ def baseline(args):
         Cell(family, _feature_set(family, measured, keypoints, args), classifiers, settings)
         for family in families
     ]
-    judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
-    rows = [row for of_family in judged for row in of_family]
-    pages.write_page(
-        folder,
+    rows = judge(cells, photos, args)
+    return Page(
         title="Figure 6: generic image descriptors",
         text=TEXT.format(n_words=args.words, n_gaussians=args.gaussians),
-        command=args.command,
-        facts=photos.facts,
-        tables=pages.comparison_tables(rows, args.data.name),
+        tables=comparison_tables(rows, args.data.name),
         rows=rows,
-        figure=pages.draw_comparison(rows),
+        figure=draw_comparison(rows),
+        facts=photos.facts,
     )
-    print(folder / pages.PAGE)
 
 
 def _feature_set(family, measured, keypoints, args):
-    import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import FunctionTransformer
 
@@ -106,10 +70,8 @@ def _feature_set(family, measured, keypoints, args):
         return FeatureSet(family, measured[family])
     words = BagOfVisualWords(args.words, random_state=args.seed)
     fisher = FisherVectors(args.gaussians, random_state=args.seed)
-    if family == "sift words":
-        return FeatureSet(family, keypoints, words)
-    if family == "sift fisher":
-        return FeatureSet(family, keypoints, fisher)
+    if family != "all":
+        return FeatureSet(family, keypoints, words if family == "sift words" else fisher)
     X = np.empty((len(keypoints), 2), dtype=object)
     X[:, 0] = list(np.hstack([measured[name] for name in MEASURED]))
     X[:, 1] = keypoints
@@ -119,3 +81,17 @@ def _feature_set(family, measured, keypoints, args):
         ("fisher", fisher, 1),
     ]
     return FeatureSet(family, X, ColumnTransformer(together, sparse_threshold=0))
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    baseline,
+    (
+        data_options,
+        several("--family", "of descriptors", FAMILIES, choices=FAMILIES, metavar="NAME"),
+        several("--classifier", "", CLASSIFIERS, metavar="NAME"),
+        option("--words", "visual words", 256),
+        option("--gaussians", "of Fisher vectors", 16),
+        JOBS,
+    ),
+)

@@ -1,27 +1,30 @@
-"""The paper's figure 7: classifiers on features of convolutional networks.
+"""The paper's figure 7: classifiers on plain features of convolutional networks.
 
 On the global averages of a plain backbone's last block, and on fc7 of heads finetuned anew in each
 fold; with the Bayesian-network classifiers, which the paper does not have.
 """
 
-import argparse
+from __future__ import annotations
+
 from dataclasses import asdict
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
+import numpy as np
+
 from experiments.data import (
-    add_data_options,
-    add_out_options,
-    add_training_options,
-    compute_activations,
-    divide,
+    BLOCKS,
+    JOBS,
+    View,
+    data_options,
     network_settings,
-    read_data,
-    take_readable,
+    read_rated,
+    see,
     training_facts,
+    training_options,
     training_settings,
 )
+from experiments.figures import draw_comparison
+from experiments.frame import Experiment, option, several
+from experiments.pages import Page, comparison_tables, interval, pivot
 
 # The paper's two; alexnet-owt has weights that a package ships.
 BACKBONES = ("alexnet-owt", "resnet50")
@@ -43,104 +46,66 @@ AUC with 95 % bootstrap intervals; the best of a table is chosen by these very f
 table is what finetuning adds: AUC on fc7 less AUC on the same backbone's averages, in pairs."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m experiments convnet", description=__doc__)
-    add_data_options(parser)
-    parser.add_argument(
-        "--backbone", action="append", metavar="NAME", help=f"({' '.join(BACKBONES)})"
-    )
-    parser.add_argument("--blocks", type=int, metavar="N", help="cut the backbones after N (all)")
-    parser.add_argument(
-        "--multilevel", action="store_true", help="judge the averages of all blocks, too"
-    )
-    parser.add_argument("--width", type=int, default=250, metavar="UNITS", help="of fc7 (250)")
-    parser.add_argument("--classifier", action="append", metavar="NAME")
-    parser.add_argument("--jobs", type=int, default=-1, metavar="N", help="at once (all cores)")
-    add_training_options(parser)
-    add_out_options(parser)
-    pages.remember_command(parser, "convnet", argv)
-    return run_command(convnet, parser, argv)
-
-
-def convnet(args):
-    """Judge the classifiers on every feature set, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
-    import numpy as np
-
+def convnet(args) -> Page:
+    """Judge the classifiers on every feature set."""
     from classifiers.evaluation.evaluation import FeatureSet
     from decaf.training.heads import FinetunedHead
-    from experiments.judging import Cell, add_differences, judge_cells, known_classifiers
+    from experiments.judging import Cell, add_differences, judge, known_classifiers
 
     settings = training_settings(args)
-    backbones = list(dict.fromkeys(args.backbone or BACKBONES))
-    classifiers = known_classifiers(args.classifier or CLASSIFIERS)
+    backbones = list(dict.fromkeys(args.backbone))
+    classifiers = known_classifiers(args.classifier)
     plain = ("average", "multilevel") if args.multilevel else ("average",)
-    rated = read_data(args)
-    activations = {
-        backbone: compute_activations(
-            rated, backbone, (*plain, "flatten"), args, blocks=args.blocks
-        )
-        for backbone in backbones
+    views = {
+        (name, pooling): View(name, pooling, args.blocks)
+        for name in backbones
+        for pooling in (*plain, "flatten")
     }
-    flattened = [of_pooling["flatten"] for of_pooling in activations.values()]
-    photos = divide(take_readable(rated, flattened), args)
-    positions = np.arange(len(photos.rated))[:, None]
+    photos, seen = see(read_rated(args), views.values(), args)
     plain_settings = network_settings(args)
     training = plain_settings | {"training": asdict(settings) | {"width": args.width}}
     cells = []
     for backbone in backbones:
         for pooling in plain:
             name = f"{backbone} {pooling}"
-            X = activations[backbone][pooling].read(positions[:, 0]).astype(np.float32)
+            X = seen[views[backbone, pooling]].read(photos.positions[:, 0]).astype(np.float32)
             cells.append(Cell(name, FeatureSet(name, X), classifiers, plain_settings))
         name = f"{backbone} fc7"
-        head = FinetunedHead(activations[backbone]["flatten"], args.width, settings)
-        feature_set = FeatureSet(name, positions, head)
+        head = FinetunedHead(seen[views[backbone, "flatten"]], args.width, settings)
+        feature_set = FeatureSet(name, photos.positions, head)
         cells.append(Cell(name, feature_set, classifiers, training))
-    judged = judge_cells(cells, photos, folder, jobs=args.jobs, seed=args.seed, force=args.force)
-    rows = [row for of_features in judged for row in of_features]
-    row_of = {(row["features"], row["classifier"]): row for row in rows}
-    for backbone in backbones:
-        for classifier in classifiers:
-            average = row_of[f"{backbone} average", classifier]
-            add_differences(row_of[f"{backbone} fc7", classifier], average, "average")
-    gains = [
-        [
-            classifier,
-            *(
-                pages.figure_text(row_of[f"{backbone} fc7", classifier], "auc_minus_average")
-                for backbone in backbones
-            ),
-        ]
-        for classifier in classifiers
-    ]
-    others = "; *multilevel*, those of all blocks" if args.multilevel else ""
-    pages.write_page(
-        folder,
-        title="Figure 7: features of convolutional networks",
-        text=TEXT.format(others=others),
-        command=args.command,
-        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings),
-        tables=pages.comparison_tables(rows, args.data.name)
-        | {"AUC on fc7 less AUC on averages": (["classifier", *backbones], gains)},
-        rows=rows,
-        figure=pages.draw_comparison(rows),
+    rows = judge(cells, photos, args)
+    fc7, average = (
+        [row for row in rows if row["features"].endswith(s)] for s in ("fc7", "average")
     )
-    print(folder / pages.PAGE)
+    add_differences(fc7, average, "average", _backbone_and_classifier)
+    headers = {f"{backbone} fc7": backbone for backbone in backbones}
+    gains = pivot(fc7, "classifier", "features", interval("auc_minus_average"), headers)
+    return Page(
+        title="Figure 7: features of convolutional networks",
+        text=TEXT.format(others="; *multilevel*, those of all blocks" if args.multilevel else ""),
+        tables=comparison_tables(rows, args.data.name) | {"AUC on fc7 less AUC on averages": gains},
+        rows=rows,
+        figure=draw_comparison(rows),
+        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings),
+    )
+
+
+def _backbone_and_classifier(row):
+    return row["features"].split()[0], row["classifier"]
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    convnet,
+    (
+        data_options,
+        several("--backbone", "", BACKBONES, metavar="NAME"),
+        BLOCKS,
+        option("--multilevel", "judge the averages of all blocks, too", action="store_true"),
+        option("--width", "of fc7", 250, metavar="UNITS"),
+        several("--classifier", "", CLASSIFIERS, metavar="NAME"),
+        JOBS,
+        training_options,
+    ),
+)

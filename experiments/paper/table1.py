@@ -4,32 +4,28 @@ Beside the paper's numbers; and the same of every other backbone, and of heads o
 all blocks, and in float16 and int8, which the paper did not have. No photos and no weights needed.
 """
 
-import argparse
+from __future__ import annotations
+
 import itertools
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
-from experiments.data import add_out_options
+from experiments.figures import Line, Panel, draw_lines
+from experiments.frame import Experiment, option, several
+from experiments.pages import Page, Row, table
 
 WIDTHS = (4096, 1000, 500, 250)
 # The paper's table I, in millions of parameters, rounded there.
 PAPER_MILLIONS = {
-    ("alexnet", 4096): 60,
-    ("alexnet", 1000): 14,
-    ("alexnet", 500): 8.6,
-    ("alexnet", 250): 6.1,
-    ("vgg16", 4096): 134,
-    ("vgg16", 1000): 41,
-    ("vgg16", 500): 28,
-    ("vgg16", 250): 21,
+    **{("alexnet", width): n for width, n in zip(WIDTHS, (60, 14, 8.6, 6.1))},
+    **{("vgg16", width): n for width, n in zip(WIDTHS, (134, 41, 28, 21))},
 }
 # It tells the file size of the largest; 513 can only be in units of 2**20 bytes.
 PAPER_MIB = {("vgg16", 4096): 513}
 POOLINGS = ("flatten", "multilevel")
+KINDS = ("float32", "float16", "int8")
 TEXT = """\
 The paper's table I. MiB are 2**20 bytes. The sizes float32, float16 and int8 are **computed**: 4 or
 2 bytes a parameter; in int8, 1 byte a number of every kernel, and 4 bytes (float32) a channel that
@@ -39,42 +35,8 @@ quantisation of the weights only. *Saved* is **measured**: the size of the float
 Parameters include those of the frozen backbone and the statistics of batch normalisation."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m experiments table1", description=__doc__)
-    parser.add_argument("--backbone", action="append", metavar="NAME", help="(all)")
-    parser.add_argument("--width", action="append", type=int, metavar="UNITS", help="(the paper's)")
-    parser.add_argument(
-        "--save-up-to",
-        type=float,
-        default=8.0,
-        metavar="MILLIONS",
-        help="save networks of so many parameters, to measure their files (8)",
-    )
-    add_out_options(parser)
-    pages.remember_command(parser, "table1", argv)
-    return run_command(table1, parser, argv)
-
-
-def table1(args):
-    """Count the parameters, save the small networks, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
+def table1(args) -> Page:
+    """Count the parameters, save the small networks."""
     from tqdm import tqdm
 
     from decaf.networks.backbones import get_backbone, list_backbones
@@ -83,61 +45,40 @@ def table1(args):
     rows = []
     for backbone in tqdm(backbones, unit="backbone"):
         for pooling in POOLINGS:
-            rows += count_networks(backbone, pooling, args.width or WIDTHS)
+            rows += count_networks(backbone, pooling, args.width)
     saved = [row for row in rows if row["parameters"] <= args.save_up_to * 1e6]
     for row in tqdm(saved, unit="file"):
         row["saved_bytes"] = _save(row["backbone"], row["width"], row["pooling"])
-    printed = [row for row in rows if "paper_millions" in row]
-    others = [row for row in rows if "paper_millions" not in row]
-    header = ["parameters", "float32 MiB", "float16 MiB", "int8 MiB", "saved MiB"]
-    tables = {}
-    if printed:
-        tables["The paper's networks"] = (
-            ["network", "the paper's parameters", "the paper's MB", *header],
-            [
-                [
-                    f"{row['backbone']} {row['width']}",
-                    f"{row['paper_millions']:g} M",
-                    f"{row['paper_mib']}" if "paper_mib" in row else "",
-                    *_cells(row),
-                ]
-                for row in printed
-            ],
-        )
-    if others:
-        tables["Networks that the paper does not have"] = (
-            ["network", "pooling", *header],
-            [[f"{row['backbone']} {row['width']}", row["pooling"], *_cells(row)] for row in others],
-        )
-    pages.write_page(
-        folder,
+    sizes = {
+        "parameters": "{parameters:,}",
+        **{f"{kind} MiB": lambda row, kind=kind: _mebibytes(row, kind) for kind in KINDS},
+        "saved MiB": lambda row: _mebibytes(row, "saved"),
+    }
+    papers = {
+        "network": "{backbone} {width}",
+        "the paper's parameters": "{paper_millions:g} M",
+        "the paper's MB": lambda row: str(row.get("paper_mib", "")),
+    }
+    others = {"network": "{backbone} {width}", "pooling": "{pooling}"}
+    return Page(
         title="Table I: parameters and file size",
         text=TEXT.format(limit=args.save_up_to),
-        command=args.command,
-        facts={},
-        tables=tables,
+        tables={
+            "The paper's networks": table(_printed(rows), papers | sizes),
+            "Networks that the paper does not have": table(
+                [row for row in rows if "paper_millions" not in row], others | sizes
+            ),
+        },
         rows=rows,
         figure=_draw(rows),
     )
-    print(folder / pages.PAGE)
 
 
-def count_networks(backbone, pooling, widths):
+def count_networks(backbone: str, pooling: str, widths: Sequence[int]) -> list[Row]:
     """Count the parameters and bytes of a backbone with heads of some widths.
 
-    The heads are counted, not built: the largest have 500 million parameters.
-
-    Parameters
-    ----------
-    backbone : str
-    pooling : {"flatten", "multilevel", "average"}
-    widths : sequence of int
-
-    Returns
-    -------
-    list of dict
-        A row a width: ``parameters``, ``float32_bytes``, ``float16_bytes``, ``int8_bytes`` and,
-        where the paper has the network, ``paper_millions`` and ``paper_mib``.
+    The heads are counted, not built: the largest have 500 million parameters. Rows have
+    ``paper_millions`` and ``paper_mib`` where the paper does.
     """
     from decaf.networks.backbones import build_activations
 
@@ -158,28 +99,18 @@ def count_networks(backbone, pooling, widths):
             "float16_bytes": 2 * parameters,
             "int8_bytes": sum(count_int8_bytes(*each) for each in weights),
         }
-        key = backbone, width
-        if pooling == "flatten" and key in PAPER_MILLIONS:
-            row["paper_millions"] = PAPER_MILLIONS[key]
-            if key in PAPER_MIB:
-                row["paper_mib"] = PAPER_MIB[key]
+        if pooling == "flatten":
+            for column, printed in (("paper_millions", PAPER_MILLIONS), ("paper_mib", PAPER_MIB)):
+                if (backbone, width) in printed:
+                    row[column] = printed[backbone, width]
         rows.append(row)
     return rows
 
 
-def count_int8_bytes(count, n_channels):
-    """Bytes of a layer's weight, quantised if it is a kernel.
+def count_int8_bytes(count: int, n_channels: int) -> int:
+    """Bytes of so many numbers of a layer.
 
-    Parameters
-    ----------
-    count : int
-        Numbers in it.
-    n_channels : int
-        Channels that a kernel gives, each with a float32 scale; 0 for what is no kernel.
-
-    Returns
-    -------
-    int
+    They are quantised if they are a kernel's: it gives channels, each with a float32 scale.
     """
     return count + 4 * n_channels if n_channels else 4 * count
 
@@ -198,8 +129,7 @@ def _layer_weights(layer):
 
 def _head_weights(n_activations, width, outputs=2):
     """The same of the layers of `decaf.networks.network.build_head`."""
-    sizes = (n_activations, width, width, outputs)
-    for n_inputs, n_units in itertools.pairwise(sizes):
+    for n_inputs, n_units in itertools.pairwise((n_activations, width, width, outputs)):
         yield n_inputs * n_units, n_units
         yield n_units, 0
 
@@ -213,44 +143,43 @@ def _save(backbone, width, pooling):
         return path.stat().st_size
 
 
-def _cells(row):
-    sizes = (row[f"{kind}_bytes"] for kind in ("float32", "float16", "int8"))
-    saved = row.get("saved_bytes")
-    return [
-        f"{row['parameters']:,}",
-        *(f"{size / 2**20:.1f}" for size in sizes),
-        "–" if saved is None else f"{saved / 2**20:.1f}",
-    ]
+def _mebibytes(row, kind):
+    size = row.get(f"{kind}_bytes")
+    return "–" if size is None else f"{size / 2**20:.1f}"
+
+
+def _printed(rows):
+    return [row for row in rows if "paper_millions" in row]
 
 
 def _draw(rows):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
+    lines = []
     for number, backbone in enumerate(dict.fromkeys(row["backbone"] for row in rows)):
         for pooling, style in zip(POOLINGS, ("o-", "s--")):
-            line = [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
-            axes.loglog(
-                [row["width"] for row in line],
-                [row["float32_bytes"] / 2**20 for row in line],
-                style,
-                ms=4,
-                color=f"C{number}",
-                label=backbone if pooling == "flatten" else f"{backbone}, multilevel",
-            )
-    printed = [row for row in rows if "paper_millions" in row]
-    axes.plot(
-        [row["width"] for row in printed],
-        [row["paper_millions"] * 4e6 / 2**20 for row in printed],
-        "kx",
-        ms=8,
-        label="4 bytes × the paper's parameters",
-    )
+            own = [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
+            label = backbone if pooling == "flatten" else f"{backbone}, {pooling}"
+            sizes = [row["float32_bytes"] / 2**20 for row in own]
+            lines.append(Line([row["width"] for row in own], sizes, style, label, number))
+    printed = _printed(rows)
+    sizes = [row["paper_millions"] * 4e6 / 2**20 for row in printed]
+    label, black = "4 bytes × the paper's parameters", {"ms": 8, "color": "k"}
+    lines.append(Line([row["width"] for row in printed], sizes, "x", label, more=black))
     widths = sorted({row["width"] for row in rows})
-    axes.set_xticks(widths, map(str, widths))
-    axes.minorticks_off()
-    axes.set(xlabel="width", ylabel="float32 MiB")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right center", fontsize=8)
-    return figure
+    axes = {"xlabel": "width", "ylabel": "float32 MiB", "xscale": "log", "yscale": "log"}
+    return draw_lines(Panel(lines, axes | {"xticks": widths, "xticklabels": widths}))
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    table1,
+    (
+        option("--backbone", "(all)", action="append", metavar="NAME"),
+        several("--width", "", WIDTHS, metavar="UNITS"),
+        option(
+            "--save-up-to",
+            "save networks of so many parameters, to measure their files",
+            8.0,
+            metavar="MILLIONS",
+        ),
+    ),
+)

@@ -5,29 +5,44 @@ distance. Both kinds of network of each width are finetuned on the same photos a
 same others.
 """
 
-import argparse
+from __future__ import annotations
+
 from dataclasses import asdict, replace
+from itertools import product
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from decaf.backend import import_keras
-from decaf.commands.common import run_command
-from experiments import pages
 from experiments.data import (
-    add_data_options,
-    add_out_options,
-    compute_activations,
-    divide,
-    read_data,
-    take_readable,
+    BLOCKS,
+    Photos,
+    View,
+    data_options,
+    network_settings,
+    predict_unseen,
+    read_rated,
+    see,
     training_facts,
 )
-from features.errors import InputError
+from experiments.figures import draw_widths
+from experiments.frame import Experiment, option, several
+from experiments.pages import Page, interval, table
+
+if TYPE_CHECKING:
+    from decaf.extraction.activations import Activations
+    from decaf.training.finetune import TrainingSettings
 
 WIDTHS = (4096, 1000, 500, 250)
 OUTPUTS = ("label", "votes")
 METRICS = ("accuracy", "balanced_accuracy", "auc")
-VOTE_METRICS = ("emd", "srcc_mean", "lcc_mean", "srcc_spread", "lcc_spread")
+VOTE_METRICS = {
+    "EMD": "emd",
+    "SRCC of mean": "srcc_mean",
+    "LCC of mean": "lcc_mean",
+    "SRCC of spread": "srcc_spread",
+    "LCC of spread": "lcc_spread",
+}
 TEXT = """\
 Heads that learn the shares of the votes with the squared earth mover's distance (r = 2), and heads
 that learn the label, finetuned on the same training photos and judged on the same others. A head of
@@ -38,132 +53,80 @@ are resampled in pairs. EMD (r = 1, as NIMA reports it), Spearman's and Pearson'
 training photos: what is known without looking."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m experiments votes", description=__doc__)
-    add_data_options(parser)
-    networks = parser.add_argument_group("networks")
-    networks.add_argument("--backbone", default="vgg16", metavar="NAME", help="(vgg16)")
-    networks.add_argument("--blocks", type=int, metavar="N", help="cut the backbone after N (all)")
-    networks.add_argument(
-        "--pooling", choices=("flatten", "multilevel", "average"), default="flatten"
-    )
-    networks.add_argument(
-        "--width", action="append", type=int, metavar="UNITS", help="(4096 1000 500 250)"
-    )
-    networks.add_argument("--recipe", choices=("paper", "decaf"), default="decaf", help="(decaf)")
-    add_out_options(parser)
-    pages.remember_command(parser, "votes", argv)
-    return run_command(votes, parser, argv)
-
-
-def votes(args):
-    """Finetune and judge every network, write the results.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
-    import_keras()
+def votes(args) -> Page:
+    """Finetune and judge every network."""
     from tqdm import tqdm
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from decaf.backend import choose_precision
     from decaf.training.finetune import RECIPES
-    from experiments.judging import (
-        Cell,
-        GivenScores,
-        add_differences,
-        cells_folder,
-        compute_once,
-        judge_cells,
-    )
+    from experiments.judging import Cell, GivenScores, add_differences, compute_once, judge
 
     settings = replace(RECIPES[args.recipe], validation_fraction=0.0, seed=args.seed)
-    rated = read_data(args)
-    if rated.votes is None:
-        raise InputError(f"{args.data}: the ratings hold no votes (columns count1 … countK)")
-    activations = compute_activations(
-        rated, args.backbone, (args.pooling,), args, blocks=args.blocks
-    )[args.pooling]
-    photos = divide(take_readable(rated, [activations]), args)
-    networks = [
-        {"width": width, "outputs": outputs}
-        for width in sorted(args.width or WIDTHS, reverse=True)
-        for outputs in OUTPUTS
-    ]
-    what = {
-        "backbone": args.backbone,
-        "pooling": args.pooling,
-        "blocks": args.blocks,
-        "precision": choose_precision(args.precision),
-        "training": asdict(settings),
-    }
-    kept = cells_folder(folder)
-    cells, measured = [], []
-    for network in tqdm(networks, "finetuning", unit="network"):
-        name = f"{network['width']}-{network['outputs']}"
+    rated = read_rated(args, "votes", "the ratings hold no votes (columns count1 … countK)")
+    view = View(args.backbone, args.pooling, args.blocks)
+    photos, seen = see(rated, [view], args)
+    what = {"backbone": args.backbone, "pooling": args.pooling, "training": asdict(settings)}
+    what |= network_settings(args)
+    cells, measures = [], {}
+    networks = list(product(sorted(args.width, reverse=True), OUTPUTS))
+    for width, outputs in tqdm(networks, "finetuning", unit="network"):
+        columns = {"backbone": args.backbone, "width": width, "outputs": outputs}
         found = compute_once(
-            kept / f"{name}-predicted.json",
-            what | network | {"photos": photos.identity},
-            lambda network=network: predict_unseen(activations, photos, settings, **network),
-            force=args.force,
+            args,
+            f"{width}-{outputs}-predicted",
+            what | columns | {"photos": photos.identity},
+            lambda width=width, outputs=outputs: judge_unseen(
+                seen[view], photos, settings, width, outputs
+            ),
         )
-        score = np.array(found["score"], float)[:, None]
-        threshold = 0.5 if network["outputs"] == "label" else photos.rated.midpoint
-        cells.append(
-            Cell(name, FeatureSet(name, score), {"softmax": GivenScores(threshold)}, what | network)
-        )
-        measured.append(found["measures"])
-    judged = judge_cells(cells, photos, folder, seed=args.seed, force=args.force)
-    rows = [
-        {"backbone": args.backbone} | network | row | measures
-        for network, (row,), measures in zip(networks, judged, measured)
-    ]
-    for label, row in zip(rows[::2], rows[1::2]):
-        add_differences(row, label, "label")
-    _write(args, folder, photos, rows, settings)
-    print(folder / pages.PAGE)
+        threshold = 0.5 if outputs == "label" else photos.rated.midpoint
+        feature_set = FeatureSet(f"{width}-{outputs}", np.array(found["score"])[:, None])
+        classifier = {"softmax": GivenScores(threshold)}
+        cells.append(Cell(feature_set.name, feature_set, classifier, what | columns, columns))
+        measures[width, outputs] = found["measures"]
+    rows = judge(cells, photos, args)
+    for row in rows:
+        row |= measures[row["width"], row["outputs"]]
+    of_labels, of_votes = ([row for row in rows if row["outputs"] == each] for each in OUTPUTS)
+    add_differences(of_votes, of_labels, "label", itemgetter("width"))
+    network = {"network": "{backbone} {width} {outputs}"}
+    binary = {name.replace("_", " "): interval(name) for name in METRICS}
+    binary["AUC less the label's"] = interval("auc_minus_label")
+    found = {header: _number(name) for header, name in VOTE_METRICS.items()}
+    of_the_votes = table(rows, network | found)
+    constant = ["constant", f"{of_votes[0]['emd_constant']:.3f}", "–", "–", "–", "–"]
+    facts = {"activations": args.pooling, "blocks": str(args.blocks or "all")}
+    return Page(
+        title="Votes: networks that predict how people vote",
+        text=TEXT.format(midpoint=photos.rated.midpoint),
+        tables={
+            "Professional or snapshot": table(rows, network | binary),
+            "The votes": of_the_votes._replace(lines=[*of_the_votes.lines, constant]),
+        },
+        rows=rows,
+        figure=draw_widths(rows, METRICS, "outputs", "trained on {}"),
+        facts=photos.facts | facts | training_facts(settings),
+    )
 
 
-def predict_unseen(activations, photos, settings, *, width, outputs):
+def judge_unseen(
+    activations: Activations, photos: Photos, settings: TrainingSettings, width: int, outputs: str
+) -> dict:
     """Finetune a head on each fold's training photos and predict its test photos.
 
-    Parameters
-    ----------
-    activations : decaf.extraction.activations.Activations
-    photos : experiments.data.Photos
-    settings : decaf.training.finetune.TrainingSettings
-    width : int
-    outputs : {"label", "votes"}
-
-    Returns
-    -------
-    dict
-        ``score``, a list of n_photos, None where a photo is in no fold's test photos: the predicted
-        mean of the votes, or the probability of the positive class. ``measures``: what
-        `decaf.networks.votes.judge_votes` says, on the folds' average; of labels ``srcc_mean``
-        only, that of the probability with the mean of the votes; of votes also ``emd_constant``.
+    Gives their ``score``, the predicted mean of the votes or the probability of the positive class;
+    and ``measures``, on the folds' average what `decaf.networks.votes.judge_votes` says, of labels
+    ``srcc_mean`` only, that of the probability with the mean of the votes; of votes also
+    ``emd_constant``.
     """
     from scipy.stats import spearmanr
 
     from decaf.networks.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
     from decaf.training.finetune import finetune, predict
 
-    rated = photos.rated
-    score, measures = [None] * len(rated), []
-    for train, test in photos.folds:
+    rated, measures = photos.rated, []
+
+    def score(fold):
         head, _ = finetune(
             activations,
             rated.label,
@@ -171,82 +134,37 @@ def predict_unseen(activations, photos, settings, *, width, outputs):
             settings,
             votes=rated.votes if outputs == "votes" else None,
             above_midpoint=rated.above_midpoint,
-            photos=train,
+            photos=fold.train,
         )
-        output = predict(head, activations, test)
-        if outputs == "votes":
-            found, _ = mean_and_spread(output)
-            shares = vote_shares(rated.votes)
-            constant = np.broadcast_to(shares[train].mean(axis=0), output.shape)
-            measures.append(
-                judge_votes(rated.votes[test], output)
-                | {"emd_constant": mean_distance(shares[test], constant)}
-            )
-        else:
-            found = output[:, 1]
-            mean, _ = mean_and_spread(rated.votes[test])
-            measures.append({"srcc_mean": float(spearmanr(mean, found).statistic)})
-        for photo, value in zip(test, found):
-            score[photo] = float(value)
-    return {
-        "score": score,
-        "measures": {name: np.mean([fold[name] for fold in measures]) for name in measures[0]},
-    }
+        output = predict(head, activations, fold.test)
+        if outputs == "label":
+            mean, _ = mean_and_spread(rated.votes[fold.test])
+            measures.append({"srcc_mean": float(spearmanr(mean, output[:, 1]).statistic)})
+            return {"score": output[:, 1]}
+        shares = vote_shares(rated.votes)
+        constant = np.broadcast_to(shares[fold.train].mean(axis=0), output.shape)
+        of_constant = {"emd_constant": mean_distance(shares[fold.test], constant)}
+        measures.append(judge_votes(rated.votes[fold.test], output) | of_constant)
+        return {"score": mean_and_spread(output)[0]}
+
+    found = predict_unseen(photos, score)
+    means = {name: np.mean([fold[name] for fold in measures]) for name in measures[0]}
+    return found | {"measures": means}
 
 
-def _write(args, folder, photos, rows, settings):
-    binary = ["network", *(name.replace("_", " ") for name in METRICS), "AUC less the label's"]
-    tables = {
-        "Professional or snapshot": (
-            binary,
-            [
-                [
-                    f"{row['backbone']} {row['width']} {row['outputs']}",
-                    *(pages.figure_text(row, metric) for metric in METRICS),
-                    pages.figure_text(row, "auc_minus_label") if "auc_minus_label" in row else "",
-                ]
-                for row in rows
-            ],
-        ),
-        "The votes": (
-            ["network", "EMD", "SRCC of mean", "LCC of mean", "SRCC of spread", "LCC of spread"],
-            [
-                [
-                    f"{row['backbone']} {row['width']} {row['outputs']}",
-                    *(f"{row[name]:.3f}" if name in row else "–" for name in VOTE_METRICS),
-                ]
-                for row in rows
-            ]
-            + [["constant", f"{rows[1]['emd_constant']:.3f}", "–", "–", "–", "–"]],
-        ),
-    }
-    pages.write_page(
-        folder,
-        title="Votes: networks that predict how people vote",
-        text=TEXT.format(midpoint=photos.rated.midpoint),
-        command=args.command,
-        facts=photos.facts
-        | {"activations": args.pooling, "blocks": str(args.blocks or "all")}
-        | training_facts(settings),
-        tables=tables,
-        rows=rows,
-        figure=_draw(rows),
-    )
+def _number(name):
+    return lambda row: f"{row[name]:.3f}" if name in row else "–"
 
 
-def _draw(rows):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    panels = figure.subplots(1, len(METRICS))
-    for axes, metric in zip(panels, METRICS):
-        groups = {
-            f"trained on {outputs}": [
-                (str(row["width"]), row) for row in rows if row["outputs"] == outputs
-            ]
-            for outputs in OUTPUTS
-        }
-        pages.draw_intervals(axes, groups, metric)
-    panels[0].set_ylabel("width")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+EXPERIMENT = Experiment(
+    __doc__,
+    votes,
+    (
+        data_options,
+        option("--backbone", "", "vgg16", metavar="NAME"),
+        BLOCKS,
+        option("--pooling", "", "flatten", choices=("flatten", "multilevel", "average")),
+        several("--width", "", WIDTHS, metavar="UNITS"),
+        option("--recipe", "", "decaf", choices=("paper", "decaf")),
+    ),
+)

@@ -5,7 +5,8 @@ than a reader to read it. Every reader has a process of its own, with a limit on
 that crashes or hangs is started again, and the file that did it is kept.
 """
 
-import argparse
+from __future__ import annotations
+
 import json
 import multiprocessing
 import os
@@ -18,9 +19,10 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-from decaf.commands.common import run_command
-from experiments import pages
-from experiments.data import add_out_options
+from experiments.figures import draw_bars
+from experiments.frame import Experiment, option, run_experiment, several
+from experiments.measuring import peak_megabytes
+from experiments.pages import Page, table
 from features.errors import InputError
 from features.photos import PhotoError
 from tests.robustness.fuzzed_readers import READERS
@@ -41,71 +43,41 @@ A process may have {memory:.0f} GiB of address space; *peak MB* is its resident 
 included; *stderr* counts the bytes that libraries wrote there."""
 
 
-def main(argv=None):
-    """Run the experiment.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = argparse.ArgumentParser("python -m tests.robustness.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="for all readers together (10)")
-    parser.add_argument(
-        "--reader", action="append", choices=list(READERS), help="one or more of them (all)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
-    parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="for files that were findings (a new one)"
-    )
-    add_out_options(parser)
-    pages.remember_command(parser, "fuzz", argv, "tests.robustness.fuzz")
-    return run_command(fuzz, parser, argv)
-
-
-def fuzz(args):
-    """Give every reader its share of the time, and write what was found.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
-    folder = pages.results_folder(args)
+def fuzz(args) -> Page:
+    """Give every reader its share of the time."""
     kept = args.keep or Path(tempfile.mkdtemp(prefix="decaf-fuzz-"))
     kept.mkdir(parents=True, exist_ok=True)
-    readers = args.reader or list(READERS)
     rows, findings = [], []
-    for reader in readers:
-        row, found = fuzz_reader(reader, kept, 60 * args.minutes / len(readers), args.seed)
+    for reader in args.reader:
+        row, found = fuzz_reader(reader, kept, 60 * args.minutes / len(args.reader), args.seed)
         print("  ".join(f"{name} {value}" for name, value in row.items()))
         for finding in found:
             print(f"  {finding['what']} ({finding['file']})")
         rows.append(row)
         findings += found
-    pages.write_page(
-        folder,
+    print(f"files that were findings are in {kept}")
+    said = table(findings, {"reader": "{reader}", "what": "`{what}`"})
+    names = [f"{row['reader']} ({row['files']:,})" for row in rows]
+    shares = {
+        outcome: [100 * row[outcome] / max(1, row["files"]) for row in rows]
+        for outcome in ("read", "refused")
+    }
+    return Page(
         title="Damaged files for every reader",
         text=TEXT.format(hang=HANG_SECONDS, memory=MEMORY_LIMIT / 2**30),
-        command=args.command,
+        tables={
+            "Readers": table(rows, {name: f"{{{name}}}" for name in rows[0]}),
+            "Findings, each once": said if findings else said._replace(lines=[["none", ""]]),
+        },
+        rows=rows,
+        figure=draw_bars(
+            names, shares, xlabel="% of the damaged files", size=(7, 0.8 + 0.35 * len(rows))
+        ),
         facts={
             "time": f"{args.minutes:g} minutes, {sum(row['files'] for row in rows):,} files",
             "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES),
         },
-        tables={
-            "Readers": (list(rows[0]), [[str(value) for value in row.values()] for row in rows]),
-            "Findings, each once": (
-                ["reader", "what"],
-                [[found["reader"], f"`{found['what']}`"] for found in findings] or [["none", ""]],
-            ),
-        },
-        rows=rows,
-        figure=_draw(rows),
     )
-    print(f"{folder / pages.PAGE}; files that were findings are in {kept}")
 
 
 def fuzz_reader(name, kept, seconds, seed=0):
@@ -202,8 +174,8 @@ def _damage(name, folder, seconds, seed, counts):
             finding = {"what": _describe(error), "content": content.hex()}
             with open(folder / "findings", "a") as file:
                 file.write(json.dumps(finding) + "\n")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # in KiB on Linux
         slowest = time.monotonic() - start
+        peak = peak_megabytes()
         for position, value in enumerate(counts[:]):
             count = _COUNTS[position]
             if count in ("peak MB", "slowest s"):
@@ -302,23 +274,17 @@ def _describe(error):
     return f"{type(error).__name__} in {place}: {' '.join(str(error).split())[:100]}"
 
 
-def _draw(rows):
-    """Shares of files that were read and refused, a bar a reader."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 0.8 + 0.35 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    names = [f"{row['reader']} ({row['files']:,})" for row in rows]
-    left = [0.0] * len(rows)
-    for count in ("read", "refused"):
-        shares = [100 * row[count] / max(1, row["files"]) for row in rows]
-        axes.barh(names, shares, left=left, label=count)
-        left = [start + share for start, share in zip(left, shares)]
-    axes.invert_yaxis()
-    axes.set_xlabel("% of the damaged files")
-    figure.legend(loc="outside right upper")
-    return figure
+EXPERIMENT = Experiment(
+    __doc__,
+    fuzz,
+    (
+        option("--minutes", "for all readers together", 10.0),
+        several("--reader", "", tuple(READERS), choices=tuple(READERS), metavar="NAME"),
+        option("--seed", "of what is drawn", 0),
+        option("--keep", "for files that were findings (a new one)", type=Path, metavar="FOLDER"),
+    ),
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_experiment("fuzz", EXPERIMENT, module="tests.robustness.fuzz"))

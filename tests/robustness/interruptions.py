@@ -6,7 +6,8 @@ begins anew. After every kill, all finished shards must open and hold whole rows
 must be there whole or not at all.
 """
 
-import argparse
+from __future__ import annotations
+
 import json
 import multiprocessing
 import os
@@ -20,10 +21,11 @@ from pathlib import Path
 import h5py
 from tqdm import tqdm
 
-from decaf.commands.common import run_command
 from decaf.extraction.feature_file import SHARD_ROWS
 from experiments.benchmarks.tiny import make_photos, save_network
-from experiments.pages import remember_command, results_folder, write_page
+from experiments.figures import Line, Panel, draw_lines
+from experiments.frame import Experiment, option, run_experiment
+from experiments.pages import Page, table
 from features.store import FeatureStore
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -31,23 +33,56 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 STATUSES = {signal.SIGINT: (130, 1), signal.SIGTERM: (143, -15), signal.SIGKILL: (-9,)}
 # Many times what a run takes.
 END_SECONDS = 120
+TEXT = """\
+`extract-features` was killed {n_kills} times on the way to {n_files} feature files, by three
+signals in turn, each at a moment drawn evenly from the time that the fastest uninterrupted run so
+far took. After every kill all finished shards opened and held whole rows, and the output was whole
+or not there. **All feature files equalled the uninterrupted run's, dataset by dataset.** SIGKILL
+(status -9) leaves no time to remove temporary files; the next run removes them."""
 
 
-def main(argv=None):
-    """Run the experiment and write its page.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    parser = _parser()
-    remember_command(parser, "interruptions", argv, "tests.robustness.interruptions")
-    return run_command(_run, parser, argv)
+def interruptions(args) -> Page:
+    """Kill until there were enough kills."""
+    with tempfile.TemporaryDirectory() as folder:
+        kills, n_compared = kill_at_random_moments(Path(folder), args.kills, args.photos, args.seed)
+    n_shards = -(-args.photos // SHARD_ROWS)
+    by_signal = [
+        {
+            "signal": chosen.name,
+            "kills": len(own),
+            "statuses": ", ".join(sorted({str(kill["status"]) for kill in own})),
+            "fewest": min(kill["shards"] for kill in own),
+            "most": max(kill["shards"] for kill in own),
+            "late": sum(kill["shards"] == n_shards for kill in own),
+            "left": sum(kill["left"] for kill in own),
+        }
+        for chosen in SIGNALS
+        if (own := [kill for kill in kills if kill["signal"] == chosen.name])
+    ]
+    columns = {
+        "signal": "{signal}",
+        "kills": "{kills}",
+        "exit status": "{statuses}",
+        "finished shards": "{fewest}–{most}",
+        "while merging or later": "{late}",
+        "temporary files left": "{left}",
+    }
+    lines = []
+    for number, chosen in enumerate(SIGNALS):
+        own = [kill for kill in kills if kill["signal"] == chosen.name]
+        moments, shards = ([kill[name] for kill in own] for name in ("moment", "shards"))
+        lines.append(Line(moments, shards, "o", chosen.name, number, more={"alpha": 0.7}))
+    axes = {"xlabel": "seconds from the run's start to the kill", "ylabel": "finished shards"}
+    return Page(
+        title="Extraction that is killed at random moments",
+        text=TEXT.format(n_kills=len(kills), n_files=n_compared),
+        tables={"Kills": table(by_signal, columns)},
+        rows=kills,
+        figure=draw_lines(Panel(lines, axes), size=(7, 3)),
+        facts={
+            "photos": f"{args.photos:,}, generated, some of them broken; a tiny random network",
+        },
+    )
 
 
 def kill_at_random_moments(folder, n_kills, n_photos, seed=0):
@@ -115,86 +150,6 @@ def kill_at_random_moments(folder, n_kills, n_photos, seed=0):
         _run_to_the_end([*argv, str(output)])
     _compare(whole, output)
     return kills, n_compared + 1
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        "python -m tests.robustness.interruptions", description=__doc__
-    )
-    parser.add_argument("--kills", type=int, default=45)
-    parser.add_argument("--photos", type=int, default=5_000)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--out", type=Path, help="folder for the results")
-    parser.add_argument("--force", action="store_true", help="replace results")
-    return parser
-
-
-def _run(args):
-    out = results_folder(args)
-    with tempfile.TemporaryDirectory() as folder:
-        kills, n_compared = kill_at_random_moments(Path(folder), args.kills, args.photos, args.seed)
-    header = [
-        "signal",
-        "kills",
-        "exit status",
-        "finished shards",
-        "while merging or later",
-        "temporary files left",
-    ]
-    n_shards = -(-args.photos // SHARD_ROWS)
-    lines = []
-    for chosen in SIGNALS:
-        of_signal = [kill for kill in kills if kill["signal"] == chosen.name]
-        lines.append(
-            [
-                chosen.name,
-                str(len(of_signal)),
-                ", ".join(sorted({str(kill["status"]) for kill in of_signal})),
-                f"{min(kill['shards'] for kill in of_signal)}–"
-                f"{max(kill['shards'] for kill in of_signal)}",
-                str(sum(kill["shards"] == n_shards for kill in of_signal)),
-                str(sum(kill["left"] for kill in of_signal)),
-            ]
-        )
-    write_page(
-        out,
-        title="Extraction that is killed at random moments",
-        text=f"`extract-features` was killed {len(kills)} times on the way to {n_compared} feature "
-        "files, by three signals in turn, each at a moment drawn evenly from the time that the "
-        "fastest uninterrupted run so far took. After every kill all finished shards opened and "
-        "held whole rows, and the output was whole or not there. **All feature files equalled the "
-        "uninterrupted run's, dataset by dataset.** SIGKILL (status -9) leaves no time to remove "
-        "temporary files; the next run removes them.",
-        command=args.command,
-        facts={
-            "photos": f"{args.photos:,}, generated, some of them broken; a tiny random network",
-        },
-        tables={"Kills": (header, lines)},
-        rows=kills,
-        figure=_draw(kills),
-    )
-    print(f"{len(kills)} kills, {n_compared} feature files, all equal: {out}")
-
-
-def _draw(kills):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.subplots()
-    for chosen in SIGNALS:
-        of_signal = [kill for kill in kills if kill["signal"] == chosen.name]
-        axes.plot(
-            [kill["moment"] for kill in of_signal],
-            [kill["shards"] for kill in of_signal],
-            "o",
-            alpha=0.7,
-            label=chosen.name,
-        )
-    axes.set_xlabel("seconds from the run's start to the kill")
-    axes.set_ylabel("finished shards")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
 
 
 def _run_to_the_end(argv):
@@ -274,5 +229,16 @@ def _require(condition, message):
         raise RuntimeError(message)
 
 
+EXPERIMENT = Experiment(
+    __doc__,
+    interruptions,
+    (
+        option("--kills", "", 45),
+        option("--photos", "", 5_000),
+        option("--seed", "of the moments", 0),
+    ),
+)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_experiment("interruptions", EXPERIMENT, module="tests.robustness.interruptions"))

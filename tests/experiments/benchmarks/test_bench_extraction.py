@@ -1,6 +1,5 @@
 """The benchmark of extraction on three photos, within one process."""
 
-import os
 import re
 
 import h5py
@@ -10,15 +9,11 @@ import pandas
 import pytest
 
 from decaf.networks.backbones import build_activations
-from experiments.benchmarks import bench_extraction, contenders
-from experiments.benchmarks.bench_extraction import (
-    bound,
-    choose_photos,
-    cosines,
-    in_child,
-    summarize,
-)
+from experiments.__main__ import main
+from experiments.benchmarks import contenders
+from experiments.benchmarks.bench_extraction import bound, summarize
 from experiments.benchmarks.contenders import Work, count_flop
+from experiments.measuring import choose_photos
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +46,9 @@ def results(samples, tmp_path_factory):
     options = [word for name in [*names, "stages"] for word in ("--contender", name)]
     options += ["--n-photos", "3", "--batch", "2", "--width", "4", "--repeats", "1"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_extraction, "in_child", lambda function, *given: function(*given))
+        patch.setattr("experiments.measuring.in_child", lambda function, *given: function(*given))
         command = ["--data", str(samples), "--out", str(out), *options]
-        assert bench_extraction.main(command) == 0
+        assert main(["bench-extraction", *command]) == 0
     return pandas.read_csv(out / "results.csv"), (out / "README.md").read_text(encoding="utf-8")
 
 
@@ -68,10 +63,6 @@ def test_the_page_tells_ratios_bounds_stages_and_agreement(results):
     (cosine,) = re.findall(r"\| Keras loop float32 \| ([01]\.\d{4})", page)
     assert float(cosine) >= 0.999  # decaf computes in bfloat16 where the hardware does
     assert "load at the start" in page and "GFLOP a photo" in page
-
-
-def test_every_contender_has_a_process_of_its_own():
-    assert in_child(os.getpid) != os.getpid()
 
 
 def test_the_best_run_counts_and_the_slowest_is_told():
@@ -103,16 +94,3 @@ def test_vgg16_has_the_operations_that_are_known_of_it():
 def test_dense_layers_count_two_operations_a_weight():
     photo = keras.Input((5,))
     assert count_flop(keras.Model(photo, keras.layers.Dense(3)(photo))) == 30
-
-
-def test_photos_come_from_all_over_the_folder(samples):
-    assert len(set(choose_photos(samples, 1000))) == 60
-    first, second = choose_photos(samples, 2)
-    every = choose_photos(samples, 60)
-    assert [every.index(first), every.index(second)] == [0, 30]
-
-
-def test_the_cosine_is_one_along_a_row_and_none_across():
-    a = np.array([[1.0, 0.0], [3.0, 4.0]], np.float32)
-    b = np.array([[0.0, 2.0], [6.0, 8.0]], np.float32)
-    np.testing.assert_allclose(cosines(a, b), [0.0, 1.0])

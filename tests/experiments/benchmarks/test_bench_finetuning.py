@@ -3,7 +3,8 @@
 import pandas
 import pytest
 
-from experiments.benchmarks import bench_finetuning, contenders
+from experiments.__main__ import main
+from experiments.benchmarks import contenders
 from experiments.benchmarks.bench_finetuning import count_training_flop
 
 
@@ -13,10 +14,10 @@ def results(samples, tmp_path_factory):
     options = ["--backbone", "alexnet-owt", "--blocks", "1", "--width", "3", "--width", "6"]
     options += ["--n-photos", "40", "--epochs", "2", "--batch", "8", "--part", "20"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_finetuning, "in_child", lambda function, *given: function(*given))
+        patch.setattr("experiments.measuring.in_child", lambda function, *given: function(*given))
         patch.setattr(contenders, "matrix_peak", lambda *_: {"flop": 1e12, "seconds": 1.0})
         command = ["--data", str(samples), "--out", str(out), *options]
-        assert bench_finetuning.main(command) == 0
+        assert main(["bench-finetuning", *command]) == 0
     return pandas.read_csv(out / "results.csv"), (out / "README.md").read_text(encoding="utf-8")
 
 
@@ -45,5 +46,5 @@ def test_a_training_step_goes_forward_and_back_but_not_into_the_convolutions():
 
 def test_less_than_a_batch_is_not_timed(samples, tmp_path, capsys):
     command = ["--data", str(samples), "--out", str(tmp_path / "out"), "--part", "100"]
-    assert bench_finetuning.main(command) == 2
+    assert main(["bench-finetuning", *command]) == 2
     assert "--part 100: at least a batch is timed (128)" in capsys.readouterr().err

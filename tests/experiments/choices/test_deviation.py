@@ -4,6 +4,7 @@ import pandas
 import pytest
 from PIL import Image
 
+from experiments.__main__ import main
 from experiments.choices import deviation
 from features.photos import find_photos, read_photo
 
@@ -12,7 +13,7 @@ from features.photos import find_photos, read_photo
 def results(samples, tmp_path_factory):
     out = tmp_path_factory.mktemp("deviation")
     options = ["--backbone", "alexnet-owt", "--blocks", "2", "--n-large", "2", "--folds", "3"]
-    assert deviation.main(["--data", str(samples), "--out", str(out), *options]) == 0
+    assert main(["deviation", "--data", str(samples), "--out", str(out), *options]) == 0
     return pandas.read_csv(out / "results.csv"), (out / "README.md").read_text(encoding="utf-8")
 
 

@@ -2,6 +2,7 @@ import keras
 import pandas
 import pytest
 
+from experiments.__main__ import main
 from experiments.choices import devices
 
 pytestmark = pytest.mark.skipif(
@@ -27,9 +28,9 @@ def test_files_are_measured_once_and_set_beside_the_reference(tmp_path, monkeypa
     monkeypatch.setattr(devices, "TARGET", ("alexnet-owt", "multilevel", 4))
     monkeypatch.setattr("decaf.models.formats.PRECISIONS", ("float32", "int8"))
     command = ["--backbone", "alexnet-owt", "--width", "4", "--runs", "3", "--out", str(tmp_path)]
-    assert devices.main(command) == 0
+    assert main(["devices", *command]) == 0
     monkeypatch.setattr(devices, "measure_files", None)
-    assert devices.main([*command, "--force"]) == 0
+    assert main(["devices", *command, "--force"]) == 0
     table = pandas.read_csv(tmp_path / "results.csv").set_index(["format", "precision"])
     kinds = [(suffix, kind) for suffix in ("onnx", "tflite") for kind in ("float32", "int8")]
     assert list(table.index) == kinds

@@ -3,6 +3,7 @@ import numpy as np
 import pandas
 import pytest
 
+from experiments.__main__ import main
 from experiments.choices import exported
 
 pytestmark = pytest.mark.skipif(
@@ -18,10 +19,10 @@ def results(ava, tmp_path_factory):
         patch.setattr(exported, "WIDTH", 4)
         patch.setattr("decaf.models.formats.FORMATS", (".onnx",))
         patch.setattr("decaf.models.formats.PRECISIONS", ("float32", "int8"))
-        assert exported.main(command) == 0
+        assert main(["exported", *command]) == 0
         # What is finished is not finetuned again.
         patch.setattr(exported, "score_unseen", None)
-        assert exported.main([*command, "--force"]) == 0
+        assert main(["exported", *command, "--force"]) == 0
     return pandas.read_csv(out / "results.csv"), (out / "README.md").read_text("utf-8")
 
 

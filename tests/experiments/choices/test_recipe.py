@@ -6,24 +6,27 @@ import pytest
 from PIL import Image, ImageOps
 
 from classifiers.evaluation.folds import Fold
+from experiments.__main__ import main
 from experiments.choices import recipe
-from experiments.data import compute_activations
+from experiments.choices.starts import first_kernel
+from experiments.data import View, activations_of
 
 
 @pytest.fixture(scope="module")
 def results(ava, tmp_path_factory):
     out = tmp_path_factory.mktemp("recipe")
     command = ["--data", str(ava), "--out", str(out), "--skip-missing"]
+    command += ["--network", "vgg16", "--network", recipe.PAPERS]
     with pytest.MonkeyPatch.context() as patch:
         networks = {
-            "vgg16": recipe.Network("alexnet-owt", "average", 1, 4, ("paper", "decaf")),
-            recipe.PAPERS: recipe.Network("alexnet-owt", "flatten", 2, 8, ("paper",)),
+            "vgg16": recipe.Network(View("alexnet-owt", "average", 1), 4, ("paper", "decaf")),
+            recipe.PAPERS: recipe.Network(View("alexnet-owt", "flatten", 2), 8, ("paper",)),
         }
         patch.setattr(recipe, "NETWORKS", networks)
-        assert recipe.main(command) == 0
+        assert main(["recipe", *command]) == 0
         # What is finished is not finetuned again.
-        patch.setattr(recipe, "predict_unseen", None)
-        assert recipe.main([*command, "--force"]) == 0
+        patch.setattr(recipe, "judge_unseen", None)
+        assert main(["recipe", *command, "--force"]) == 0
     return pandas.read_csv(out / "results.csv"), (out / "README.md").read_text("utf-8")
 
 
@@ -66,8 +69,10 @@ def test_each_fold_takes_the_recipe_that_was_best_inside_it():
         "a": {"score": {"softmax": [1, 2, 3, 4]}, "inner": [0.6, 0.7]},
         "b": {"score": {"softmax": [5, 6, 7, 8]}, "inner": [0.9, 0.5]},
     }
-    chosen = recipe.choose_recipes(found, folds)
-    assert chosen == {"score": {"softmax": [5, 6, 3, 4]}, "chosen": ["b", "a"]}
+    assert recipe.choose_recipes(found, folds) == (
+        {"score": {"softmax": [5, 6, 3, 4]}},
+        ["b", "a"],
+    )
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def scored():
 
 @pytest.mark.parametrize("directions", ["principal", "discriminant"])
 def test_fc6_starts_from_directions_of_unit_variance_and_their_opposites(scored, directions):
-    kernel = recipe.first_kernel(*scored, width=9, directions=directions, seed=0)
+    kernel = first_kernel(*scored, width=9, directions=directions, seed=0)
     scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
     assert kernel.shape == (12, 9)
     np.testing.assert_allclose(kernel[:, :4], -kernel[:, 4:8])
@@ -89,14 +94,14 @@ def test_fc6_starts_from_directions_of_unit_variance_and_their_opposites(scored,
 
 
 def test_principal_directions_do_not_overlap(scored):
-    kernel = recipe.first_kernel(*scored, width=8, directions="principal", seed=0)
+    kernel = first_kernel(*scored, width=8, directions="principal", seed=0)
     scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
     correlations = np.corrcoef((scaled @ kernel[:, :4]).T)
     np.testing.assert_allclose(correlations, np.eye(4), atol=1e-4)
 
 
 def test_the_first_discriminant_direction_is_that_of_the_score(scored):
-    kernel = recipe.first_kernel(*scored, width=8, directions="discriminant", seed=0)
+    kernel = first_kernel(*scored, width=8, directions="discriminant", seed=0)
     scaled = (scored[0] - scored[0].mean(axis=0)) / scored[0].std(axis=0)
     assert abs(np.corrcoef(scaled @ kernel[:, 0], scored[1])[0, 1]) > 0.95
 
@@ -109,11 +114,9 @@ def test_mirrored_activations_are_those_of_mirrored_files(samples, tmp_path):
     args = Namespace(precision="float32", cache=tmp_path / "cache")
 
     def activations(name, **options):
-        ratings = Namespace(paths=[str(tmp_path / f"{name}.png")])
-        found = compute_activations(
-            ratings, "alexnet-owt", ("average",), args, blocks=1, **options
-        )["average"]
-        return found.read(np.arange(1)).astype(float)
+        rated = Namespace(paths=[str(tmp_path / f"{name}.png")])
+        view = View("alexnet-owt", "average", 1, **options)
+        return activations_of(rated, [view], args)[view].read(np.arange(1)).astype(float)
 
     plain, mirrored = activations("original"), activations("original", mirrored=True)
     np.testing.assert_allclose(mirrored, activations("mirrored"), rtol=2e-3)

@@ -2,6 +2,7 @@ import pandas
 import pytest
 
 from decaf.networks.network import build_network
+from experiments.__main__ import main
 from experiments.paper import table1
 
 
@@ -40,7 +41,7 @@ def test_int8_is_a_byte_a_weight_and_four_a_scale_or_other_number():
 
 def test_the_page_tells_saved_sizes_from_computed_ones(tmp_path):
     command = ["--backbone", "alexnet-owt", "--width", "8", "--width", "300", "--save-up-to", "2.6"]
-    assert table1.main([*command, "--out", str(tmp_path)]) == 0
+    assert main(["table1", *command, "--out", str(tmp_path)]) == 0
     table = pandas.read_csv(tmp_path / "results.csv").set_index(["pooling", "width"])
     saved = table["saved_bytes"].dropna()
     assert list(saved.index) == [("flatten", 8), ("multilevel", 8)]
@@ -54,6 +55,6 @@ def test_the_page_tells_saved_sizes_from_computed_ones(tmp_path):
 
 def test_results_that_are_there_stay_without_force(tmp_path, capsys):
     (tmp_path / "README.md").write_text("mine")
-    assert table1.main(["--backbone", "alexnet-owt", "--out", str(tmp_path)]) == 2
+    assert main(["table1", "--backbone", "alexnet-owt", "--out", str(tmp_path)]) == 2
     assert "holds results already" in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == "mine"

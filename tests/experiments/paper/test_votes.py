@@ -3,6 +3,7 @@ import pandas
 import pytest
 from scipy.stats import wasserstein_distance
 
+from experiments.__main__ import main
 from experiments.paper import votes
 
 
@@ -11,7 +12,7 @@ def results(ava, tmp_path_factory):
     out = tmp_path_factory.mktemp("votes")
     options = ["--backbone", "alexnet-owt", "--pooling", "average", "--width", "4", "--blocks", "2"]
     command = ["--data", str(ava), "--out", str(out), "--skip-missing", *options]
-    assert votes.main(command) == 0
+    assert main(["votes", *command]) == 0
     return command, pandas.read_csv(out / "results.csv"), (out / "README.md").read_text("utf-8")
 
 
@@ -37,8 +38,8 @@ def test_the_constant_guess_is_as_far_off_as_scipy_says(results, ava):
 
 
 def test_a_finished_experiment_is_read_back_and_not_run_again(results, monkeypatch):
-    monkeypatch.setattr(votes, "predict_unseen", None)
-    assert votes.main([*results[0], "--force"]) == 0
+    monkeypatch.setattr(votes, "judge_unseen", None)
+    assert main(["votes", *results[0], "--force"]) == 0
 
 
 def test_ratings_without_votes_are_refused_in_one_line(samples, tmp_path, capsys):
@@ -46,6 +47,6 @@ def test_ratings_without_votes_are_refused_in_one_line(samples, tmp_path, capsys
     lines = [f"{name},{number % 2}\n" for number, name in enumerate(names)]
     (tmp_path / "ratings.csv").write_text("file,label\n" + "".join(lines))
     command = ["--data", str(samples), "--ratings", str(tmp_path / "ratings.csv")]
-    assert votes.main([*command, "--out", str(tmp_path)]) == 2
+    assert main(["votes", *command, "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "the ratings hold no votes (columns count1 … countK)" in line
