@@ -43,3 +43,15 @@ class NotLinear(InputError):
 
 class NoRepresentativePhotos(InputError):
     """Ranges of whole numbers are asked for, and no photos to find them in."""
+
+
+class NoNetwork(InputError):
+    """The network behind features is not at hand; without it a classifier scores no photos."""
+
+
+class NoNetworkFile(NoNetwork):
+    """Its file was not given."""
+
+
+class NoWeightsFile(NoNetwork):
+    """It is a plain backbone, whose weights were not given."""

@@ -7,13 +7,10 @@ Examples
 --------
 >>> from dataclasses import dataclass, field
 >>> @dataclass(frozen=True)
-... class Head:
+... class Head(Record):
 ...     width: int = field(metadata=whole_number(1))
 ...     dropout: float = field(default=0.5, metadata=number(0, below=1))
-...
-...     def __post_init__(self):
-...         check_fields(self)
->>> from_json(Head, {"width": 250})
+>>> Head.from_json({"width": 250})
 Head(width=250, dropout=0.5)
 >>> Head(width=0, dropout=1.0)
 Traceback (most recent call last):
@@ -29,13 +26,12 @@ import math
 import re
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
 from features.errors import InputError
 
-T = TypeVar("T")
 Metadata = dict[str, Any]
 
 
@@ -53,6 +49,66 @@ class Rule:
 
     must_be: str
     admits: Callable[[Any], bool]
+
+
+class Record:
+    """Base of records: frozen dataclasses that check themselves, and turn to JSON and back.
+
+    Raises
+    ------
+    InputError
+        If a value is not as the rule of its field says.
+    """
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Make a record of what JSON holds.
+
+        Parameters
+        ----------
+        values : object
+            Anything. It must be a dictionary of the fields; those that have defaults may be
+            missing.
+
+        Returns
+        -------
+        Record
+
+        Raises
+        ------
+        InputError
+            It is no dictionary; a field is missing, or not as its rule says; there are others,
+            which would be lost. The message is for whoever read the file to put its name before.
+        """
+        if not _is_table(values):
+            raise InputError("is no dictionary")
+        fields = {field.name: field for field in _fields(cls)}
+        missing = [
+            name
+            for name, field in fields.items()
+            if field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+            and name not in values
+        ]
+        if missing:
+            raise InputError(f"does not tell {', '.join(missing)}")
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise InputError(f"holds what this version does not know: {', '.join(unknown)[:200]}")
+        return cls(**{name: _built(fields[name], value) for name, value in values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold of a record; `from_json` makes an equal one of it.
+
+        Returns
+        -------
+        dict
+            All fields, by their names.
+        """
+        return {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
 
 
 def whole_number(least: int = 0) -> Metadata:
@@ -101,6 +157,11 @@ def text(pattern: str = ".+", must_be: str = "a text") -> Metadata:
     return _rule(must_be, lambda v: isinstance(v, str) and bool(matches(v)))
 
 
+def digest() -> Metadata:
+    """Metadata of a field that takes a photo's digest, of `features.photos.file_digest`."""
+    return text("[0-9a-f]{32}", "the 32 hex digits of a photo's digest")
+
+
 def table() -> Metadata:
     """Metadata of a field that takes a dictionary whose keys are texts."""
     return _rule("a dictionary", _is_table)
@@ -133,8 +194,13 @@ def optional(metadata: Metadata) -> Metadata:
     return metadata | _rule(f"{rule.must_be}, or none", lambda v: v is None or rule.admits(v))
 
 
+def nested(kind: type[Record]) -> Metadata:
+    """Metadata of a field that takes a record of this kind, a dictionary in JSON."""
+    return _rule("a record", lambda v: isinstance(v, kind)) | {"nested": kind}
+
+
 def check_fields(record: Any) -> None:
-    """Refuse a record whose fields are not as their rules say; for ``__post_init__``.
+    """Refuse a record whose fields are not as their rules say.
 
     Parameters
     ----------
@@ -154,55 +220,6 @@ def check_fields(record: Any) -> None:
     ]
     if wrong:
         raise InputError("; ".join(wrong))
-
-
-def from_json(cls: type[T], values: Any) -> T:
-    """Make a record of what JSON holds.
-
-    Parameters
-    ----------
-    cls : type
-        A dataclass that checks itself by `check_fields`.
-    values : object
-        Anything. It must be a dictionary of the fields; those that have defaults may be missing.
-
-    Returns
-    -------
-    cls
-
-    Raises
-    ------
-    InputError
-        It is no dictionary; a field is missing, or not as its rule says; there are others, which
-        would be lost. The message is for whoever read the file to put its name before.
-    """
-    if not _is_table(values):
-        raise InputError("is no dictionary")
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in values]
-    if missing:
-        raise InputError(f"does not tell {', '.join(missing)}")
-    unknown = sorted(set(values) - {field.name for field in fields})
-    if unknown:
-        raise InputError(f"holds what this version does not know: {', '.join(unknown)[:200]}")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def to_json(record: Any) -> dict[str, Any]:
-    """What JSON can hold of a record; `from_json` makes an equal one of it.
-
-    Parameters
-    ----------
-    record : dataclass instance
-        Of numbers, texts, tuples and dictionaries.
-
-    Returns
-    -------
-    dict
-        All fields, by their names.
-    """
-    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    return {name: _plain(value) for name, value in values.items()}
 
 
 def _rule(must_be: str, admits: Callable[[Any], bool]) -> Metadata:
@@ -226,7 +243,24 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
+def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(record)
+
+
+def _built(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A field's value, of what JSON holds of it."""
+    if "nested" in field.metadata and value is not None:
+        try:
+            return field.metadata["nested"].from_json(value)
+        except InputError as error:
+            raise InputError(f"{field.name}: {error}") from None
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _plain(value: Any) -> Any:
+    """A field's value, as JSON holds it."""
+    if isinstance(value, Record):
+        return value.to_json()
     if isinstance(value, np.generic):
         return value.item()
     return list(value) if isinstance(value, tuple) else value

@@ -1,10 +1,9 @@
 """A model of the smallest size that has all parts of a real one."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 from keras import layers
+from model_record import model_record
 from sklearn.linear_model import LogisticRegression
 
 from classifiers.evaluation.calibration import Calibration
@@ -13,8 +12,17 @@ from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 
 SIZE = 32
+NO_ERRORS = {"error_before": None, "error_after": None}
 # A range that some of the scores leave.
-CALIBRATION = Calibration(slope=0.7, intercept=0.2, lowest=-1.5, highest=2.0, photos=60)
+CALIBRATION = Calibration(
+    slope=0.7,
+    intercept=0.2,
+    lowest=-1.5,
+    highest=2.0,
+    photos=60,
+    error_before=None,
+    error_after=None,
+)
 
 
 def small_network(n_grades=None, head=True):
@@ -52,9 +60,8 @@ def make_model(photos, classifier=None, network=None):
     X = network.features_model().predict_on_batch(photos)
     # Bright photos, but for every seventh.
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
-    record = {"calibration": CALIBRATION.to_json(), "classifier": type(classifier).__name__}
-    record |= {"judged": {}, "trained_on": {}}
-    return Model(Path("model"), record, network, classifier.fit(X, label.astype(int)))
+    record = model_record(type(classifier).__name__, "small", CALIBRATION)
+    return Model(network, classifier.fit(X, label.astype(int)), record)
 
 
 def noise(n=40):

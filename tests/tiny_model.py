@@ -22,9 +22,9 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
         Digests.
     """
     import keras
+    from model_record import model_record
 
-    from classifiers.evaluation.calibration import Calibration
-    from decaf.models.model import save_model
+    from decaf.models.model import Model
     from decaf.networks.network import build_network
 
     keras.utils.set_random_seed(0)
@@ -42,13 +42,5 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, label)
     record = replace(network.record, scale=(1, n_votes or 10), midpoint=5.0)
     network = replace(network, record=record)
-    interval = {"value": 0.8, "low": 0.7, "high": 0.9}
-    record = {
-        "classifier": "logistic-regression",
-        "features": "tiny",
-        "judged": {"photos": 60, "design": "5 stratified folds", "auc": interval},
-        "calibration": Calibration(0.5, 0.1, -9.0, 9.0, 60, 0.1, 0.02).to_json(),
-        "trained_on": {"photos": 60, "digests": list(trained_on)},
-        "versions": {},
-    }
-    save_model(folder, network, classifier, record)
+    record = model_record(trained_on=trained_on)
+    Model(network, classifier, record).save(folder, force=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from classifiers.evaluation.uncertainty import expected_calibration_error
 from features.errors import InputError
+from features.records import Record, number, one_of, optional, whole_number
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -49,7 +49,7 @@ def decision_score(classifier: ClassifierMixin, X: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Record):
     """A sigmoid that turns decision scores into probabilities, and how far it can be trusted.
 
     Attributes
@@ -66,6 +66,13 @@ class Calibration:
         Expected calibration error; `before` of the classifier's own probabilities, None where it
         gives none; `after` of the calibrated ones, on rows that the sigmoid did not see, None where
         they were too few to judge it.
+    method : str
+        How it was fitted, in words.
+
+    Raises
+    ------
+    InputError
+        If a value is of another type or out of its range.
 
     References
     ----------
@@ -79,13 +86,19 @@ class Calibration:
     array([0.3, 0.3, 0.5, 0.7, 0.7])
     """
 
-    slope: float
-    intercept: float
-    lowest: float
-    highest: float
-    photos: int
-    error_before: float | None = None
-    error_after: float | None = None
+    slope: float = field(metadata=number(0))
+    intercept: float = field(metadata=number())
+    lowest: float = field(metadata=number())
+    highest: float = field(metadata=number())
+    photos: int = field(metadata=whole_number(1))
+    error_before: float | None = field(metadata=optional(number(0)))
+    error_after: float | None = field(metadata=optional(number(0)))
+    method: str = field(default=METHOD, metadata=one_of(METHOD))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lowest > self.highest:
+            raise InputError("lowest is above highest")
 
     @classmethod
     def fit(cls, score: np.ndarray, label: np.ndarray) -> Calibration:
@@ -119,7 +132,7 @@ class Calibration:
         slope, intercept = float(regression.coef_[0, 0] / scale), float(regression.intercept_[0])
         if slope <= 0:
             slope, intercept = 0.0, float(np.log(target.mean() / (1 - target.mean())))
-        return cls(slope, intercept, float(lowest), float(highest), len(label))
+        return cls(slope, intercept, float(lowest), float(highest), len(label), None, None)
 
     def probability(self, score: np.ndarray) -> np.ndarray:
         """Probabilities of decision scores.
@@ -134,57 +147,6 @@ class Calibration:
             Of the positive class.
         """
         return expit(self.slope * np.clip(score, self.lowest, self.highest) + self.intercept)
-
-    def to_json(self) -> dict:
-        """Give the record as JSON values, which `from_json` reads.
-
-        Returns
-        -------
-        dict
-        """
-        return {"method": METHOD} | asdict(self)
-
-    @classmethod
-    def from_json(cls, values: object) -> Calibration:
-        """Read a record that `to_json` gave.
-
-        Parameters
-        ----------
-        values : dict
-            JSON values, from wherever.
-
-        Returns
-        -------
-        Calibration
-
-        Raises
-        ------
-        InputError
-            If a value is missing, or is not what it must be; the message names it.
-        """
-        if not isinstance(values, dict):
-            raise InputError("calibration: is no record")
-        if values.get("method") != METHOD:
-            raise InputError(f"calibration: method is {values.get('method')!r}, not {METHOD!r}")
-        for name in ("slope", "intercept", "lowest", "highest"):
-            if not _is_number(values.get(name)):
-                raise InputError(f"calibration: {name} is no finite number")
-        for name in ("error_before", "error_after"):
-            if name not in values or not (
-                values[name] is None or (_is_number(values[name]) and 0 <= values[name] <= 1)
-            ):
-                raise InputError(f"calibration: {name} is neither null nor a number from 0 to 1")
-        if not isinstance(values.get("photos"), int) or not values["photos"] > 0:
-            raise InputError("calibration: photos is no number of photos")
-        if values["slope"] < 0:
-            raise InputError("calibration: slope is below 0")
-        if values["lowest"] > values["highest"]:
-            raise InputError("calibration: lowest is above highest")
-        return cls(**{each.name: values[each.name] for each in fields(cls)})
-
-
-def _is_number(value):
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 def calibrate(evaluation: Evaluation, result: Result | None = None) -> Calibration:
@@ -210,8 +172,8 @@ def calibrate(evaluation: Evaluation, result: Result | None = None) -> Calibrati
     part = _parts(evaluation)
     if part is not None:
         probability = np.empty(len(label))
-        for number in np.unique(part):
-            own = part == number
+        for part_number in np.unique(part):
+            own = part == part_number
             of_others = Calibration.fit(result.score[~own], label[~own])
             probability[own] = of_others.probability(result.score[own])
         error_after = expected_calibration_error(label, probability)
@@ -232,6 +194,6 @@ def _parts(evaluation):
         return None
     part = np.empty(len(label), int)
     splitter = StratifiedGroupKFold(N_PARTS, shuffle=True, random_state=evaluation.seed)
-    for number, (_, rows) in enumerate(splitter.split(label, label, unit)):
-        part[rows] = number
+    for part_number, (_, rows) in enumerate(splitter.split(label, label, unit)):
+        part[rows] = part_number
     return part

@@ -16,10 +16,12 @@ from features.errors import (
     InputError,
     MissingPhotos,
     NoMidpoint,
+    NoNetworkFile,
     NoRatings,
     NoRepresentativePhotos,
     NoScores,
     NotLinear,
+    NoWeightsFile,
     OutsideScale,
     SeenPhotos,
 )
@@ -38,6 +40,8 @@ REMEDIES: dict[type[InputError], str] = {
     NoMidpoint: "; give it with --midpoint SCORE, or leave --delta out",
     SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
     "say --allow-leak",
+    NoNetworkFile: "; for a whole model give fit-classifier that with --network, and --force",
+    NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
     NotLinear: ", or export the network's own output with --head softmax",
     NoRepresentativePhotos: "; name some with --photos",
 }
@@ -79,7 +83,7 @@ def run_command(
             )
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
-            return _fail(parser, f"{error}{_remedy(error)}")
+            return _fail(parser, explain(error))
         package = _missing_back_end(error)
         if package is None:
             raise
@@ -88,6 +92,12 @@ def run_command(
             f"Keras has no back end, {package} is not installed: "
             f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
         )
+
+
+def explain(error: InputError) -> str:
+    """What is wrong, with the option that helps."""
+    remedies = (remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind))
+    return f"{error}{next(remedies, '')}"
 
 
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -320,10 +330,6 @@ def _noting_interruptions(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _remedy(error: InputError) -> str:
-    return next((remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)), "")
 
 
 def _missing_back_end(error: BaseException) -> str | None:

@@ -6,23 +6,30 @@ import argparse
 import shlex
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from decaf.backend import versions
+from decaf.backend import import_keras
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     add_scheduler_option,
+    explain,
+    read_ratings_of,
+    report_failed,
     run_command,
 )
-from decaf.commands.judged_photos import read_feature_files, read_photos
-from decaf.commands.kept_network import find_networks, finetune_network, network_of_features
-from decaf.commands.rated_photos import add_recipe_options
-from decaf.extraction.cluster import on_cluster
-from features.errors import InputError
+from decaf.commands.rated_photos import add_recipe_options, training_settings
+from features.errors import InputError, NoNetwork
 from features.files import writing
 from features.folders import check_output_folder, filling_folder
+
+if TYPE_CHECKING:
+    from classifiers.evaluation.evaluation import Evaluation
+    from decaf.models.comparison import Comparison
+    from decaf.models.sources import Sources
 
 COMMAND = "fit-classifier"
 DESCRIPTION = """\
@@ -56,11 +63,9 @@ classifiers:
   aode; and by name only: kdb, bayesian-network
 """
 OWN_FILES = ("classifier.skops", "network.keras", "model.json", "results.csv", "report.html")
-# The curve fits up to 15 more heads and classifiers, and is for those who rate photos by hand.
-LEARNING_CURVE_PHOTOS = 5_000
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = build_parser()
     words = sys.argv[1:] if argv is None else argv
@@ -147,85 +152,20 @@ def build_parser() -> argparse.ArgumentParser:
 def fit_classifier(args: argparse.Namespace) -> None:
     """Compare the classifiers, print and report how they do, keep the best."""
     _check(args)
+    from decaf.extraction.cluster import on_cluster
+
     # From the start, so that a scheduler that is not there is told before the photos are read.
     with on_cluster(args.scheduler):
-        _compare_and_keep(args)
+        comparison = _compare(args)
+        with filling_folder(args.output, COMMAND, OWN_FILES):
+            # The results first: fitting the best one anew may take minutes, and be interrupted.
+            comparison.write(args.output, facts=_facts(args, comparison), command=args.command_line)
+            _print_table(comparison.evaluation)
+            _keep_best(args, comparison)
+    _print_best(args, comparison)
 
 
-def _compare_and_keep(args):
-    from sklearn.base import clone
-    from tqdm import tqdm
-
-    from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
-    from classifiers.evaluation.evaluation import evaluate
-    from classifiers.evaluation.folds import make_folds
-    from classifiers.evaluation.report import write_report
-    from features.splits import outside_margin
-
-    names = dict.fromkeys(args.classifier or DEFAULT_CLASSIFIERS)
-    classifiers = {name: make_classifier(name, args.seed) for name in names}
-    data = read_photos(args) if args.ratings else read_feature_files(args.source, args.midpoint)
-    rated = data.rated
-    network_files = find_networks(args.network or [], data.networks)
-    folds = make_folds(rated, n_folds=args.folds, seed=args.seed, allow_leak=args.allow_leak)
-    for reason, count in folds.excluded.items():
-        if count:
-            print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
-    if args.delta:
-        folds = folds.training_on(outside_margin(rated.score, rated.midpoint, args.delta))
-    steps = len(classifiers) + bool(args.ratings)
-    with tqdm(desc="judging", total=steps * len(data.feature_sets) * len(folds), unit="fit") as bar:
-        evaluation = evaluate(
-            data.feature_sets,
-            folds,
-            classifiers,
-            n_jobs=args.jobs,
-            seed=args.seed,
-            progress=bar.update,
-        )
-
-    best = evaluation.best
-    rows = folds.training_rows
-    with filling_folder(args.output, COMMAND, OWN_FILES):
-        # The results first: fitting the best one anew may take minutes, and be interrupted.
-        results, report = args.output / "results.csv", args.output / "report.html"
-        with writing(results):
-            evaluation.to_pandas().to_csv(results, index=False)
-        curve = _learning_curve(data, evaluation)
-        with writing(report):
-            write_report(
-                report,
-                evaluation,
-                photos=data.facts | {"margin δ": str(args.delta), "seed": str(args.seed)},
-                networks=data.networks,
-                command=args.command_line,
-                learning_curve=curve,
-            )
-        _print_table(evaluation)
-        if args.ratings:
-            network, X = finetune_network(args, data, best.features, rows)
-        else:
-            network = network_of_features(
-                args, best.features, data.networks[best.features], network_files
-            )
-            X = evaluation.feature_sets[best.features].X[rows]
-        classifier = clone(classifiers[best.classifier]).fit(X, rated.label[rows])
-        _keep(args, evaluation, data, rows, classifier, network)
-    print(f"\nbest AUC: {best.classifier} on {best.features}; {len(rows):,} photos train it")
-    print(
-        f"as good within the 95 % interval of the difference: {len(evaluation.equals)} of "
-        f"{len(evaluation.ranked) - 1} others"
-    )
-    if best.interval("auc")[0] <= 0.5:
-        print("too few photos to tell it from chance: its AUC's interval reaches down to 0.5")
-    if curve:
-        print(textwrap.fill(" ".join(curve.describe()), 80))
-    print(
-        f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
-    )
-
-
-def _check(args):
+def _check(args: argparse.Namespace) -> None:
     if not args.ratings and any(source.is_dir() for source in args.source):
         raise InputError(
             f"{args.source[0]}: is a folder; give feature files, or photos with --ratings FILE"
@@ -246,72 +186,91 @@ def _check(args):
     check_output_folder(args.output, force=args.force, owner=COMMAND)
 
 
-def _learning_curve(data, evaluation):
-    """What fewer training photos would have taught.
+def _compare(args: argparse.Namespace) -> Comparison:
+    """Judge the classifiers, and say on stderr which photos are left out."""
+    import_keras()
+    from decaf.models.comparison import compare_classifiers, make_classifiers
 
-    None where their network has seen them all, and for sets too large to be rated by one hand.
-    """
-    from tqdm import tqdm
-
-    from classifiers.evaluation.learning_curve import learning_curve
-
-    rated = data.rated
-    if rated.finetuned is not None and rated.finetuned.any():
-        return None
-    if len(rated) > LEARNING_CURVE_PHOTOS:
-        return None
-    with tqdm(desc="learning curve", unit="fit") as bar:
-        return learning_curve(evaluation, progress=bar.update)
+    classifiers = make_classifiers(args.classifier, args.seed)
+    sources = _head_sources(args) if args.ratings else _file_sources(args)
+    folds = sources.divide(args.folds, args.seed, allow_leak=args.allow_leak)
+    for reason, count in folds.excluded.items():
+        if count:
+            print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
+    return compare_classifiers(sources, folds, classifiers, n_jobs=args.jobs, seed=args.seed)
 
 
-def _keep(args, evaluation, data, rows, classifier, network):
+def _head_sources(args: argparse.Namespace) -> Sources:
+    from decaf.models.heads import head_sources
+
+    rated = read_ratings_of(args, args.source[0])
+    sources = head_sources(
+        rated,
+        args.backbone,
+        args.width or [250],
+        recipe=args.recipe,
+        settings=training_settings(args),
+        seed=args.seed,
+        pooling=args.pooling,
+        blocks=args.blocks,
+        weights=args.weights,
+        resize=args.resize,
+        precision=args.precision,
+        delta=args.delta,
+        cache=args.cache,
+    )
+    report_failed(sources.rated.failed[len(rated.failed) :])  # the others were reported
+    return sources
+
+
+def _file_sources(args: argparse.Namespace) -> Sources:
+    from decaf.models.feature_files import file_sources
+
+    sources = file_sources(
+        args.source,
+        args.network or (),
+        midpoint=args.midpoint,
+        delta=args.delta,
+        weights=args.weights,
+    )
+    if sources.n_left_out:
+        print(
+            f"{sources.n_left_out:,} photos are left out: not in every feature file",
+            file=sys.stderr,
+        )
+    return sources
+
+
+def _facts(args: argparse.Namespace, comparison: Comparison) -> dict[str, str]:
+    """What the report says of the photos beyond what the library knows of them."""
+    if not args.ratings:
+        return {}
+    rated = comparison.sources.rated
+    return {
+        "photos": f"{len(rated):,} of {args.source[0]}, {rated.label.mean():.0%} professional",
+        "ratings": str(args.ratings),
+    }
+
+
+def _keep_best(args: argparse.Namespace, comparison: Comparison) -> None:
     """Save the model, or the classifier alone where its network is not at hand."""
-    from importlib import metadata
-
     from classifiers.catalogue import save_classifier
-    from classifiers.evaluation.calibration import calibrate
-    from classifiers.evaluation.evaluation import INTERVAL_METRICS
 
-    if network is None:
+    try:
+        model = comparison.fit_best(command=args.command_line)
+    except NoNetwork as error:
+        print(
+            f"{args.output}: holds a classifier only, and scores no photos: {explain(error)}",
+            file=sys.stderr,
+        )
         path = args.output / "classifier.skops"
         with writing(path):
-            save_classifier(classifier, path)
-        return
-    from decaf.models.model import save_model
-
-    best = evaluation.best
-    record = {
-        "classifier": best.classifier,
-        "features": best.features,
-        "judged": {
-            "photos": len(evaluation.judged_label),
-            "professional": float(evaluation.judged_label.mean()),
-            "design": evaluation.folds.design,
-            "best_of": len(evaluation.results) - 1,
-            **{
-                metric: dict(
-                    zip(
-                        ("value", "low", "high"),
-                        map(float, (best.metrics[metric], *best.interval(metric))),
-                    )
-                )
-                for metric in INTERVAL_METRICS
-            },
-        },
-        "calibration": calibrate(evaluation).to_json(),
-        "trained_on": {
-            "photos": len(rows),
-            "professional": float(data.rated.label[rows].mean()),
-            "digests": sorted(set(data.rated.digests[rows].tolist())),
-        },
-        "command": args.command_line,
-        "versions": versions()
-        | {package: metadata.version(package) for package in ("scikit-learn", "skops")},
-    }
-    save_model(args.output, network, classifier, record)
+            save_classifier(comparison.fit_classifier(), path)
+    else:
+        model.save(args.output, force=True)
 
 
-def _print_table(evaluation):
+def _print_table(evaluation: Evaluation) -> None:
     """Print the results, best first, the majority class last, in 80 columns."""
     print(f"{'classifier':21}{'features':17}AUC  (95 % interval)    acc.   bal.    ECE")
     for result in [*evaluation.ranked, evaluation.baseline]:
@@ -327,6 +286,27 @@ def _print_table(evaluation):
     print("acc. accuracy; bal. balanced accuracy; ECE expected calibration error")
 
 
-def _shorten(text, length):
+def _print_best(args: argparse.Namespace, comparison: Comparison) -> None:
+    """Print what was kept, how sure that choice is, and what more ratings would bring."""
+    evaluation, curve = comparison.evaluation, comparison.learning_curve
+    best = evaluation.best
+    print(
+        f"\nbest AUC: {best.classifier} on {best.features}; "
+        f"{len(comparison.training_rows):,} photos train it"
+    )
+    print(
+        f"as good within the 95 % interval of the difference: {len(evaluation.equals)} of "
+        f"{len(evaluation.ranked) - 1} others"
+    )
+    if best.interval("auc")[0] <= 0.5:
+        print("too few photos to tell it from chance: its AUC's interval reaches down to 0.5")
+    if curve:
+        print(textwrap.fill(" ".join(curve.describe()), 80))
+    print(
+        f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
+    )
+
+
+def _shorten(text: str, length: int) -> str:
     """Keep the end of a name, where networks have their width."""
     return text if len(text) <= length else f"…{text[1 - length :]}"

@@ -168,7 +168,9 @@ def export_model(
     return exported
 
 
-def _read_photos(photos, size, resize, progress):
+def _read_photos(
+    photos: str | os.PathLike | RatedPhotos | None, size: int, resize: str, progress: bool
+) -> tuple[np.ndarray, np.ndarray | None, tuple[tuple[str, str], ...]]:
     """Photos in the network's size, (n_photos, size, size, 3), their labels, what failed."""
     if photos is None:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,36 +1,39 @@
 """Models: a network and a classifier on its features, complete in one folder.
 
 The folder holds ``network.keras``, ``classifier.skops`` and ``model.json``: what the two were made
-with and trained on, how well they did on photos that they had not seen, the digests of both, and
-one of all that it says itself.
+with and trained on, how well they did on photos that they had not seen, and the digests of both.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 
 from classifiers.catalogue import load_classifier, save_classifier
-from classifiers.evaluation.calibration import Calibration, decision_score
+from classifiers.evaluation.calibration import decision_score
+from classifiers.evaluation.evaluation import Evaluation
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
-from decaf.networks.backbones import POOLINGS
+from decaf.models.record import ModelRecord
 from decaf.networks.network import Network, load_network
 from decaf.networks.weights import file_sha256
 from decaf.training.finetune import predict
-from features.errors import InputError
+from features.errors import InputError, NoNetworkFile
 from features.files import write_file, writing
+from features.folders import check_output_folder, filling_folder
 
 SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
 CLASSIFIER_FILE = "classifier.skops"
 RECORD_FILE = "model.json"
+FILES = (NETWORK_FILE, CLASSIFIER_FILE, RECORD_FILE)
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,33 @@ class ScoredPhotos:
     votes: np.ndarray | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A network and a classifier on its features.
 
     Attributes
     ----------
-    folder : Path
-    record : dict
-        Of model.json.
     network : Network
     classifier : estimator
         From features (n_photos, width) to 0 or 1.
+    record : ModelRecord
+    evaluation : Evaluation or None
+        How all classifiers did among which this one is the best; it is not saved.
+    folder : Path or None
+        Where the model was loaded from.
     """
 
-    folder: Path
-    record: dict
     network: Network
-    classifier: object
+    classifier: ClassifierMixin
+    record: ModelRecord
+    evaluation: Evaluation | None = None
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        """Its folder, or what it is, for a sentence."""
+        if self.folder is not None:
+            return str(self.folder)
+        return f"{self.record.classifier} on {self.record.features}"
 
     def predict_proba(self, paths: Sequence[str]) -> np.ndarray:
         """Probabilities of photos.
@@ -139,56 +151,40 @@ class Model:
             activations=activations,
             features=features,
             score=score,
-            probability=self.calibration.probability(score),
+            probability=self.record.calibration.probability(score),
             votes=given["output"] if record.kind == "votes" else None,
         )
 
-    @property
-    def calibration(self) -> Calibration:
-        """What turns the classifier's decision scores into probabilities."""
-        return Calibration.from_json(self.record["calibration"])
+    def save(self, folder: str | os.PathLike, *, force: bool = False) -> None:
+        """Write the model's three files; model.json comes last, so that without it none is whole.
 
+        Parameters
+        ----------
+        folder : path-like
+            Is made if it is not there.
+        force : bool
+            Replace a model that is in the folder; its other files stay.
 
-def save_model(
-    folder: str | os.PathLike,
-    network: Network,
-    classifier: object,
-    record: dict,
-) -> None:
-    """Write a model's three files; model.json comes last, so that without it none is whole.
-
-    Parameters
-    ----------
-    folder : path
-        Is made if it is not there; a model that is in it is replaced.
-    network : Network
-    classifier : estimator
-        Fitted on the network's features.
-    record : dict
-        JSON values: ``classifier`` and ``features`` (names), ``calibration``, ``judged``,
-        ``trained_on``, ``versions`` and whatever else tells of its making.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    folder = Path(folder)
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        **{name: network.record.to_json()[name] for name in _FROM_NETWORK},
-        **record,
-    }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECORD_FILE).unlink(missing_ok=True)
-        network.save(folder / NETWORK_FILE, force=True)
-        save_classifier(classifier, folder / CLASSIFIER_FILE)
-        record["sha256"] = {
-            name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
-        }
-        record["record_sha256"] = record_sha256(record)
-        write_file(folder / RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False))
+        Raises
+        ------
+        AlreadyThere
+            The folder holds something.
+        InputError
+            It cannot be written.
+        """
+        folder = Path(folder)
+        check_output_folder(folder, force=force, owner="model")
+        with filling_folder(folder, "model", reversed(FILES)), writing(folder):
+            self.network.save(folder / NETWORK_FILE)
+            save_classifier(self.classifier, folder / CLASSIFIER_FILE)
+            values = {
+                "schema_version": SCHEMA_VERSION,
+                **self.record.to_json(),
+                "sha256": {
+                    name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
+                },
+            }
+            write_file(folder / RECORD_FILE, json.dumps(values, indent=1, ensure_ascii=False))
 
 
 def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
@@ -196,8 +192,7 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
 
     Parameters
     ----------
-    folder : path
-        Of fit-classifier.
+    folder : path-like
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
 
@@ -212,8 +207,8 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
         or holds types that a model never holds.
     """
     folder = Path(folder)
-    record = read_model_record(folder)
-    for name, digest in record["sha256"].items():
+    record, sha256 = _read_record(folder)
+    for name, digest in sha256.items():
         try:
             found = file_sha256(folder / name)
         except OSError as error:
@@ -222,41 +217,30 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
             raise InputError(f"{folder / name}: was altered since the model was made; {_REMEDY}")
     network = load_network(folder / NETWORK_FILE, choose_precision(precision))
     classifier = load_classifier(folder / CLASSIFIER_FILE)
-    if getattr(classifier, "n_features_in_", None) != record["width"]:
+    width = network.record.width
+    if getattr(classifier, "n_features_in_", None) != width:
         raise InputError(
-            f"{folder}: its classifier does not take the {record['width']} features of its "
-            f"network; {_REMEDY}"
+            f"{folder}: its classifier does not take the {width} features of its network; {_REMEDY}"
         )
-    return Model(folder, record, network, classifier)
+    return Model(network, classifier, record, folder=folder)
 
 
-def read_model_record(folder: str | os.PathLike) -> dict:
-    """Read model.json.
+_REMEDY = "fit the model anew"
 
-    Parameters
-    ----------
-    folder : path
 
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    InputError
-        It is missing, damaged, altered, or newer than this program.
-    """
-    path = Path(folder) / RECORD_FILE
+def _read_record(folder: Path) -> tuple[ModelRecord, dict[str, str]]:
+    """What model.json says: the record, and the digests of the other files."""
+    path = folder / RECORD_FILE
     try:
-        record = json.loads(path.read_bytes())
+        values = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(_why_no_record(Path(folder))) from None
+        raise _no_record(folder) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     # RecursionError: lists in lists, ten thousand deep.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error}); {_REMEDY}") from error
-    version = record.get("schema_version") if isinstance(record, dict) else None
+    version = values.pop("schema_version", None) if isinstance(values, dict) else None
     if not isinstance(version, int):
         raise InputError(f"{path}: is not a model of decaf's (it has no schema version)")
     if version != SCHEMA_VERSION:
@@ -264,86 +248,32 @@ def read_model_record(folder: str | os.PathLike) -> dict:
             f"{path}: has schema version {version}, this program reads {SCHEMA_VERSION}; "
             "update it, or fit the model with this one"
         )
-    if not _is_whole(record):
-        raise InputError(f"{path}: is not whole; {_REMEDY}")
+    sha256 = values.pop("sha256", None)
     try:
-        Calibration.from_json(record.get("calibration"))
+        record = ModelRecord.from_json(values)
     except InputError as error:
         raise InputError(f"{path}: is not whole ({error}); {_REMEDY}") from None
-    if record["record_sha256"] != record_sha256(record):
-        raise InputError(f"{path}: was altered since the model was made; {_REMEDY}")
-    return record
+    if not _are_digests(sha256):
+        raise InputError(f"{path}: is not whole (does not tell its files' digests); {_REMEDY}")
+    return record, sha256
 
 
-def record_sha256(record: dict) -> str:
-    """SHA-256 of all that a model's record says but this, as 64 hex digits.
-
-    Parameters
-    ----------
-    record : dict
-        JSON values.
-
-    Returns
-    -------
-    str
-        Of its JSON by `json.dumps` with sorted keys.
-    """
-    content = {name: value for name, value in record.items() if name != "record_sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-_REMEDY = "fit the model anew with fit-classifier"
-# What model.json repeats of the network's record, to be read without Keras.
-_FROM_NETWORK = (
-    "backbone",
-    "blocks",
-    "pooling",
-    "resize",
-    "width",
-    "kind",
-    "n_grades",
-    "scale",
-    "midpoint",
-)
-# What is read of model.json, here and where a model is shown.
-_NUMBER = int | float
-_SHAPE = {
-    "classifier": str,
-    "features": str,
-    "pooling": str,
-    "width": int,
-    "judged": {"photos": int, "auc": dict.fromkeys(("value", "low", "high"), _NUMBER)},
-    "trained_on": {"photos": int, "digests": list},
-    "sha256": dict.fromkeys((NETWORK_FILE, CLASSIFIER_FILE), str),
-    "record_sha256": str,
-}
-
-
-def _why_no_record(folder):
+def _no_record(folder: Path) -> InputError:
+    """Why there is no model.json."""
     if not folder.exists():
-        return f"{folder}: there is no such folder; make a model with fit-classifier -o {folder}"
+        return InputError(f"{folder}: there is no such folder; make a model with fit-classifier")
     if not folder.is_dir():
-        return f"{folder}: is no folder; give the folder of a model of fit-classifier"
+        return InputError(f"{folder}: is no folder; give the folder of a model")
     if (folder / CLASSIFIER_FILE).exists():
-        return (
-            f"{folder}: holds a classifier without its network; fit it again with "
-            "fit-classifier --network FILE"
-        )
-    return f"{folder}: is not a model (it has no {RECORD_FILE}); make one with fit-classifier"
-
-
-def _is_whole(record):
-    return (
-        _has_shape(record, _SHAPE)
-        and record["pooling"] in POOLINGS
-        and set(record["sha256"]) == {NETWORK_FILE, CLASSIFIER_FILE}
-        and all(isinstance(digest, str) for digest in record["trained_on"]["digests"])
+        return NoNetworkFile(f"{folder}: holds a classifier without its network")
+    return InputError(
+        f"{folder}: is not a model (it has no {RECORD_FILE}); make one with fit-classifier"
     )
 
 
-def _has_shape(value, shape):
-    if not isinstance(shape, dict):
-        return isinstance(value, shape)
-    return isinstance(value, dict) and all(
-        name in value and _has_shape(value[name], inner) for name, inner in shape.items()
+def _are_digests(values: Any) -> bool:
+    return (
+        isinstance(values, dict)
+        and set(values) == {NETWORK_FILE, CLASSIFIER_FILE}
+        and all(isinstance(digest, str) for digest in values.values())
     )

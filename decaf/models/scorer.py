@@ -13,6 +13,7 @@ from keras import layers, ops
 from classifiers.evaluation.calibration import decision_score
 from decaf.models.model import Model
 from decaf.networks.network import Network
+from decaf.networks.record import NetworkRecord
 from features.errors import InputError, NotLinear
 
 
@@ -41,12 +42,12 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
     if head == "softmax":
         if not model.network.record.has_head:
             raise InputError(
-                f"{model.folder}: its network is a plain backbone, without a softmax; export its "
+                f"{model}: its network is a plain backbone, without a softmax; export its "
                 "classifier"
             )
         return softmax_probability(model.network)
     kernel, intercept = _fold_linear(model)
-    calibration = model.calibration
+    calibration = model.record.calibration
     features = model.network.features_model()
     score = layers.Dense(1, name="score")
     within = layers.ReLU(max_value=calibration.highest - calibration.lowest, name="within")
@@ -95,7 +96,7 @@ def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
         output = model.network.keras_model.predict(photos, verbose=0)
         return output @ _share_above(model.network.record)
     features = model.network.features_model().predict(photos, verbose=0)
-    return model.calibration.probability(decision_score(model.classifier, features))
+    return model.record.calibration.probability(decision_score(model.classifier, features))
 
 
 def take_one_photo(network: keras.Model, dtype: str) -> keras.Model:
@@ -112,14 +113,14 @@ def input_signature(network: keras.Model) -> list[keras.InputSpec]:
     return [keras.InputSpec(photo.dtype, photo.shape, name=photo.name)]
 
 
-def _share_above(record):
+def _share_above(record: NetworkRecord) -> np.ndarray:
     """What each output counts towards professional."""
     if record.kind == "label":
         return np.array([0.0, 1.0])
     return (np.sign(np.arange(1, record.n_grades + 1) - record.midpoint) + 1) / 2
 
 
-def _fold_linear(model):
+def _fold_linear(model: Model) -> tuple[np.ndarray, float]:
     """The coefficients and the intercept of a linear classifier on features as they come."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
@@ -131,10 +132,10 @@ def _fold_linear(model):
     if not isinstance(linear, (LogisticRegression, LinearSVC)) or any(
         not isinstance(scaler, StandardScaler) for scaler in scalers
     ):
-        name = model.record.get("classifier", type(linear).__name__)
+        name = model.record.classifier
         kind = NotLinear if model.network.record.has_head else InputError
         raise kind(
-            f"{model.folder}: {name} is not linear, and only logistic-regression and linear-svm "
+            f"{model}: {name} is not linear, and only logistic-regression and linear-svm "
             "fit into a file; fit the model with one of these"
         )
     kernel, intercept = linear.coef_[0], linear.intercept_[0]

@@ -7,18 +7,25 @@ from typing import Any
 
 from decaf.backend import PRECISIONS
 from decaf.networks.backbones import POOLINGS
-from features import records
 from features.errors import InputError
 from features.photos import RESIZE_MODES
-from features.records import number, one_of, optional, sequence, table, text, whole_number
+from features.records import (
+    Record,
+    digest,
+    number,
+    one_of,
+    optional,
+    sequence,
+    table,
+    text,
+    whole_number,
+)
 
 KINDS = ("label", "votes", "backbone")
-# Of BLAKE2b with 16 bytes, as `features.photos.file_digest` gives it.
-_DIGEST = text("[0-9a-f]{32}", "the 32 hex digits of a photo's digest")
 
 
 @dataclass(frozen=True)
-class NetworkRecord:
+class NetworkRecord(Record):
     """What a network is, and where it comes from.
 
     Attributes
@@ -77,14 +84,14 @@ class NetworkRecord:
     midpoint: float | None = field(default=None, metadata=optional(number()))
     precision: str | None = field(default=None, metadata=one_of(*PRECISIONS, None))
     training: dict[str, Any] | None = field(default=None, metadata=optional(table()))
-    finetuned_on: tuple[str, ...] = field(default=(), metadata=sequence(_DIGEST))
+    finetuned_on: tuple[str, ...] = field(default=(), metadata=sequence(digest()))
     parameters: int | None = field(default=None, metadata=optional(whole_number()))
     history: tuple[dict[str, Any], ...] = field(default=(), metadata=sequence(table()))
     test: dict[str, Any] | None = field(default=None, metadata=optional(table()))
     versions: dict[str, str] | None = field(default=None, metadata=optional(table()))
 
     def __post_init__(self):
-        records.check_fields(self)
+        super().__post_init__()
         if (self.n_grades is None) == (self.kind == "votes"):
             raise InputError("n_grades must be there for votes, and for nothing else")
         if self.kind == "votes" and self.midpoint is None:
@@ -111,12 +118,3 @@ class NetworkRecord:
     def n_outputs(self) -> int:
         """Numbers that the network gives for a photo."""
         return {"label": 2, "votes": self.n_grades, "backbone": self.width}[self.kind]
-
-    @classmethod
-    def from_json(cls, values: Any) -> NetworkRecord:
-        """Make a record of what a file's JSON holds, as `features.records.from_json` does."""
-        return records.from_json(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
-        return records.to_json(self)

@@ -295,7 +295,7 @@ def _notes(
     model: Model, scored: ScoredPhotos, failed: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
     notes = []
-    seen = {*model.record["trained_on"]["digests"], *model.network.record.finetuned_on}
+    seen = {*model.record.trained_on.digests, *model.network.record.finetuned_on}
     n_seen = sum(digest in seen for digest in scored.activations.digests)
     if n_seen:
         notes.append(
@@ -307,15 +307,15 @@ def _notes(
 
 
 def _facts(model: Model) -> dict[str, str]:
-    record = model.record
-    auc, error = record["judged"]["auc"], record["calibration"]["error_after"]
-    return {
-        "model": str(model.folder),
-        "classifier": f"{record['classifier']} on {record['features']}",
-        "trained on": f"{record['trained_on']['photos']:,} photos",
-        "how sure it is": f"AUC {auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f}): of a "
+    record, auc = model.record, model.record.judged.auc
+    error = record.calibration.error_after
+    loaded_from = {} if model.folder is None else {"model": str(model.folder)}
+    return loaded_from | {
+        "classifier": f"{record.classifier} on {record.features}",
+        "trained on": f"{record.trained_on.photos:,} photos",
+        "how sure it is": f"AUC {auc.value:.2f} ({auc.low:.2f}–{auc.high:.2f}): of a "
         "professional photo and a snapshot that it had not seen it ranked the right one higher so "
-        f"often ({record['judged']['photos']:,} photos, 95 % interval)",
+        f"often ({record.judged.photos:,} photos, 95 % interval)",
         "probability": "calibrated on photos that were held back"
         + ("" if error is None else f"; there it was off by {error:.2f} on average"),
     }

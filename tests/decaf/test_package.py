@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from configparser import ConfigParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,13 @@ def test_a_user_s_file_that_hides_a_package_is_named_with_the_remedy(tmp_path, n
     )
 
 
-def test_what_decaf_exposes_is_found(tmp_path):
-    from decaf.networks.backbones import list_backbones
-    from decaf.networks.network import build_network, load_network
-    from decaf.training.transformer import ConvNetFeatures
-
-    assert decaf.list_backbones is list_backbones
-    assert decaf.build_network is build_network
-    assert decaf.load_network is load_network
-    assert decaf.ConvNetFeatures is ConvNetFeatures
+def test_what_decaf_offers_is_found(tmp_path):
+    assert sorted(decaf._HOMES) == decaf.__all__
+    for name, home in decaf._HOMES.items():
+        assert getattr(decaf, name) is getattr(import_module(home), name)
     assert set(decaf.__all__) <= set(dir(decaf))
+    code = "from decaf import *; print(rank_photos.__module__)"
+    assert _run(code, tmp_path).stdout == "decaf.ranking.ranking\n"
 
 
 def test_the_version_is_the_installed_one():

@@ -128,18 +128,18 @@ def test_a_calibration_comes_back_from_json_as_it_was():
 @pytest.mark.parametrize(
     "changed, message",
     [
-        ({"slope": "steep"}, "slope is no finite number"),
-        ({"intercept": True}, "intercept is no finite number"),
-        ({"lowest": float("nan")}, "lowest is no finite number"),
-        ({"highest": float("inf")}, "highest is no finite number"),
-        ({"highest": None}, "highest is no finite number"),
-        ({"slope": -0.1}, "slope is below 0"),
+        ({"slope": "steep"}, "slope must be a number, 0 or more"),
+        ({"intercept": True}, "intercept must be a number"),
+        ({"lowest": float("nan")}, "lowest must be a number"),
+        ({"highest": float("inf")}, "highest must be a number"),
+        ({"highest": None}, "highest must be a number"),
+        ({"slope": -0.1}, "slope must be a number, 0 or more"),
         ({"lowest": 5.0}, "lowest is above highest"),
-        ({"photos": 0}, "photos is no number of photos"),
-        ({"photos": 2.5}, "photos is no number of photos"),
-        ({"error_before": -0.1}, "error_before is neither null nor a number from 0 to 1"),
-        ({"error_after": "small"}, "error_after is neither null nor a number from 0 to 1"),
-        ({"method": "isotonic"}, "method is 'isotonic', not 'sigmoid on held-back scores'"),
+        ({"photos": 0}, "photos must be a whole number, 1 or more"),
+        ({"photos": 2.5}, "photos must be a whole number, 1 or more"),
+        ({"error_before": -0.1}, "error_before must be a number, 0 or more, or none"),
+        ({"error_after": "small"}, "error_after must be a number, 0 or more, or none"),
+        ({"method": "isotonic"}, "method must be sigmoid on held-back scores"),
     ],
 )
 def test_a_calibration_that_cannot_be_is_refused(changed, message):
@@ -147,9 +147,9 @@ def test_a_calibration_that_cannot_be_is_refused(changed, message):
         Calibration.from_json(RECORD | changed)
 
 
-@pytest.mark.parametrize("name", RECORD)
+@pytest.mark.parametrize("name", sorted(set(RECORD) - {"method"}))
 def test_a_calibration_that_lacks_a_value_is_refused(name):
-    with pytest.raises(InputError, match=f"calibration: {name} is "):
+    with pytest.raises(InputError, match=f"does not tell {name}"):
         Calibration.from_json({key: value for key, value in RECORD.items() if key != name})
-    with pytest.raises(InputError, match="is no record"):
+    with pytest.raises(InputError, match="is no dictionary"):
         Calibration.from_json([RECORD])

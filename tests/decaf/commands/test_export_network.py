@@ -12,7 +12,6 @@ from small_model import SIZE, make_model, noise
 from starred import star_album
 
 from decaf.commands.export_network import main
-from decaf.models.model import save_model
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow exports"
@@ -22,16 +21,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model's folder."""
-    return save(make_model(noise()), tmp_path_factory.mktemp("models") / "model")
-
-
-def save(model, folder):
-    record = model.record | {
-        "features": "small",
-        "judged": {"photos": 60, "auc": {"value": 0.9, "low": 0.8, "high": 1.0}},
-        "trained_on": {"photos": 60, "digests": []},
-    }
-    save_model(folder, model.network, model.classifier, record)
+    folder = tmp_path_factory.mktemp("models") / "model"
+    make_model(noise()).save(folder)
     return folder
 
 
@@ -87,7 +78,8 @@ def test_wrong_input_is_one_line_that_names_the_option_that_helps(
     assert "add --force" in refuse(capsys, folder, "-o", onnx)
     onnx.unlink()
     bent = make_model(noise(), make_pipeline(StandardScaler(), SVC()))
-    message = refuse(capsys, save(bent, tmp_path / "bent"), "-o", onnx)
+    bent.save(tmp_path / "bent")
+    message = refuse(capsys, tmp_path / "bent", "-o", onnx)
     assert "not linear" in message and "--head softmax" in message
     assert "logistic-regression" in message
     monkeypatch.setitem(sys.modules, "tf2onnx", None)

@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 import skops.io
+from model_record import JUDGED, model_record
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from tiny_model import WIDTH, save_tiny_model
 
 from classifiers.evaluation.calibration import Calibration
-from decaf.models.model import load_model, record_sha256, save_model
+from decaf.models.model import Model, load_model
 from decaf.networks.network import build_plain_network
 from decaf.networks.weights import file_sha256
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError, NoNetworkFile
 from features.photos import read_photo, resize_photo
 
 
@@ -24,13 +25,12 @@ def folder(tmp_path):
 
 
 def change_record(folder, **changed):
-    """Write a record that says other things, and whose digest fits."""
+    """Write a record that says other things."""
     record = json.loads((folder / "model.json").read_text(encoding="utf-8")) | changed
-    record["record_sha256"] = record_sha256(record)
     (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-CALIBRATION = Calibration(1.0, 0.0, -50.0, 50.0, 20).to_json()
+CALIBRATION = Calibration(1.0, 0.0, -50.0, 50.0, 20, None, None)
 
 
 def some_photos(samples, n=3):
@@ -58,14 +58,8 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
     network = build_plain_network("alexnet-owt", "average", 1, weights=None)
     random = np.random.default_rng(0)
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
-    record = {
-        "classifier": "logistic-regression",
-        "features": "average",
-        "calibration": CALIBRATION,
-        "judged": {"photos": 20, "auc": {"value": 0.5, "low": 0.3, "high": 0.7}},
-        "trained_on": {"photos": 20, "digests": []},
-    }
-    save_model(tmp_path / "model", network, classifier, record)
+    record = model_record(features="average", calibration=CALIBRATION)
+    Model(network, classifier, record).save(tmp_path / "model")
     wanted = classifier.predict_proba(network.keras_model.predict_on_batch(squares(paths)))
     model = load_model(tmp_path / "model", "float32")
     np.testing.assert_allclose(model.predict_proba(paths), wanted, rtol=0.02)
@@ -113,37 +107,58 @@ def test_a_file_that_is_missing_is_named(folder, name):
     [
         ({"schema_version": 2}, "has schema version 2, this program reads 1; update it"),
         ({"schema_version": None}, "is not a model of decaf's"),
-        ({"calibration": {"slope": "steep"}}, "is not whole"),
-        ({"calibration": CALIBRATION | {"error_after": "small"}}, "is not whole .*error_after"),
-        ({"judged": {"photos": 60, "auc": {"value": "0.8", "low": 0, "high": 1}}}, "is not whole"),
-        ({"judged": {"auc": {"value": 0.8, "low": 0, "high": 1}}}, "is not whole"),
-        ({"trained_on": {"photos": 60}}, "is not whole"),
-        ({"trained_on": {"photos": 60, "digests": [["00"]]}}, "is not whole"),
-        ({"features": None}, "is not whole"),
-        ({"pooling": "median"}, "is not whole"),
+        ({"calibration": {"slope": "steep"}}, r"is not whole \(calibration: "),
+        ({"judged": JUDGED.to_json() | {"photos": "60"}}, r"is not whole \(judged: photos must be"),
+        (
+            {"judged": JUDGED.to_json() | {"auc": {"value": "0.8", "low": 0, "high": 1}}},
+            r"is not whole \(judged: auc: value must be a number",
+        ),
+        ({"judged": {"photos": 60}}, r"is not whole \(judged: does not tell .*auc"),
+        ({"trained_on": {"photos": 60}}, r"is not whole \(trained_on: does not tell"),
+        (
+            {"trained_on": {"photos": 60, "professional": 0.5, "digests": [["00"]]}},
+            r"is not whole \(trained_on: digests must be a list, each the 32 hex digits",
+        ),
+        ({"features": None}, r"is not whole \(features must be a text"),
+        ({"taste": "good"}, r"is not whole \(holds what this version does not know: taste"),
         ({"sha256": {"../../etc/passwd": "0"}}, "is not whole"),
-        ({"width": 9}, "does not take the 9 features"),
+        ({"sha256": {"network.keras": "0", "classifier.skops": 0}}, "is not whole"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(folder, changed, message):
     change_record(folder, **changed)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"model.json: {message}"):
         load_model(folder)
 
 
-@pytest.mark.parametrize("where", [("judged", "auc", "value"), ("calibration", "slope")])
-def test_a_record_that_was_altered_is_refused(folder, where):
-    record = inner = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    for name in where[:-1]:
-        inner = inner[name]
-    inner[where[-1]] += 0.01
-    (folder / "model.json").write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(InputError, match=r"model\.json: was altered since the model was made; fit"):
+def test_a_classifier_of_other_features_than_its_network_s_is_refused(folder):
+    skops.io.dump(
+        LogisticRegression().fit(np.eye(9), np.arange(9) % 2), folder / "classifier.skops"
+    )
+    sha256 = json.loads((folder / "model.json").read_text(encoding="utf-8"))["sha256"]
+    sha256["classifier.skops"] = file_sha256(folder / "classifier.skops")
+    change_record(folder, sha256=sha256)
+    with pytest.raises(InputError, match="does not take the 8 features of its network"):
         load_model(folder)
+
+
+def test_a_model_is_not_replaced_unasked(folder, tmp_path):
+    model = load_model(folder)
+    (folder / "diary.txt").write_text("mine")
+    with pytest.raises(AlreadyThere, match="model: is not empty"):
+        model.save(folder)
+    model.save(folder, force=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "classifier.skops",
+        "diary.txt",
+        "model.json",
+        "network.keras",
+    ]
+    assert load_model(folder).record == model.record
 
 
 def test_a_model_that_cannot_be_written_is_named(folder):
-    with pytest.raises(InputError, match=r"network\.keras: cannot be written: File exists"):
+    with pytest.raises(InputError, match=r"network\.keras: is a file; choose another folder"):
         save_tiny_model(folder / "network.keras")
 
 
@@ -167,7 +182,7 @@ def test_what_is_no_model_is_refused_with_the_remedy(folder, tmp_path):
     with pytest.raises(InputError, match=r"model\.json: is not JSON"):
         load_model(folder)
     (folder / "model.json").unlink()
-    with pytest.raises(InputError, match=r"holds a classifier without its network.*--network FILE"):
+    with pytest.raises(NoNetworkFile, match="holds a classifier without its network"):
         load_model(folder)
     with pytest.raises(InputError, match="there is no such folder; make a model"):
         load_model(tmp_path / "nowhere")

@@ -1,0 +1,239 @@
+"""Classifiers on features, compared on photos that they have not seen; the best one is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import ClassifierMixin, clone
+from tqdm import tqdm
+
+from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
+from classifiers.evaluation.calibration import calibrate
+from classifiers.evaluation.evaluation import INTERVAL_METRICS, Evaluation, evaluate
+from classifiers.evaluation.folds import Folds
+from classifiers.evaluation.learning_curve import LearningCurve, learning_curve
+from classifiers.evaluation.report import write_report
+from decaf.backend import versions
+from decaf.models.model import Model
+from decaf.models.record import Interval, Judged, ModelRecord, TrainedOn
+from decaf.models.sources import Sources
+from features.files import write_file, writing
+
+TABLE_FILE, REPORT_FILE = "results.csv", "report.html"
+# The curve fits up to 15 more heads and classifiers, and is for those who rate photos by hand.
+LEARNING_CURVE_PHOTOS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How classifiers did on feature sets, and what the best is fitted on anew.
+
+    Attributes
+    ----------
+    sources : Sources
+    evaluation : Evaluation
+    progress : bool
+        Show progress bars on stderr.
+    """
+
+    sources: Sources
+    evaluation: Evaluation
+    progress: bool = True
+
+    @property
+    def training_rows(self) -> np.ndarray:
+        """The photos that train what is kept, among those of the sources."""
+        return self.evaluation.folds.training_rows
+
+    @cached_property
+    def learning_curve(self) -> LearningCurve | None:
+        """What fewer training photos would have taught.
+
+        None where their network has seen them all, where they are too few, and for sets too large
+        to be rated by one hand.
+        """
+        rated = self.sources.rated
+        if rated.finetuned is not None and rated.finetuned.any():
+            return None
+        if len(rated) > LEARNING_CURVE_PHOTOS:
+            return None
+        with tqdm(desc="learning curve", unit="fit", disable=not self.progress) as bar:
+            return learning_curve(self.evaluation, progress=bar.update)
+
+    def write(
+        self,
+        folder: str | os.PathLike,
+        *,
+        facts: Mapping[str, str] | None = None,
+        command: str = "",
+    ) -> None:
+        """Write results.csv, and then report.html with the learning curve.
+
+        Parameters
+        ----------
+        folder : path-like
+            Must be there; a table and a report that are in it are replaced.
+        facts : dict of str to str, optional
+            More about the photos, for the report.
+        command : str
+            What made the report.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be written.
+        """
+        table, report = Path(folder) / TABLE_FILE, Path(folder) / REPORT_FILE
+        write_file(table, self.evaluation.to_pandas().to_csv(index=False))
+        photos = self.sources.facts | dict(facts or {})
+        with writing(report):
+            write_report(
+                report,
+                self.evaluation,
+                photos=photos
+                | {"margin δ": str(self.sources.delta), "seed": str(self.evaluation.seed)},
+                networks={name: source.facts for name, source in self.sources.by_name.items()},
+                command=command,
+                learning_curve=self.learning_curve,
+            )
+
+    def fit_best(self, *, command: str | None = None) -> Model:
+        """Fit the best classifier, and its head where it has one, on the training photos.
+
+        Parameters
+        ----------
+        command : str, optional
+            What makes the model, for its record.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        NoNetwork
+            The features are of a file, and their network is not at hand.
+        """
+        source = self.sources.by_name[self.evaluation.best.features]
+        network, features = source.fit_network(self.training_rows)
+        return Model(network, self.fit_classifier(features), self._record(command), self.evaluation)
+
+    def fit_classifier(self, features: np.ndarray | None = None) -> ClassifierMixin:
+        """Fit the best classifier on the training photos.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n_training_photos, n_features), optional
+            Theirs; by default those of the file.
+
+        Returns
+        -------
+        estimator
+        """
+        best, rows = self.evaluation.best, self.training_rows
+        if features is None:
+            features = self.evaluation.feature_sets[best.features].X[rows]
+        classifier = clone(self.evaluation.classifiers[best.classifier])
+        return classifier.fit(features, self.sources.rated.label[rows])
+
+    def _record(self, command: str | None) -> ModelRecord:
+        evaluation, rated, rows = self.evaluation, self.sources.rated, self.training_rows
+        best, label = evaluation.best, evaluation.judged_label
+        packages = ("scikit-learn", "skops")
+        return ModelRecord(
+            classifier=best.classifier,
+            features=best.features,
+            judged=Judged(
+                photos=len(label),
+                professional=float(label.mean()),
+                design=evaluation.folds.design,
+                best_of=len(evaluation.ranked),
+                **{
+                    metric: Interval(
+                        float(best.metrics[metric]), *map(float, best.interval(metric))
+                    )
+                    for metric in INTERVAL_METRICS
+                },
+            ),
+            calibration=calibrate(evaluation),
+            trained_on=TrainedOn(
+                photos=len(rows),
+                professional=float(rated.label[rows].mean()),
+                digests=tuple(sorted(set(rated.digests[rows].tolist()))),
+            ),
+            command=command,
+            versions=versions() | {package: metadata.version(package) for package in packages},
+        )
+
+
+def make_classifiers(
+    names: Sequence[str] | None = None, seed: int = 0
+) -> dict[str, ClassifierMixin]:
+    """Classifiers of the catalogue, unfitted.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Its default ones, where none are given.
+    seed : int
+
+    Returns
+    -------
+    dict of str to estimator
+        By name.
+
+    Raises
+    ------
+    InputError
+        There is no classifier of that name.
+
+    Examples
+    --------
+    >>> make_classifiers(["tan"])
+    {'tan': TANClassifier()}
+    """
+    return {name: make_classifier(name, seed) for name in names or DEFAULT_CLASSIFIERS}
+
+
+def compare_classifiers(
+    sources: Sources,
+    folds: Folds,
+    classifiers: Mapping[str, ClassifierMixin],
+    *,
+    n_jobs: int = -1,
+    seed: int = 0,
+    progress: bool = True,
+) -> Comparison:
+    """Judge classifiers on the features of all sources.
+
+    Parameters
+    ----------
+    sources : Sources
+    folds : Folds
+        From `Sources.divide`.
+    classifiers : dict of str to estimator
+        By name, unfitted, as `make_classifiers` gives them.
+    n_jobs : int
+        Classifiers fitted at once; -1 is all cores.
+    seed : int
+        Of the resampling.
+    progress : bool
+        Show progress bars on stderr.
+
+    Returns
+    -------
+    Comparison
+    """
+    feature_sets = [source.feature_set for source in sources.by_name.values()]
+    fits = sum(len(classifiers) + (each.transformer is not None) for each in feature_sets)
+    with tqdm(desc="judging", total=fits * len(folds), unit="fit", disable=not progress) as bar:
+        evaluation = evaluate(
+            feature_sets, folds, classifiers, n_jobs=n_jobs, seed=seed, progress=bar.update
+        )
+    return Comparison(sources, evaluation, progress)

@@ -1,0 +1,215 @@
+"""Feature files that are compared, and the networks that gave their features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifiers.evaluation.evaluation import FeatureSet
+from decaf.models.sources import Source, Sources
+from decaf.networks.network import Network, build_plain_network, load_network
+from decaf.networks.network_file import read_record
+from decaf.networks.weights import PRETRAINED
+from features.errors import InputError, NoNetwork, NoNetworkFile, NoWeightsFile
+from features.ratings import RatedPhotos
+from features.store import FeatureStore
+
+# What a feature file says of its extraction and not of its network, or does not repeat.
+OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """The features of a file.
+
+    Attributes
+    ----------
+    name : str
+    features : ndarray of float32, shape (n_photos, n_features)
+    facts : dict
+        What the file says of the network.
+    network_file : path-like or None
+        The network's, where it is at hand.
+    weights : {"pretrained", None} or path-like
+        Of a plain backbone that gave the features.
+    """
+
+    name: str
+    features: np.ndarray
+    facts: Mapping[str, Any]
+    network_file: str | os.PathLike | None = None
+    weights: str | os.PathLike | None = PRETRAINED
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features as they are."""
+        return FeatureSet(self.name, self.features)
+
+    def fit_network(self, rows: np.ndarray) -> tuple[Network, np.ndarray]:
+        """Load the network that gave the features, or build the plain backbone that did."""
+        return self._network(), self.features[rows]
+
+    def _network(self) -> Network:
+        if self.network_file is not None:
+            return load_network(self.network_file)
+        if "network" in self.facts:
+            raise NoNetworkFile(
+                f"the features {self.name} are of the network {self.facts['network']}"
+            )
+        if "pooling" not in self.facts:
+            raise NoNetwork(f"the features {self.name} are not a network's")
+        weights = None if self.weights is None else Path(self.weights).name
+        if self.facts.get("weights", weights) != weights:
+            raise NoWeightsFile(
+                f"the features {self.name} are of the weights {self.facts['weights']}"
+            )
+        return build_plain_network(
+            self.facts["backbone"],
+            self.facts["pooling"],
+            self.facts["blocks"],
+            self.weights,
+            self.facts["resize"],
+        )
+
+
+def file_sources(
+    paths: Sequence[str | os.PathLike],
+    networks: Sequence[str | os.PathLike] = (),
+    *,
+    midpoint: float | None = None,
+    delta: float = 0.0,
+    weights: str | os.PathLike | None = PRETRAINED,
+) -> Sources:
+    """Feature files of rated photos, of which those are kept that are in all files.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Feature files.
+    networks : sequence of path-like
+        Files of the networks that gave the features.
+    midpoint : float, optional
+        Of the scale; that of the first file by default.
+    delta : float
+        As in `Sources`.
+    weights : {"pretrained", None} or path-like
+        Of the plain backbones that gave features.
+
+    Returns
+    -------
+    Sources
+
+    Raises
+    ------
+    InputError
+        A file holds no ratings, other ones than the first, or features that are no numbers; no
+        photo is in all of them; a network gave none of the features.
+    """
+    paths = [Path(path) for path in paths]
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(f"{paths[0]}: give each feature file once")
+    rated, features, facts = map(list, zip(*map(_read, paths)))
+    network_files = _match_networks(networks, dict(zip(names, facts)))
+    n_photos = max(map(len, rated))
+    if len(paths) > 1:
+        for number, rows in enumerate(_common_rows(rated, paths)):
+            rated[number] = rated[number].take(rows)
+            features[number] = features[number][rows]
+    _check_same_labels(rated, paths)
+    first = rated[0]
+    n_left_out = n_photos - len(first)
+    finetuned = [each.finetuned for each in rated if each.finetuned is not None]
+    by_name: dict[str, Source] = {
+        name: FileSource(name, X, known, network_files.get(name), weights)
+        for name, X, known in zip(names, features, facts)
+    }
+    return Sources(
+        replace(
+            first,
+            midpoint=first.midpoint if midpoint is None else midpoint,
+            finetuned=np.any(finetuned, axis=0) if finetuned else None,
+        ),
+        by_name,
+        delta,
+        {
+            "feature files": ", ".join(map(str, paths)),
+            "photos": f"{len(first):,}, {first.label.mean():.0%} professional",
+            "left out, not in every file": f"{n_left_out:,}",
+        },
+        n_left_out,
+    )
+
+
+def _read(path: Path) -> tuple[RatedPhotos, np.ndarray, dict[str, Any]]:
+    """The rated photos of a feature file, their features as float32, and its attributes."""
+    with FeatureStore(path) as store:
+        rated = store.rated()
+        X = store.features[:].astype(np.float32)
+        bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"{path}: row {bad[0]} ({store.paths[bad[0]]}) holds features that are no finite "
+                "numbers; extract them again"
+            )
+        return rated, X, store.attributes
+
+
+def _common_rows(rated: Sequence[RatedPhotos], paths: Sequence[Path]) -> list[list[int]]:
+    """Of each file, the rows of the photos that are in all of them, in one order."""
+    places = [{digest: row for row, digest in enumerate(each.digests)} for each in rated]
+    common = [digest for digest in places[0] if all(digest in place for place in places)]
+    if not common:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no photo is in all of them; compare feature files of "
+            "the same photos"
+        )
+    return [[place[digest] for digest in common] for place in places]
+
+
+def _check_same_labels(rated: Sequence[RatedPhotos], paths: Sequence[Path]) -> None:
+    for path, each in zip(paths, rated):
+        if not np.array_equal(each.label, rated[0].label):
+            raise InputError(
+                f"{path}: rates photos otherwise than {paths[0]}; extract both with the same "
+                "ratings"
+            )
+
+
+def _match_networks(
+    paths: Sequence[str | os.PathLike], facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str | os.PathLike]:
+    """Which network file gave which features, by their names.
+
+    Raises
+    ------
+    InputError
+        A network gave none of them.
+    """
+    found = {}
+    for path in paths:
+        record = read_record(path).to_json()
+        differing = {
+            name: [
+                key
+                for key, value in record.items()
+                if key not in OF_EXTRACTION and known.get(key) != value
+            ]
+            for name, known in facts.items()
+        }
+        own = [name for name, keys in differing.items() if not keys]
+        if not own:
+            name, keys = min(differing.items(), key=lambda item: len(item[1]))
+            raise InputError(
+                f"{path}: did not give the features {name}, whose network has other "
+                f"{' and '.join(keys[:3])}"
+            )
+        found |= dict.fromkeys(own, path)
+    return found

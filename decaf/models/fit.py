@@ -1,0 +1,120 @@
+"""A model of rated photos, or of feature files, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from decaf.models.comparison import compare_classifiers, make_classifiers
+from decaf.models.feature_files import file_sources
+from decaf.models.heads import head_sources
+from decaf.models.model import Model
+from decaf.training.finetune import TrainingSettings
+from features.ratings import RatedPhotos
+
+
+def fit_model(
+    rated: RatedPhotos,
+    backbone: str = "alexnet-owt",
+    width: int | Sequence[int] = 250,
+    *,
+    recipe: str = "decaf",
+    settings: TrainingSettings | None = None,
+    classifiers: Sequence[str] | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Model:
+    """Learn from rated photos: compare classifiers on heads, and keep the best of them.
+
+    The convolutions run once a photo. Head and classifier are fitted anew in each fold, so that the
+    model is judged on photos that neither had seen; then the best ones are fitted on all photos.
+    What this leaves out (other poolings and weights, a margin, feature files) is there in the parts
+    that it is made of: `decaf.models.heads.head_sources` and
+    `decaf.models.comparison.compare_classifiers`.
+
+    Parameters
+    ----------
+    rated : RatedPhotos
+        From `features.ratings.read_ratings`.
+    backbone : str
+        A name from `decaf.list_backbones`.
+    width : int or sequence of int
+        Units of the heads' fc6 and fc7; of several the best one is kept.
+    recipe : {"decaf", "paper"}
+        How heads are finetuned, and what they are fed with.
+    settings : TrainingSettings, optional
+        In place of the recipe's.
+    classifiers : sequence of str, optional
+        Names from `classifiers.catalogue.list_classifiers`; nearly all of them by default.
+    n_folds : int
+        Where the ratings have no split.
+    seed : int
+        Of the folds, the heads, the classifiers and the resampling.
+    cache : path-like, optional
+        The folder of cached activations; by default ``$DECAF_CACHE`` or the user's cache folder.
+    progress : bool
+        Show progress bars on stderr.
+
+    Returns
+    -------
+    Model
+        Its `evaluation` tells how all of them did.
+
+    Raises
+    ------
+    InputError
+        There are too few photos, or a name or a setting is wrong.
+    """
+    made = make_classifiers(classifiers, seed)
+    sources = head_sources(
+        rated,
+        backbone,
+        [width] if isinstance(width, int) else width,
+        recipe=recipe,
+        settings=settings,
+        seed=seed,
+        cache=cache,
+        progress=progress,
+    )
+    folds = sources.divide(n_folds, seed)
+    return compare_classifiers(sources, folds, made, seed=seed, progress=progress).fit_best()
+
+
+def fit_model_on_features(
+    paths: Sequence[str | os.PathLike],
+    networks: Sequence[str | os.PathLike] = (),
+    *,
+    classifiers: Sequence[str] | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
+    progress: bool = True,
+) -> Model:
+    """Learn from feature files of rated photos: compare classifiers on them, and keep the best.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Feature files of the same photos.
+    networks : sequence of path-like
+        Files of the finetuned networks that gave the features. Photos that a network was finetuned
+        on train the classifiers, and the others judge them.
+    classifiers, n_folds, seed, progress
+        As in `fit_model`; there are folds where no network has seen a photo.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    NoNetwork
+        The network of the best features is not at hand.
+    InputError
+        The files do not belong together, or there are too few photos.
+    """
+    made = make_classifiers(classifiers, seed)
+    sources = file_sources(paths, networks)
+    folds = sources.divide(n_folds, seed)
+    return compare_classifiers(sources, folds, made, seed=seed, progress=progress).fit_best()

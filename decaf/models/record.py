@@ -1,0 +1,106 @@
+"""What a model says of itself: how well it did, on what it was trained, how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from classifiers.evaluation.calibration import Calibration
+from features.records import (
+    Record,
+    digest,
+    nested,
+    number,
+    optional,
+    sequence,
+    table,
+    text,
+    whole_number,
+)
+
+
+@dataclass(frozen=True)
+class Interval(Record):
+    """A figure, and its 95 % bootstrap interval."""
+
+    value: float = field(metadata=number())
+    low: float = field(metadata=number())
+    high: float = field(metadata=number())
+
+
+@dataclass(frozen=True)
+class Judged(Record):
+    """How well a classifier did on photos that it had not seen.
+
+    Attributes
+    ----------
+    photos : int
+        As many judged it.
+    professional : float
+        Their share of professional ones.
+    design : str
+        How the photos were divided, in words.
+    best_of : int
+        The best of so many classifiers and feature sets; with many, the best looks a little better
+        than it is.
+    auc, accuracy, balanced_accuracy : Interval
+    """
+
+    photos: int = field(metadata=whole_number(1))
+    professional: float = field(metadata=number(0))
+    design: str = field(metadata=text())
+    best_of: int = field(metadata=whole_number(1))
+    auc: Interval = field(metadata=nested(Interval))
+    accuracy: Interval = field(metadata=nested(Interval))
+    balanced_accuracy: Interval = field(metadata=nested(Interval))
+
+
+@dataclass(frozen=True)
+class TrainedOn(Record):
+    """The photos that trained a classifier.
+
+    Attributes
+    ----------
+    photos : int
+    professional : float
+        Their share of professional ones.
+    digests : tuple of str
+        Of their bytes, sorted.
+    """
+
+    photos: int = field(metadata=whole_number(1))
+    professional: float = field(metadata=number(0))
+    digests: tuple[str, ...] = field(metadata=sequence(digest()))
+
+
+@dataclass(frozen=True)
+class ModelRecord(Record):
+    """What a model says of itself; what its network is, its network's record says.
+
+    Attributes
+    ----------
+    classifier : str
+        A name of the catalogue.
+    features : str
+        What the features were called that it was fitted on.
+    judged : Judged
+    calibration : Calibration
+        Turns the classifier's decision scores into probabilities.
+    trained_on : TrainedOn
+    command : str or None
+        The command line that made it.
+    versions : dict of str to str
+        Of what it was made with.
+
+    Raises
+    ------
+    InputError
+        If a value is of another type or out of its range.
+    """
+
+    classifier: str = field(metadata=text())
+    features: str = field(metadata=text())
+    judged: Judged = field(metadata=nested(Judged))
+    calibration: Calibration = field(metadata=nested(Calibration))
+    trained_on: TrainedOn = field(metadata=nested(TrainedOn))
+    command: str | None = field(default=None, metadata=optional(text()))
+    versions: dict[str, str] = field(default_factory=dict, metadata=table())

@@ -1,0 +1,88 @@
+"""From rated photos to a model in one call, and no photo read twice."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from feature_stores import NETWORK, N, write_network, write_store
+
+from decaf import load_model
+from decaf.extraction import activations
+from decaf.models.fit import fit_model, fit_model_on_features
+from decaf.training.finetune import RECIPES, TrainingSettings
+from features.errors import InputError, NoNetworkFile
+from features.ratings import read_ratings
+
+SETTINGS = TrainingSettings(**vars(RECIPES["decaf"]) | {"epochs": 2})
+QUICK = {"classifiers": ["logistic-regression", "naive-bayes"], "progress": False}
+
+
+@pytest.fixture(scope="module")
+def rated(samples):
+    return read_ratings(samples / "ratings.csv")
+
+
+@pytest.fixture(scope="module")
+def model(rated):
+    return fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=3, **QUICK)
+
+
+def test_rated_photos_become_a_model_that_was_judged(model):
+    table = model.evaluation.to_pandas()
+    assert table.features.nunique() == 3 and len(table) == 1 + 2 * 2
+    assert set(table.n_test) == {60}
+    best = table.loc[table.auc.idxmax()]
+    assert (model.record.classifier, model.record.features) == (best.classifier, best.features)
+    assert model.network.record.name == best.features
+    assert len(model.network.record.finetuned_on) == 60
+    assert model.record.judged.design == "3 stratified folds, groups kept together"
+
+
+def test_a_model_that_was_saved_scores_as_the_fitted_one(model, rated, tmp_path):
+    model.save(tmp_path / "taste")
+    precision = model.network.record.precision
+    loaded = load_model(tmp_path / "taste", precision)
+    assert loaded.record == model.record and loaded.evaluation is None
+    paths = list(rated.paths[:10])
+    np.testing.assert_allclose(
+        loaded.predict_proba(paths), model.predict_proba(paths), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
+    rated, monkeypatch, tmp_path
+):
+    done = Counter()
+
+    def counting(name):
+        function = getattr(activations, name)
+
+        def count(*arguments, **options):
+            done[name] += 1
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(activations, name, count)
+
+    counting("file_digest")
+    counting("cache_folder")
+    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
+    assert done == {"file_digest": len(rated), "cache_folder": 1}
+
+
+def test_wrong_names_are_refused_before_a_photo_is_read(rated, monkeypatch):
+    monkeypatch.setattr("decaf.models.heads.cached_activations", None)
+    with pytest.raises(InputError, match="no classifier is called 'tam'; try tan"):
+        fit_model(rated, classifiers=["tam"])
+    with pytest.raises(InputError, match="did you mean vgg16"):
+        fit_model(rated, "vgg-16")
+
+
+def test_feature_files_become_a_model_with_their_network(tmp_path):
+    store = write_store(tmp_path / "features.h5", n_features=8, attributes=NETWORK)
+    with pytest.raises(NoNetworkFile):
+        fit_model_on_features([store], **QUICK)
+    network = write_network(tmp_path / "net.keras")
+    model = fit_model_on_features([store], [network], **QUICK)
+    assert model.record.trained_on.photos == N
+    model.save(tmp_path / "model")
+    assert load_model(tmp_path / "model").network.record == model.network.record
