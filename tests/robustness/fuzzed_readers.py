@@ -39,7 +39,8 @@ def _photos():
     from PIL import Image, ImageCms
     from skimage import data
 
-    from features.photos import _register_heic, read_photo
+    from features.decoding import _register_heic
+    from features.photos import read_photo
 
     photo = Image.fromarray(np.ascontiguousarray(data.coffee()[::8, ::8]))
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
