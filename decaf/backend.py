@@ -13,16 +13,31 @@ from importlib import metadata
 from features.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")
+EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 
 
 def import_keras() -> None:
     """Import Keras, and keep off stderr what its back end writes while it is loaded.
 
     TensorFlow's libraries tell of the CPU's features before any log level of theirs counts.
+
+    Raises
+    ------
+    InputError
+        Its back end is not installed; the message names the extra that installs it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with silent_stderr():
-        importlib.import_module("keras")
+    try:
+        with silent_stderr():
+            importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF_BACK_END:
+            raise
+        raise InputError(
+            f"Keras has no back end, {package} is not installed: "
+            f"pip install 'decaf[{EXTRA_OF_BACK_END[package]}]'"
+        ) from error
 
 
 def versions() -> dict[str, str]:

@@ -19,15 +19,27 @@ from decaf.commands.common import (
     read_ratings_of,
     report_failed,
 )
+from decaf.commands.training_options import add_training_options
+from decaf.commands.training_options import training_settings as settings_of
 from experiments.frame import option
 from features.errors import InputError
 
 if TYPE_CHECKING:
     from classifiers.evaluation.folds import Fold, Folds
     from decaf.extraction.activations import Activations
-    from decaf.training.finetune import TrainingSettings
+    from decaf.training.settings import TrainingSettings
     from features.ratings import RatedPhotos
 
+# Those of the training that an experiment may change.
+SETTINGS = (
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "batch_size",
+    "epochs",
+    "dropout",
+)
 # Where the AVA archive keeps the list of its 20,000 test photos.
 AVA_TEST_LISTS = ("generic_test.jpgl", "aesthetics_image_lists/generic_test.jpgl")
 BLOCKS = option("--blocks", "cut the backbones after N (all)", type=int, metavar="N")
@@ -100,34 +112,14 @@ def data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def training_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `decaf.training.finetune.TrainingSettings`; the defaults are the paper's."""
-    training = parser.add_argument_group("finetuning (the defaults are the paper's)")
-    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
-    training.add_argument("--learning-rate", type=float, default=0.001, metavar="RATE")
-    training.add_argument("--momentum", type=float, default=0.0)
-    training.add_argument("--weight-decay", type=float, default=0.0)
-    training.add_argument("--batch-size", type=int, default=128, metavar="PHOTOS")
-    training.add_argument("--epochs", type=int, default=10)
-    training.add_argument("--dropout", type=float, default=0.5)
+    """Options of `decaf.training.settings.TrainingSettings`; the defaults are the paper's."""
+    group = parser.add_argument_group("finetuning (the defaults are the paper's)")
+    add_training_options(group, SETTINGS)
 
 
 def training_settings(args: argparse.Namespace) -> TrainingSettings:
     """The settings that `training_options` asks for; all training photos are trained on."""
-    from decaf.training.finetune import TrainingSettings, check_settings
-
-    settings = TrainingSettings(
-        optimizer=args.optimizer,
-        learning_rate=args.learning_rate,
-        momentum=args.momentum,
-        weight_decay=args.weight_decay,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        dropout=args.dropout,
-        validation_fraction=0.0,
-        seed=args.seed,
-    )
-    check_settings(settings, width=1)
-    return settings
+    return replace(settings_of(args, "paper"), validation_fraction=0.0)
 
 
 def network_settings(args: argparse.Namespace) -> dict[str, object]:

@@ -15,8 +15,8 @@ Head(width=250, dropout=0.5)
 >>> Head(width=0, dropout=1.0)
 Traceback (most recent call last):
     ...
-features.errors.InputError: width must be a whole number, 1 or more; dropout must be a number, 0 \
-or more, below 1
+features.errors.InputError: width must be a whole number, 1 or more, not 0; dropout must be a \
+number, 0 or more, below 1, not 1.0
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import reprlib
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
-
-import numpy as np
 
 from features.errors import InputError
 
@@ -113,7 +112,9 @@ class Record:
 
 def whole_number(least: int = 0) -> Metadata:
     """Metadata of a field that takes whole numbers from the least one on."""
-    return _rule(f"a whole number, {least} or more", lambda v: _is_whole(v) and v >= least)
+    return _rule(f"a whole number, {least} or more", lambda v: _is_whole(v) and v >= least) | {
+        "type": int
+    }
 
 
 def number(
@@ -135,7 +136,7 @@ def number(
     ends += [f"below {below:g}"] * (below < math.inf)
     return _rule(
         ", ".join(["a number", *ends]), lambda v: _is_number(v) and least <= v and above < v < below
-    )
+    ) | {"type": float}
 
 
 def one_of(*choices: str | None) -> Metadata:
@@ -210,13 +211,13 @@ def check_fields(record: Any) -> None:
     Raises
     ------
     InputError
-        Names each such field and what it must be, but not its value: that may be anything.
+        Names each such field, what it must be, and what it is, shortened.
     """
     wrong = [
-        f"{field.name} must be {field.metadata['rule'].must_be}"
+        f"{field.name} must be {field.metadata['rule'].must_be}, not {reprlib.repr(value)}"
         for field in dataclasses.fields(record)
         if "rule" in field.metadata
-        and not field.metadata["rule"].admits(getattr(record, field.name))
+        and not field.metadata["rule"].admits(value := getattr(record, field.name))
     ]
     if wrong:
         raise InputError("; ".join(wrong))
@@ -261,6 +262,9 @@ def _plain(value: Any) -> Any:
     """A field's value, as JSON holds it."""
     if isinstance(value, Record):
         return value.to_json()
-    if isinstance(value, np.generic):
-        return value.item()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return list(value)
+    # JSON knows no numbers of NumPy's.
+    if _is_whole(value):
+        return int(value)
+    return float(value) if _is_number(value) else value

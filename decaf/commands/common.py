@@ -84,14 +84,7 @@ def run_command(
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
             return _fail(parser, explain(error))
-        package = _missing_back_end(error)
-        if package is None:
-            raise
-        return _fail(
-            parser,
-            f"Keras has no back end, {package} is not installed: "
-            f"pip install 'decaf[{_EXTRA_OF_BACK_END[package]}]'",
-        )
+        raise
 
 
 def explain(error: InputError) -> str:
@@ -301,7 +294,6 @@ def report_first(headline: str, lines: Sequence[str]) -> None:
         print(f"  and {len(lines) - _LINES_SHOWN:,} more", file=sys.stderr)
 
 
-_EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 # As many as can be read at a glance; all are in a file, or shown by --dry-run.
 _LINES_SHOWN = 5
 
@@ -330,14 +322,6 @@ def _noting_interruptions(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _missing_back_end(error: BaseException) -> str | None:
-    """The back end of Keras that an error says is not installed."""
-    if not isinstance(error, ModuleNotFoundError):
-        return None
-    package = (error.name or "").partition(".")[0]
-    return package if package in _EXTRA_OF_BACK_END else None
 
 
 def _fail(parser: argparse.ArgumentParser, message: object) -> int:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.backend import import_keras, versions
+from decaf.backend import import_keras
 from decaf.commands.common import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    read_ratings_of,
+    report_failed,
     run_command,
 )
-from decaf.commands.rated_photos import (
+from decaf.commands.training_options import (
+    SETTINGS,
     add_recipe_options,
-    read_rated_photos,
+    add_training_options,
+    chosen_backbone,
     training_settings,
 )
+from decaf.training.settings import DEFAULT_WIDTH, check_width
 from features.errors import InputError
-from features.folders import check_writable
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from decaf.networks.record import NetworkRecord
-    from features.ratings import RatedPhotos
+    from decaf.training.networks import NetworkFile
 
 DESCRIPTION = """\
 Finetune networks on rated photos: the convolutions run once a photo, then a
@@ -44,13 +44,11 @@ examples:
   finetune-network photos --ratings ratings.csv --group-by theme \\
       --backbone alexnet-owt --outputs votes -o networks/
 """
-# What of a record is known only once the network is finetuned.
-MEASURED = ("parameters", "history", "test", "versions")
 
 
 def main(argv=None) -> int:
     """Run the command."""
-    return run_command(finetune_network, build_parser(), argv)
+    return run_command(finetune_on_photos, build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -93,32 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     training = parser.add_argument_group("training (what is not given is the recipe's)")
     add_recipe_options(training)
-    training.add_argument("--optimizer", choices=("sgd", "adam", "adamw"))
-    training.add_argument("--learning-rate", type=float, metavar="RATE")
-    training.add_argument("--momentum", type=float)
-    training.add_argument("--weight-decay", type=float)
-    training.add_argument("--batch-size", type=int, metavar="PHOTOS")
-    training.add_argument("--epochs", type=int)
-    training.add_argument("--dropout", type=float)
-    training.add_argument("--class-weight", choices=("balanced", "none"))
-    training.add_argument(
-        "--softness",
-        type=float,
-        metavar="SHARE",
-        help="share of the scale within which a label is unsure; 0 takes labels as they are",
-    )
-    training.add_argument(
-        "--validation-fraction",
-        type=float,
-        metavar="SHARE",
-        help="share of the training photos whose loss and AUC are shown every epoch (0.1)",
-    )
-    training.add_argument(
-        "--patience",
-        type=int,
-        metavar="EPOCHS",
-        help="stop after so many epochs without a better validation AUC, keep the best",
-    )
+    names = [name for name in SETTINGS if name not in ("standardize", "seed")]
+    add_training_options(training, names)
     training.add_argument(
         "--delta",
         type=float,
@@ -134,117 +108,65 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def finetune_network(args: argparse.Namespace) -> None:
+def finetune_on_photos(args: argparse.Namespace) -> None:
     """Finetune a network of every width and print how they do on the test photos."""
     import_keras()
-    import numpy as np
+    from decaf.training.networks import finetune_networks
+    from decaf.training.training_photos import read_training_photos
 
-    from decaf.networks.network import attach_head
-    from decaf.training.finetune import finetune, predict
-    from features.splits import choose_test_photos, outside_margin
-
-    widths = list(dict.fromkeys(args.width or [250]))
     settings = training_settings(args)
-    photos = read_rated_photos(
-        args, args.photos, settings, widths, outputs=args.outputs, test_list=args.test_list
-    )
-    rated, activations = photos.rated, photos.activations
-    test = choose_test_photos(rated, args.test_fraction, args.seed)
-    train = ~test
-    if args.delta:
-        train &= outside_margin(rated.score, rated.midpoint, args.delta)
-    # A copy of a training photo under another name is no test photo.
-    test &= ~np.isin(rated.digests, rated.digests[train])
-    finetuned_on = tuple(sorted(set(rated.digests[train].tolist())))
-    train, test = np.flatnonzero(train), np.flatnonzero(test)
-    paths = []
-    for wanted in photos.records:
-        wanted = replace(wanted, finetuned_on=finetuned_on)
-        path = args.output / f"{wanted.name}.keras"
-        paths.append(path)
-        if path.exists() and not args.force:
-            _check_same(path, wanted)
-            continue
-        check_writable(args.output)
-        head, history = finetune(
-            activations,
-            rated.label,
-            wanted.width,
-            settings,
-            votes=rated.votes if args.outputs == "votes" else None,
-            above_midpoint=rated.above_midpoint,
-            photos=train,
-            group=rated.group,
-            progress=path.stem,
-        )
-        output = predict(head, activations, test)
-        record = replace(
-            wanted,
-            history=tuple(history),
-            test=_judge(rated.take(test), output, args.outputs),
-            versions=versions(),
-        )
-        attach_head(head, record, args.weights).save(path, force=args.force)
-    _print_table(paths)
-
-
-def _check_same(path: Path, wanted: NetworkRecord) -> None:
-    """A network that is there is kept if this command would make it again."""
-    from decaf.networks.network_file import read_record
-
-    found, asked = read_record(path).to_json(), wanted.to_json()
-    differing = [key for key in asked if key not in MEASURED and found[key] != asked[key]]
-    if differing:
+    widths = args.width or [DEFAULT_WIDTH]
+    for width in widths:
+        check_width(width)
+    rated = read_ratings_of(args, args.photos, args.test_list)
+    if args.outputs == "votes" and rated.votes is None:
         raise InputError(
-            f"{path} is there already, with other {' and '.join(differing)}: choose another "
-            "folder, or add --force"
+            f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
+            "--outputs votes out"
         )
-    print(f"{path} is there already and is kept", file=sys.stderr)
+    photos = read_training_photos(
+        rated, chosen_backbone(args), precision=args.precision, cache=args.cache
+    )
+    report_failed(photos.rated.failed[len(rated.failed) :])
+    files = finetune_networks(
+        photos,
+        widths,
+        args.output,
+        settings,
+        kind=args.outputs,
+        test_fraction=args.test_fraction,
+        delta=args.delta,
+        force=args.force,
+    )
+    for file in files:
+        if file.was_there:
+            print(f"{file.path} is there already and is kept", file=sys.stderr)
+    _print_table(files)
 
 
-def _judge(rated: RatedPhotos, output: np.ndarray, outputs: str) -> dict:
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
-
-    from decaf.networks.votes import judge_votes, mean_and_spread
-
-    if outputs == "label":
-        score, threshold, judged = output[:, 1], 0.5, {}
-    else:
-        score, _ = mean_and_spread(output)
-        threshold, judged = rated.midpoint, judge_votes(rated.votes, output)
-    return {
-        "photos": len(rated),
-        "accuracy": accuracy_score(rated.label, score > threshold),
-        "balanced_accuracy": balanced_accuracy_score(rated.label, score > threshold),
-        "auc": roc_auc_score(rated.label, score),
-        **judged,
-    }
-
-
-def _print_table(paths: list[Path]) -> None:
-    from decaf.networks.network_file import read_record
-
-    records = [read_record(path) for path in paths]
-    length = max(len(path.stem) for path in paths)
-    print(f"on {records[0].test['photos']:,} test photos")
+def _print_table(files: list[NetworkFile]) -> None:
+    length = max(len(file.path.stem) for file in files)
+    print(f"on {files[0].record.test['photos']:,} test photos")
     print(f"{'network':{length}}   parameters      MB   acc.   bal.    AUC")
-    for path, record in zip(paths, records):
-        test = record.test
+    for file in files:
+        record, test = file.record, file.record.test
         print(
-            f"{path.stem:{length}} {record.parameters:12,} {path.stat().st_size / 1e6:7.1f}"
+            f"{file.path.stem:{length}} {record.parameters:12,} "
+            f"{file.path.stat().st_size / 1e6:7.1f}"
             f"  {test['accuracy']:5.3f}  {test['balanced_accuracy']:5.3f}  {test['auc']:5.3f}"
         )
     print("acc. accuracy; bal. balanced accuracy")
-    if records[0].kind == "votes":
-        _print_vote_table(paths, [record.test for record in records], length)
+    if files[0].record.kind == "votes":
+        _print_vote_table(files, length)
 
 
-def _print_vote_table(paths: list[Path], tests: list[dict], length: int) -> None:
+def _print_vote_table(files: list[NetworkFile], length: int) -> None:
     print(f"\n{'':{length}}            mean of votes   their spread")
     print(f"{'network':{length}}     EMD     SRCC    LCC    SRCC    LCC")
-    for path, test in zip(paths, tests):
+    for file in files:
+        test = file.record.test
         print(
-            f"{path.stem:{length}}  {test['emd']:6.4f}   {test['srcc_mean']:6.3f} "
+            f"{file.path.stem:{length}}  {test['emd']:6.4f}   {test['srcc_mean']:6.3f} "
             f"{test['lcc_mean']:6.3f}  {test['srcc_spread']:6.3f} {test['lcc_spread']:6.3f}"
         )
     print("EMD earth mover's distance; SRCC, LCC Spearman's and Pearson's correlation")

@@ -21,7 +21,12 @@ from decaf.commands.common import (
     report_failed,
     run_command,
 )
-from decaf.commands.rated_photos import add_recipe_options, training_settings
+from decaf.commands.training_options import (
+    add_recipe_options,
+    add_training_options,
+    training_settings,
+)
+from decaf.training.settings import DEFAULT_WIDTH
 from features.errors import InputError, NoNetwork
 from features.files import writing
 from features.folders import check_output_folder, filling_folder
@@ -132,9 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="units of fc6 and fc7; may be given several times (250)",
     )
     add_recipe_options(heads)
-    heads.add_argument("--learning-rate", type=float, metavar="RATE")
-    heads.add_argument("--momentum", type=float)
-    heads.add_argument("--epochs", type=int)
+    add_training_options(heads, ["learning_rate", "momentum", "epochs"])
     add_machine_options(parser)
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="classifiers fitted at once (all cores)"
@@ -207,7 +210,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     sources = head_sources(
         rated,
         args.backbone,
-        args.width or [250],
+        args.width or [DEFAULT_WIDTH],
         recipe=args.recipe,
         settings=training_settings(args),
         seed=args.seed,

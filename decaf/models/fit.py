@@ -9,7 +9,7 @@ from decaf.models.comparison import compare_classifiers, make_classifiers
 from decaf.models.feature_files import file_sources
 from decaf.models.heads import head_sources
 from decaf.models.model import Model
-from decaf.training.finetune import TrainingSettings
+from decaf.training.settings import TrainingSettings
 from features.ratings import RatedPhotos
 
 

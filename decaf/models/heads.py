@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from classifiers.evaluation.evaluation import FeatureSet
-from decaf.backend import choose_precision, versions
-from decaf.extraction.activations import Activations, cached_activations
+from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.sources import Sources
-from decaf.networks.backbones import build_activations
-from decaf.networks.network import Network, attach_head, features_model, weights_name
+from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED
-from decaf.training.finetune import (
-    RECIPES,
-    TrainingSettings,
-    check_settings,
-    finetune,
-    predict,
-)
+from decaf.training.batches import predict
 from decaf.training.heads import FinetunedHead
+from decaf.training.networks import finetune_network
+from decaf.training.settings import (
+    DEFAULT_WIDTH,
+    POOLING_OF_RECIPE,
+    TrainingSettings,
+    check_width,
+    draw_seed,
+    find_recipe,
+)
+from decaf.training.training_photos import TrainingPhotos, read_training_photos
 from features.ratings import RatedPhotos
-
-# What fc6 is fed with.
-POOLING_OF_RECIPE = {"decaf": "multilevel", "paper": "flatten"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,37 +36,37 @@ class HeadSource:
 
     Attributes
     ----------
-    rated : RatedPhotos
-    activations : Activations
-        Of the same photos, in the same order.
-    record : NetworkRecord
-        What a network with this head says of its making.
+    photos : TrainingPhotos
+    width : int
     settings : TrainingSettings
-    weights : {"pretrained", None} or path-like
-        The backbone's.
+    delta : float
+        Margin around the midpoint that is not trained on, for the record.
     progress : bool
         Show the finetuning of the network that is kept on stderr.
     """
 
-    rated: RatedPhotos
-    activations: Activations
-    record: NetworkRecord
+    photos: TrainingPhotos
+    width: int
     settings: TrainingSettings
-    weights: str | os.PathLike | None = PRETRAINED
+    delta: float = 0.0
     progress: bool = True
 
     @property
     def feature_set(self) -> FeatureSet:
         """Positions among the activations, of which a finetuned head makes features."""
         # As `ConvNetFeatures` draws it, so that cross-validating that one gives the same figures.
-        seed = check_random_state(self.settings.seed).randint(2**31)
+        settings = replace(self.settings, seed=draw_seed(self.settings.seed))
         head = FinetunedHead(
-            self.activations,
-            self.record.width,
-            replace(self.settings, seed=seed),
-            above_midpoint=self.rated.above_midpoint,
+            self.photos.activations, self.width, settings, self.photos.rated.above_midpoint
         )
-        return FeatureSet(self.record.name, np.arange(len(self.rated))[:, None], head)
+        positions = np.arange(len(self.photos))[:, None]
+        return FeatureSet(self.record.name, positions, head)
+
+    @property
+    def record(self) -> NetworkRecord:
+        """What a network with this head says of its making."""
+        training = self.settings.to_json() | {"delta": self.delta}
+        return self.photos.record(self.width, training=training)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -77,29 +75,22 @@ class HeadSource:
 
     def fit_network(self, rows: np.ndarray) -> tuple[Network, np.ndarray]:
         """Finetune the head on the training photos, and put it on its backbone."""
-        head, history = finetune(
-            self.activations,
-            self.rated.label,
-            self.record.width,
+        network = finetune_network(
+            self.photos,
+            self.width,
             self.settings,
-            above_midpoint=self.rated.above_midpoint,
-            photos=rows,
-            progress=self.record.name if self.progress else None,
+            train=rows,
+            delta=self.delta,
+            progress=self.progress,
         )
-        record = replace(
-            self.record,
-            finetuned_on=tuple(sorted(set(self.rated.digests[rows].tolist()))),
-            history=tuple(history),
-            versions=versions(),
-        )
-        network = attach_head(head, record, self.weights, record.precision)
-        return network, predict(features_model(head), self.activations, rows)
+        features = predict(network.head_model(), self.photos.activations, rows)["features"]
+        return network, features
 
 
 def head_sources(
     rated: RatedPhotos,
     backbone: str = "alexnet-owt",
-    widths: Sequence[int] = (250,),
+    widths: Sequence[int] = (DEFAULT_WIDTH,),
     *,
     recipe: str = "decaf",
     settings: TrainingSettings | None = None,
@@ -146,39 +137,21 @@ def head_sources(
     InputError
         A setting is out of its range, or the backbone or its weights cannot be had.
     """
-    settings = replace(settings or RECIPES[recipe], validation_fraction=0.0, seed=seed)
+    base = settings or find_recipe(recipe)
+    settings = replace(base, validation_fraction=0.0, patience=None, seed=seed)
     for width in widths:
-        check_settings(settings, width)
-    precision = choose_precision(precision)
-    pooling = pooling or POOLING_OF_RECIPE[recipe]
-    convolutions = build_activations(backbone, (pooling,), blocks, weights, dtype=precision)
-    activations = cached_activations(
-        list(rated.paths), convolutions, resize=resize, cache=cache, progress=progress
-    )[pooling]
-    rated = rated.readable(activations.positions, activations.digests, activations.failed)
+        check_width(width)
+    photos = read_training_photos(
+        rated,
+        PlainBackbone(backbone, pooling or POOLING_OF_RECIPE[recipe], blocks, weights, resize),
+        precision=precision,
+        cache=cache,
+        progress=progress,
+    )
     sources = [
-        HeadSource(
-            rated,
-            activations,
-            NetworkRecord(
-                kind="label",
-                backbone=backbone,
-                pooling=pooling,
-                width=width,
-                blocks=blocks,
-                weights=weights_name(weights),
-                resize=resize,
-                scale=rated.scale,
-                midpoint=rated.midpoint,
-                precision=precision,
-                training=asdict(settings) | {"delta": delta},
-            ),
-            settings,
-            weights,
-            progress,
-        )
-        for width in dict.fromkeys(widths)
+        HeadSource(photos, width, settings, delta, progress) for width in dict.fromkeys(widths)
     ]
+    rated = photos.rated
     return Sources(
         rated,
         {source.record.name: source for source in sources},

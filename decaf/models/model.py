@@ -24,7 +24,7 @@ from decaf.extraction.activations import Activations, cached_activations
 from decaf.models.record import ModelRecord
 from decaf.networks.network import Network, load_network
 from decaf.networks.weights import file_sha256
-from decaf.training.finetune import predict
+from decaf.training.batches import predict
 from features.errors import InputError, NoNetworkFile
 from features.files import write_file, writing
 from features.folders import check_output_folder, filling_folder

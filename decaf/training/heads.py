@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from decaf.extraction.activations import Activations
 from decaf.networks.network import features_model
-from decaf.training.finetune import TrainingSettings, finetune, predict
+from decaf.training.batches import predict
+from decaf.training.finetune import finetune
+from decaf.training.settings import RECIPES, TrainingSettings
+from decaf.training.targets import Targets
 
 
 class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -22,17 +30,26 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         Of n_photos photos.
     width : int
         Units of fc6 and of fc7.
-    settings : TrainingSettings
+    settings : TrainingSettings, optional
+        The paper's by default.
     above_midpoint : ndarray of float, shape (n_photos,), optional
         How far the photos' scores lie above the midpoint, as a share of the scale; softens the
-        labels of photos near to it, as in `decaf.training.finetune.finetune`.
+        labels of photos near to it by ``settings.softness``. The classes must then be 0 and 1, or
+        sort in that order.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    head_ : keras.Model
+    history_ : list of dict
+        Loss of each epoch.
     """
 
     def __init__(
         self,
         activations: Activations,
-        width: int,
-        settings: TrainingSettings,
+        width: int = 250,
+        settings: TrainingSettings | None = None,
         above_midpoint: np.ndarray | None = None,
     ):
         self.activations = activations
@@ -40,37 +57,64 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.settings = settings
         self.above_midpoint = above_midpoint
 
-    def fit(self, photos: np.ndarray, y: np.ndarray) -> FinetunedHead:
+    def fit(self, X: np.ndarray, y: np.ndarray) -> FinetunedHead:
         """Finetune a head.
 
         Parameters
         ----------
-        photos : ndarray of int, shape (n, 1)
+        X : array-like of int, shape (n, 1)
             Positions among the activations.
-        y : ndarray of int, shape (n,)
-            0 or 1.
+        y : array-like, shape (n,)
+            Labels.
+
+        Returns
+        -------
+        FinetunedHead
+
+        Raises
+        ------
+        ValueError
+            If there is no photo at a position.
         """
+        rows = self._rows(X)
+        encoder = LabelEncoder().fit(column_or_1d(y))
+        check_consistent_length(rows, y)
+        self.classes_ = encoder.classes_
         label = np.zeros(len(self.activations), int)
-        label[photos[:, 0]] = y
-        self.classes_ = np.array([0, 1])
-        self.head_, _ = finetune(
+        label[rows] = encoder.transform(y)
+        self.head_, self.history_ = finetune(
             self.activations,
-            label,
+            Targets(label, self.above_midpoint),
             self.width,
-            self.settings,
-            above_midpoint=self.above_midpoint,
-            photos=photos[:, 0],
+            self.settings or RECIPES["paper"],
+            rows=rows,
         )
+        self.n_features_in_ = 1
         return self
 
-    def predict_proba(self, photos: np.ndarray) -> np.ndarray:
-        """Probabilities by the softmax, (n, 2)."""
-        return predict(self.head_, self.activations, photos[:, 0])
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Probabilities by the softmax, (n, n_classes)."""
+        check_is_fitted(self)
+        return predict(self.head_, self.activations, self._rows(X))
 
-    def predict(self, photos: np.ndarray) -> np.ndarray:
-        """The more probable class, (n,)."""
-        return self.predict_proba(photos).argmax(axis=1)
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """The most probable class, (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def transform(self, photos: np.ndarray) -> np.ndarray:
+    def transform(self, X: np.ndarray) -> np.ndarray:
         """Features, (n, width)."""
-        return predict(features_model(self.head_), self.activations, photos[:, 0])
+        check_is_fitted(self)
+        return predict(features_model(self.head_), self.activations, self._rows(X))
+
+    def __sklearn_clone__(self) -> FinetunedHead:
+        """The same head, unfitted, on the same activations: these may be of 250,000 photos."""
+        return type(self)(**self.get_params(deep=False))
+
+    def _rows(self, X: Any) -> np.ndarray:
+        positions = np.asarray(X)
+        n_photos = len(self.activations)
+        if positions.ndim != 2 or positions.shape[1] != 1 or positions.dtype.kind not in "iu":
+            raise ValueError("X must be positions of photos: whole numbers of shape (n_photos, 1)")
+        if len(positions) and not 0 <= positions.min() <= positions.max() < n_photos:
+            raise ValueError(f"X must be positions among {n_photos:,} photos, from 0 on")
+        return positions[:, 0]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from decaf.training.settings import (
+    DEFAULT_WIDTH,
+    POOLING_OF_RECIPE,
+    TrainingSettings,
+    draw_seed,
+    find_recipe,
+)
 from features.errors import InputError
 from features.paths import check_paths
 
@@ -30,11 +39,16 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         A name from `decaf.list_backbones`.
     width : int
         Units of fc6 and of fc7; the number of features.
+    recipe : {"decaf", "paper"}
+        What the finetuning starts from, as in `decaf.training.settings.RECIPES`; all photos are
+        trained on, none is kept to validate.
+    settings : TrainingSettings, optional
+        In place of the recipe's. Their seed is not used; ``random_state`` is.
     network : path, optional
-        A network file of ``finetune-network``. Then ``backbone``, ``width`` and the settings of the
+        A network file of ``finetune-network``. Then ``backbone``, ``width`` and all that is of the
         finetuning are not used.
-    pooling : {"flatten", "multilevel", "average"}
-        What of the backbone's activations fc6 is fed with.
+    pooling : {"flatten", "multilevel", "average"}, optional
+        What of the backbone's activations fc6 is fed with; the recipe's by default.
     blocks : int, optional
         Cut the backbone after this many blocks.
     weights : {"pretrained", None} or path
@@ -43,18 +57,10 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         How photos are brought to the backbone's input size.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
-    standardize, optimizer, learning_rate, momentum, weight_decay, batch_size, epochs, dropout,
-    class_weight
-        As in `decaf.training.finetune.TrainingSettings`; the defaults are those of
-        ``decaf.training.finetune.RECIPES["decaf"]``.
-    validation_fraction, patience
-        Likewise; here all photos are trained on by default.
-    softness : float
-        Likewise; without ``above_midpoint`` labels are taken as they are.
     above_midpoint : mapping of str to float, optional
         By path, how far a photo's score lies above the midpoint, as a share of the scale. The
-        labels of photos near to it are softened by ``softness``; the classes must then be 0 and 1,
-        or sort in that order.
+        labels of photos near to it are softened by the settings' ``softness``; the classes must
+        then be 0 and 1, or sort in that order.
     random_state : int, RandomState or None
         Seeds the finetuning.
     cache : path, optional
@@ -85,58 +91,38 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: str = "vgg16",
         *,
-        width=250,
-        network=None,
-        pooling="multilevel",
-        blocks=None,
-        weights="pretrained",
-        resize="squash",
-        precision="auto",
-        standardize=True,
-        optimizer="adamw",
-        learning_rate=0.001,
-        momentum=0.0,
-        weight_decay=10.0,
-        batch_size=128,
-        epochs=20,
-        dropout=0.5,
-        class_weight="balanced",
-        validation_fraction=0.0,
-        patience=None,
-        softness=0.05,
-        above_midpoint=None,
-        random_state=None,
-        cache=None,
-        verbose=False,
+        width: int = DEFAULT_WIDTH,
+        recipe: str = "decaf",
+        settings: TrainingSettings | None = None,
+        network: str | os.PathLike | None = None,
+        pooling: str | None = None,
+        blocks: int | None = None,
+        weights: str | os.PathLike | None = "pretrained",
+        resize: str = "squash",
+        precision: str = "auto",
+        above_midpoint: Mapping[str, float] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        cache: str | os.PathLike | None = None,
+        verbose: bool = False,
     ):
         self.backbone = backbone
         self.width = width
+        self.recipe = recipe
+        self.settings = settings
         self.network = network
         self.pooling = pooling
         self.blocks = blocks
         self.weights = weights
         self.resize = resize
         self.precision = precision
-        self.standardize = standardize
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.dropout = dropout
-        self.class_weight = class_weight
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.softness = softness
         self.above_midpoint = above_midpoint
         self.random_state = random_state
         self.cache = cache
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[str], y: Sequence | None = None) -> ConvNetFeatures:
         """Finetune a head on photos, or load ``network``.
 
         Parameters
@@ -167,17 +153,21 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         paths = check_paths(self, X, reset=True)
         if self.network is None:
-            self._loaded, self._pooling, self._resize = None, self.pooling, self.resize
-            self._head = features_model(self._finetune(paths, y))
+            recipe = find_recipe(self.recipe)
+            self._convolutions, self._resize = None, self.resize
+            self._pooling = self.pooling or POOLING_OF_RECIPE[self.recipe]
+            # All photos train.
+            settings = self.settings or replace(recipe, validation_fraction=0.0, patience=None)
+            self._head = features_model(self._finetune(paths, y, settings))
         else:
             network = load_network(self.network, choose_precision(self.precision))
             self._pooling, self._resize = network.record.pooling, network.record.resize
-            self._loaded, head = network.activations_model(), network.head_model()
+            self._convolutions, head = network.activations_model(), network.head_model()
             self._head = keras.Model(head.input, head.output["features"])
         self._n_features_out = self.n_features_out_ = self._head.output_shape[1]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Sequence[str]) -> np.ndarray:
         """Compute the features of photos.
 
         Parameters
@@ -195,7 +185,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         InputError
             If a photo cannot be read.
         """
-        from decaf.training.finetune import predict
+        from decaf.training.batches import predict
 
         check_is_fitted(self)
         activations = self._activations(check_paths(self, X, reset=False))
@@ -208,26 +198,19 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.requires_fit = True
         return tags
 
-    def _finetune(self, paths, y):
-        from decaf.training.finetune import TrainingSettings, finetune
+    def _finetune(self, paths, y, settings):
+        from decaf.training.finetune import finetune
+        from decaf.training.targets import Targets
 
         encoder = LabelEncoder().fit(column_or_1d(y))
         check_consistent_length(paths, y)
         self.classes_ = encoder.classes_
-        settings = TrainingSettings(
-            **{
-                field.name: getattr(self, field.name)
-                for field in fields(TrainingSettings)
-                if field.name != "seed"
-            },
-            seed=check_random_state(self.random_state).randint(2**31),
-        )
+        above = None if self.above_midpoint is None else self._above_midpoint(paths)
         head, self.history_ = finetune(
             self._activations(paths),
-            encoder.transform(y),
+            Targets(encoder.transform(y), above),
             self.width,
-            settings,
-            above_midpoint=None if self.above_midpoint is None else self._above_midpoint(paths),
+            replace(settings, seed=draw_seed(self.random_state)),
             progress=f"{self.backbone}-{self.width}" if self.verbose else None,
         )
         return head
@@ -242,7 +225,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         from decaf.backend import choose_precision
         from decaf.extraction.activations import cached_activations
 
-        model = self._loaded or _build_activations(
+        convolutions = self._convolutions or _build_activations(
             self.backbone,
             self._pooling,
             self.blocks,
@@ -250,7 +233,11 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             choose_precision(self.precision),
         )
         activations = cached_activations(
-            paths, model, resize=self._resize, cache=self.cache, progress=bool(self.verbose)
+            paths,
+            convolutions,
+            resize=self._resize,
+            cache=self.cache,
+            progress=bool(self.verbose),
         )[self._pooling]
         if activations.failed:
             position, reason = activations.failed[0]

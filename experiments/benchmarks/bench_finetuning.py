@@ -128,7 +128,9 @@ def time_heads(
     import_keras()
     from decaf.extraction.activations import cached_activations
     from decaf.networks.backbones import build_activations
-    from decaf.training.finetune import TrainingSettings, finetune
+    from decaf.training.finetune import finetune
+    from decaf.training.settings import TrainingSettings
+    from decaf.training.targets import Targets
 
     precision = choose_precision("auto")
     start = time.perf_counter()
@@ -147,7 +149,7 @@ def time_heads(
         seconds = {}
         for name, share in (("heads", 1), ("from_blocks", SHARE_IN_MEMORY)):
             start = time.perf_counter()
-            finetune(activations, label, width, settings, memory=int(n_bytes * share))
+            finetune(activations, Targets(label), width, settings, memory=int(n_bytes * share))
             seconds[name] = time.perf_counter() - start
         outcome["heads"].append(seconds)
     return outcome

@@ -28,7 +28,7 @@ from experiments.pages import Page, interval, table
 
 if TYPE_CHECKING:
     from decaf.extraction.activations import Activations
-    from decaf.training.finetune import TrainingSettings
+    from decaf.training.settings import TrainingSettings
 
 VIEW, WIDTH, RECIPE = View("alexnet-owt", "multilevel"), 250, "decaf"
 # Small enough for any device, and a loss that no one would see in an album's order.
@@ -48,7 +48,7 @@ def exported(args) -> Page:
     from classifiers.evaluation.evaluation import FeatureSet
     from decaf.backend import choose_precision
     from decaf.models.formats import CALIBRATION_PHOTOS
-    from decaf.training.finetune import RECIPES
+    from decaf.training.settings import RECIPES
     from experiments.judging import Cell, GivenScores, add_differences, compute_once, judge
 
     settings = replace(RECIPES[RECIPE], validation_fraction=0.0, seed=args.seed)
@@ -107,6 +107,7 @@ def score_unseen(activations: Activations, photos: Photos, settings: TrainingSet
     from decaf.networks.network import attach_head
     from decaf.networks.record import NetworkRecord
     from decaf.training.finetune import finetune
+    from decaf.training.targets import Targets
 
     rated, sizes = photos.rated, {NETWORK: 0}
     files = [(suffix, precision) for suffix in FORMATS for precision in PRECISIONS]
@@ -115,11 +116,10 @@ def score_unseen(activations: Activations, photos: Photos, settings: TrainingSet
     def score(fold):
         head, _ = finetune(
             activations,
-            rated.label,
+            Targets.of(rated),
             WIDTH,
             settings,
-            above_midpoint=rated.above_midpoint,
-            photos=fold.train,
+            rows=fold.train,
         )
         record = NetworkRecord("label", VIEW.backbone, VIEW.pooling, WIDTH)
         network = softmax_probability(attach_head(head, record))

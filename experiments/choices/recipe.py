@@ -22,7 +22,7 @@ from experiments.pages import Page, interval, table
 if TYPE_CHECKING:
     from classifiers.evaluation.folds import Fold
     from decaf.extraction.activations import Activations
-    from decaf.training.finetune import TrainingSettings
+    from decaf.training.settings import TrainingSettings
     from experiments.choices.starts import AveragedActivations
 
 N_INNER_FOLDS = 3
@@ -72,7 +72,7 @@ class Recipe:
 
     def settings(self, seed: int) -> TrainingSettings:
         """All training photos are trained on."""
-        from decaf.training.finetune import RECIPES, TrainingSettings
+        from decaf.training.settings import RECIPES, TrainingSettings
 
         base = RECIPES[self.base] if self.base else TrainingSettings()
         return replace(base, **self.changes, validation_fraction=0.0, seed=seed)
@@ -262,7 +262,9 @@ def judge_unseen(
     from classifiers.catalogue import make_classifier
     from decaf.networks.network import features_model
     from decaf.networks.votes import mean_and_spread
-    from decaf.training.finetune import finetune, predict
+    from decaf.training.batches import predict
+    from decaf.training.finetune import finetune
+    from decaf.training.targets import Targets
     from experiments.choices.starts import first_kernel
 
     rated, settings = photos.rated, recipe.settings(seed)
@@ -277,12 +279,10 @@ def judge_unseen(
             kernel = first_kernel(activations.read(rows), score, width, recipe.directions, seed)
         return finetune(
             activations,
-            label,
+            Targets.of(rated, "votes" if recipe.on_votes else "label"),
             width,
             settings,
-            votes=rated.votes if recipe.on_votes else None,
-            above_midpoint=rated.above_midpoint,
-            photos=rows,
+            rows=rows,
             fc6_kernel=kernel,
         )[0]
 

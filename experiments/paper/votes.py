@@ -31,7 +31,7 @@ from experiments.pages import Page, interval, table
 
 if TYPE_CHECKING:
     from decaf.extraction.activations import Activations
-    from decaf.training.finetune import TrainingSettings
+    from decaf.training.settings import TrainingSettings
 
 WIDTHS = (4096, 1000, 500, 250)
 OUTPUTS = ("label", "votes")
@@ -58,7 +58,7 @@ def votes(args) -> Page:
     from tqdm import tqdm
 
     from classifiers.evaluation.evaluation import FeatureSet
-    from decaf.training.finetune import RECIPES
+    from decaf.training.settings import RECIPES
     from experiments.judging import Cell, GivenScores, add_differences, compute_once, judge
 
     settings = replace(RECIPES[args.recipe], validation_fraction=0.0, seed=args.seed)
@@ -122,19 +122,19 @@ def judge_unseen(
     from scipy.stats import spearmanr
 
     from decaf.networks.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
-    from decaf.training.finetune import finetune, predict
+    from decaf.training.batches import predict
+    from decaf.training.finetune import finetune
+    from decaf.training.targets import Targets
 
     rated, measures = photos.rated, []
 
     def score(fold):
         head, _ = finetune(
             activations,
-            rated.label,
+            Targets.of(rated, outputs),
             width,
             settings,
-            votes=rated.votes if outputs == "votes" else None,
-            above_midpoint=rated.above_midpoint,
-            photos=fold.train,
+            rows=fold.train,
         )
         output = predict(head, activations, fold.test)
         if outputs == "label":

@@ -12,7 +12,7 @@ import pytest
 from decaf.commands import extract_features, finetune_network
 from decaf.networks.network import build_plain_network, load_network
 from decaf.networks.network_file import read_record
-from decaf.training.finetune import RECIPES
+from decaf.training.settings import RECIPES
 from features.photos import read_photo, resize_photo
 
 SMALL = ["--backbone", "alexnet-owt", "--blocks", "2", "--pooling", "multilevel"]
@@ -208,7 +208,7 @@ def test_a_plain_backbone_in_a_models_file_is_refused_with_what_to_give_instead(
 def test_a_folder_for_networks_that_cannot_be_written_is_named_before_they_are_made(
     samples, capsys, monkeypatch
 ):
-    monkeypatch.setattr("decaf.training.finetune.finetune", None)
+    monkeypatch.setattr("decaf.training.networks.finetune", None)
     assert finetune(samples, "/proc/networks") == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "finetune-network: error: /proc/networks: cannot be written: " in line
@@ -287,8 +287,8 @@ def test_wrong_input_of_extract_features_gives_one_line(argv, message, samples, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "epochs 0: it must be 1 or more"),
-        (["--width", "0"], "width 0: it must be 1 or more"),
+        (["--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
+        (["--width", "0"], "width 0: it must be a whole number, 1 or more"),
         (["--backbone", "vgg-16"], "backbone vgg-16: unknown; did you mean vgg16"),
         (["--blocks", "9"], "blocks=9; it has 1 to 5 blocks"),
         (["--group-by", "nobody"], "nobody"),

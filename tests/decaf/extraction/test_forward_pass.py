@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decaf.backend import choose_precision
 from decaf.extraction import forward_pass as pipeline
 from decaf.extraction.forward_pass import decode_photos, run_network, write_behind
 from decaf.networks.backbones import build_activations
-from features.errors import InputError
 from features.photos import read_photo, resize_photo
 
 
@@ -133,11 +131,3 @@ def test_what_was_computed_before_an_error_is_written():
     with pytest.raises(KeyboardInterrupt):
         list(write_behind(written.append, compute()))
     assert written == [1]
-
-
-def test_an_unknown_precision_is_refused():
-    with pytest.raises(
-        InputError, match=r"precision 'int8': choose one of auto, float32, bfloat16"
-    ):
-        choose_precision("int8")
-    assert choose_precision("float32") == "float32"

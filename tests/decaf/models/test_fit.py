@@ -9,7 +9,7 @@ from feature_stores import NETWORK, N, write_network, write_store
 from decaf import load_model
 from decaf.extraction import activations
 from decaf.models.fit import fit_model, fit_model_on_features
-from decaf.training.finetune import RECIPES, TrainingSettings
+from decaf.training.settings import RECIPES, TrainingSettings
 from features.errors import InputError, NoNetworkFile
 from features.ratings import read_ratings
 
@@ -70,7 +70,7 @@ def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
 
 
 def test_wrong_names_are_refused_before_a_photo_is_read(rated, monkeypatch):
-    monkeypatch.setattr("decaf.models.heads.cached_activations", None)
+    monkeypatch.setattr("decaf.training.training_photos.cached_activations", None)
     with pytest.raises(InputError, match="no classifier is called 'tam'; try tan"):
         fit_model(rated, classifiers=["tam"])
     with pytest.raises(InputError, match="did you mean vgg16"):

@@ -1,17 +1,19 @@
 """Heads of several widths on the activations of rated photos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from decaf import ConvNetFeatures
 from decaf.models.heads import head_sources
-from decaf.training.finetune import RECIPES, TrainingSettings
+from decaf.training.settings import RECIPES, TrainingSettings
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
 
-SETTINGS = TrainingSettings(**vars(RECIPES["decaf"]) | {"epochs": 2})
+SETTINGS = replace(RECIPES["decaf"], epochs=2)
 SMALL = {"backbone": "alexnet-owt", "blocks": 2, "precision": "float32", "progress": False}
 
 
@@ -43,7 +45,7 @@ def test_a_head_in_a_fold_gives_the_features_that_convnetfeatures_gives(sources,
         width=4,
         blocks=2,
         precision="float32",
-        epochs=2,
+        settings=replace(SETTINGS, validation_fraction=0.0),
         above_midpoint=dict(zip(rated.paths, rated.above_midpoint)),
         random_state=3,
     ).fit(rated.paths[train], rated.label[train])
@@ -78,10 +80,10 @@ def test_a_photo_that_cannot_be_read_leaves(rated, samples, tmp_path):
 
 
 def test_wrong_settings_are_refused_before_a_photo_is_read(rated, monkeypatch):
-    monkeypatch.setattr("decaf.models.heads.cached_activations", None)
-    with pytest.raises(InputError, match="width 0: it must be 1 or more"):
+    monkeypatch.setattr("decaf.training.training_photos.cached_activations", None)
+    with pytest.raises(InputError, match="width 0: it must be a whole number, 1 or more"):
         head_sources(rated, widths=[0], **SMALL)
-    with pytest.raises(InputError, match="epochs 0: it must be 1 or more"):
+    with pytest.raises(InputError, match="epochs must be a whole number, 1 or more"):
         head_sources(rated, settings=TrainingSettings(epochs=0), **SMALL)
     with pytest.raises(InputError, match="did you mean vgg16"):
         head_sources(rated, "vgg-16")

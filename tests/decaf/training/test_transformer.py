@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from decaf import ConvNetFeatures
 from decaf.extraction import activations as activations_module
 from decaf.networks.network import attach_head, build_head
 from decaf.networks.record import NetworkRecord
+from decaf.training.settings import RECIPES
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
 
-SMALL = {"blocks": 2, "pooling": "multilevel", "precision": "float32", "epochs": 2}
+SMALL = {"blocks": 2, "precision": "float32"}
+SHORT = replace(RECIPES["decaf"], epochs=2, validation_fraction=0.0)
 
 
-@parametrize_with_path_checks([ConvNetFeatures("alexnet-owt", width=4, **SMALL)])
+@parametrize_with_path_checks([ConvNetFeatures("alexnet-owt", width=4, settings=SHORT, **SMALL)])
 def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
@@ -30,8 +33,10 @@ def photos(samples):
     return ratings.paths, ratings.label
 
 
-def features(**parameters):
-    return ConvNetFeatures("alexnet-owt", random_state=0, **SMALL | {"width": 8} | parameters)
+def features(settings=SHORT, width=8, **parameters):
+    return ConvNetFeatures(
+        "alexnet-owt", width=width, settings=settings, random_state=0, **SMALL | parameters
+    )
 
 
 def test_features_are_fc7_after_relu(photos, tmp_path):
@@ -53,30 +58,44 @@ def test_features_are_fc7_after_relu(photos, tmp_path):
 
 def test_fitting_learns_from_the_labels(photos):
     paths, label = photos
-    fitted = features(epochs=20, momentum=0.9, learning_rate=0.01).fit(paths, label)
+    settings = replace(SHORT, epochs=20, learning_rate=0.01)
+    fitted = features(settings).fit(paths, label)
     assert fitted.history_[-1]["loss"] < fitted.history_[0]["loss"]
     assert fitted.classes_.tolist() == [0, 1]
     words = np.where(label, "professional", "snapshot")
-    named = features(epochs=20, momentum=0.9, learning_rate=0.01).fit(paths, words)
+    named = features(settings).fit(paths, words)
     assert named.classes_.tolist() == ["professional", "snapshot"]
 
 
 def test_labels_are_as_soft_as_scores_are_near_to_the_midpoint(photos):
     paths, label = photos
 
-    def loss(label, far, **parameters):
+    settings = replace(SHORT, class_weight=None)
+
+    def loss(label, far):
         above_midpoint = dict(zip(paths, np.where(label, far, -far)))
-        soft = features(
-            softness=0.05, above_midpoint=above_midpoint, class_weight=None, **parameters
-        )
+        soft = features(settings, above_midpoint=above_midpoint)
         return soft.fit(paths, label).history_[-1]["loss"]
 
-    hard = features(class_weight=None).fit(paths, label).history_[-1]["loss"]
+    hard = features(settings).fit(paths, label).history_[-1]["loss"]
     assert loss(label, 100.0) == pytest.approx(hard, rel=1e-3)
     assert loss(label, 0.0) == pytest.approx(loss(1 - label, 0.0), rel=1e-3)
     assert loss(label, 0.0) != pytest.approx(hard, rel=1e-3)
     with pytest.raises(InputError, match="is not in above_midpoint, which must hold every photo"):
-        features(softness=0.05, above_midpoint={}).fit(paths, label)
+        features(above_midpoint={}).fit(paths, label)
+
+
+def test_a_recipe_is_its_settings_and_its_pooling(photos):
+    paths, label = photos
+    fitted = ConvNetFeatures("alexnet-owt", width=3, recipe="paper", random_state=0, **SMALL)
+    assert len(fitted.fit(paths, label).history_) == RECIPES["paper"].epochs
+    assert "val_loss" not in fitted.history_[0]
+    by_hand = features(
+        replace(RECIPES["paper"], validation_fraction=0.0), width=3, pooling="flatten"
+    ).fit(paths, label)
+    np.testing.assert_array_equal(fitted.transform(paths[:4]), by_hand.transform(paths[:4]))
+    with pytest.raises(InputError, match="recipe 'pape': unknown"):
+        fitted.set_params(recipe="pape").fit(paths, label)
 
 
 def test_cross_validation_runs_the_convolutions_once_a_photo(photos, tmp_path, monkeypatch):

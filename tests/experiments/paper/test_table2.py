@@ -25,7 +25,10 @@ def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava)
     from decaf.backend import choose_precision
     from decaf.extraction.activations import cached_activations
     from decaf.networks.backbones import build_activations
-    from decaf.training.finetune import TrainingSettings, finetune, predict
+    from decaf.training.batches import predict
+    from decaf.training.finetune import finetune
+    from decaf.training.settings import TrainingSettings
+    from decaf.training.targets import Targets
 
     _, _, table, _ = table2_results
     model = build_activations("alexnet-owt", ("flatten",), 2, dtype=choose_precision("auto"))
@@ -36,7 +39,7 @@ def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava)
     label = (votes @ np.arange(1, 11) / votes.sum(axis=1) > 5).astype(int)
     test = np.isin(ids, (ava / "generic_test.jpgl").read_text().split())
     settings = TrainingSettings(learning_rate=0.01, momentum=0.9, epochs=2, validation_fraction=0.0)
-    head, _ = finetune(activations, label, 3, settings, photos=np.flatnonzero(~test))
+    head, _ = finetune(activations, Targets(label), 3, settings, rows=np.flatnonzero(~test))
     probability = predict(head, activations, np.flatnonzero(test))[:, 1]
     assert table["auc"][1] == pytest.approx(roc_auc_score(label[test], probability), abs=1e-4)
     accuracy = ((probability > 0.5) == label[test]).mean()

@@ -1,0 +1,96 @@
+"""Options of how heads are finetuned, made of the fields of `TrainingSettings`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from decaf.training.settings import POOLING_OF_RECIPE, RECIPES, TrainingSettings
+
+if TYPE_CHECKING:
+    from decaf.extraction.feature_network import PlainBackbone
+
+SETTINGS = {field.name: field for field in fields(TrainingSettings)}
+
+
+def add_recipe_options(group: argparse._ArgumentGroup) -> None:
+    """Options of what heads are fed with, and of what `training_settings` starts from."""
+    group.add_argument(
+        "--recipe",
+        choices=tuple(RECIPES),
+        default="decaf",
+        help="decaf: AdamW on the standardised averages of all blocks, with labels as soft as the "
+        "scores are near to the midpoint; paper: SGD on the last block's map (decaf)",
+    )
+    group.add_argument(
+        "--pooling",
+        choices=("flatten", "multilevel", "average"),
+        help="what fc6 is fed with: the last block's map, the averages of all blocks, or those of "
+        "the last (the recipe's)",
+    )
+
+
+def add_training_options(group: argparse._ArgumentGroup, names: Sequence[str]) -> None:
+    """Options of some of the settings; what is not given is not in the namespace.
+
+    Parameters
+    ----------
+    group : argument group
+    names : sequence of str
+        Fields of `TrainingSettings`.
+    """
+    for name in names:
+        metadata = SETTINGS[name].metadata
+        how: dict[str, Any] = {"help": metadata["help"], "default": argparse.SUPPRESS}
+        if "choices" in metadata:
+            how |= {"type": _choice, "choices": metadata["choices"]}
+            how["metavar"] = "{" + ",".join(_word(choice) for choice in metadata["choices"]) + "}"
+        else:
+            how |= {"type": metadata["type"], "metavar": metadata.get("metavar")}
+        group.add_argument(f"--{name.replace('_', '-')}", **how)
+
+
+def training_settings(args: argparse.Namespace, recipe: str | None = None) -> TrainingSettings:
+    """The recipe's, but for what the options say.
+
+    Parameters
+    ----------
+    args : Namespace
+        Any of the settings.
+    recipe : str, optional
+        ``args.recipe`` by default.
+
+    Returns
+    -------
+    TrainingSettings
+
+    Raises
+    ------
+    InputError
+        If one is out of its range.
+    """
+    given = {name: value for name, value in vars(args).items() if name in SETTINGS}
+    return replace(RECIPES[recipe or args.recipe], **given)
+
+
+def chosen_backbone(args: argparse.Namespace) -> PlainBackbone:
+    """What heads are fed with, by the options for the backbone and the recipe."""
+    from decaf.extraction.feature_network import PlainBackbone
+
+    return PlainBackbone(
+        args.backbone,
+        args.pooling or POOLING_OF_RECIPE[args.recipe],
+        args.blocks,
+        args.weights,
+        args.resize,
+    )
+
+
+def _choice(word: str) -> str | None:
+    return None if word == "none" else word
+
+
+def _word(choice: str | None) -> str:
+    return "none" if choice is None else choice

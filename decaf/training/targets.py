@@ -1,0 +1,124 @@
+"""What heads learn of photos: the label, soft near the midpoint, or the votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
+
+from decaf.networks.votes import emd_loss, mean_and_spread, vote_shares
+from features.errors import InputError
+from features.ratings import RatedPhotos
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a head learns of photos.
+
+    Attributes
+    ----------
+    label : ndarray of int, shape (n_photos,)
+        Classes 0 … n_classes - 1.
+    above_midpoint : ndarray of float, shape (n_photos,), optional
+        How far the photos' scores lie above the midpoint, as a share of the scale; with it labels
+        are softened, without it they are trained on as they are.
+    votes : ndarray of int, shape (n_photos, n_grades), optional
+        Learn these with NIMA's loss, and not the labels; those still weigh the classes and divide
+        off the validation photos.
+    group : ndarray, shape (n_photos,), optional
+        Photos of one group stay together on one side of the validation split.
+    """
+
+    label: np.ndarray
+    above_midpoint: np.ndarray | None = None
+    votes: np.ndarray | None = None
+    group: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, rated: RatedPhotos, kind: str = "label") -> Targets:
+        """What a network of a kind learns of rated photos.
+
+        Parameters
+        ----------
+        rated : RatedPhotos
+        kind : {"label", "votes"}
+
+        Returns
+        -------
+        Targets
+
+        Raises
+        ------
+        InputError
+            There are no votes to learn.
+        """
+        votes = require_votes(rated) if kind == "votes" else None
+        return cls(rated.label, rated.above_midpoint, votes, rated.group)
+
+    def wanted(self, softness: float) -> np.ndarray:
+        """What a head is to give.
+
+        Parameters
+        ----------
+        softness : float
+            As in `decaf.training.settings.TrainingSettings`.
+
+        Returns
+        -------
+        ndarray, shape (n_photos,) or (n_photos, n_outputs)
+            Classes; or their probabilities, or the shares of the votes.
+        """
+        if self.votes is not None:
+            return vote_shares(self.votes)
+        if softness and self.above_midpoint is not None:
+            sure = expit(self.above_midpoint / softness)
+            return np.stack([1 - sure, sure], axis=1)
+        return self.label
+
+    def loss(self, wanted: np.ndarray) -> str | Callable:
+        """By what Keras compares the output with what is wanted."""
+        if self.votes is not None:
+            return emd_loss
+        return "sparse_categorical_crossentropy" if wanted.ndim == 1 else "categorical_crossentropy"
+
+    def judge(
+        self, rows: np.ndarray, wanted: np.ndarray, output: np.ndarray
+    ) -> tuple[float, float]:
+        """How well a head does on some photos.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+        wanted : ndarray
+            Of all photos.
+        output : ndarray, shape (n, n_outputs)
+            The head's, of these rows.
+
+        Returns
+        -------
+        loss, auc : float
+            AUC of the label, exact, unlike Keras's binned one: by the predicted mean of votes, by
+            the second of two classes, or of each class against the rest.
+        """
+        label, wanted = self.label[rows], wanted[rows]
+        if self.votes is not None:
+            loss = keras.ops.mean(emd_loss(wanted, output))
+            return float(loss), roc_auc_score(label, mean_and_spread(output)[0])
+        if wanted.ndim == 2:
+            loss = keras.ops.mean(keras.losses.categorical_crossentropy(wanted, output))
+        else:
+            loss = log_loss(wanted, output, labels=range(output.shape[1]))
+        if output.shape[1] == 2:
+            return float(loss), roc_auc_score(label, output[:, 1])
+        return float(loss), roc_auc_score(label, output, multi_class="ovr")
+
+
+def require_votes(rated: RatedPhotos) -> np.ndarray:
+    """The votes of rated photos, (n_photos, n_grades); an InputError where there are none."""
+    if rated.votes is None:
+        raise InputError("there are no votes to learn; the ratings need columns count1 … countK")
+    return rated.votes

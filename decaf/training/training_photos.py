@@ -1,0 +1,119 @@
+"""Rated photos with their activations: what heads are finetuned on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from decaf.backend import choose_precision
+from decaf.extraction.activations import Activations, cached_activations
+from decaf.extraction.feature_network import PlainBackbone
+from decaf.networks.backbones import build_activations
+from decaf.networks.network import weights_name
+from decaf.networks.record import NetworkRecord
+from decaf.training.targets import require_votes
+from features.ratings import RatedPhotos
+
+
+@dataclass(frozen=True)
+class TrainingPhotos:
+    """Photos that have ratings and could be read, and what heads are fed with.
+
+    Attributes
+    ----------
+    rated : RatedPhotos
+        Of n_photos photos, with digests.
+    activations : Activations
+        Of the same photos, in the same order.
+    backbone : PlainBackbone
+        Whose activations they are.
+    precision : {"float32", "bfloat16"}
+        What they were computed in.
+    """
+
+    rated: RatedPhotos
+    activations: Activations
+    backbone: PlainBackbone
+    precision: str
+
+    def __len__(self) -> int:
+        return len(self.rated)
+
+    def record(self, width: int, kind: str = "label", **more: Any) -> NetworkRecord:
+        """What a network finetuned on these photos says of itself.
+
+        Parameters
+        ----------
+        width : int
+            Units of fc6 and fc7.
+        kind : {"label", "votes"}
+        **more
+            Other fields of `NetworkRecord`.
+
+        Returns
+        -------
+        NetworkRecord
+
+        Raises
+        ------
+        InputError
+            There are no votes to learn.
+        """
+        return NetworkRecord(
+            kind=kind,
+            backbone=self.backbone.name,
+            pooling=self.backbone.pooling,
+            width=width,
+            blocks=self.backbone.blocks,
+            weights=weights_name(self.backbone.weights),
+            resize=self.backbone.resize,
+            n_grades=require_votes(self.rated).shape[1] if kind == "votes" else None,
+            scale=self.rated.scale,
+            midpoint=self.rated.midpoint,
+            precision=self.precision,
+            **more,
+        )
+
+
+def read_training_photos(
+    rated: RatedPhotos,
+    backbone: PlainBackbone,
+    *,
+    precision: str = "auto",
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> TrainingPhotos:
+    """Read the activations of rated photos, from the cache where they are there.
+
+    Parameters
+    ----------
+    rated : RatedPhotos
+        With paths.
+    backbone : PlainBackbone
+    precision : {"auto", "float32", "bfloat16"}
+        What the convolutions are computed in.
+    cache : path-like, optional
+        Folder of cached activations; `decaf.extraction.activations.default_cache` by default.
+    progress : bool
+        Show progress on stderr.
+
+    Returns
+    -------
+    TrainingPhotos
+        The photos that could be read; the others are among ``rated.failed``.
+
+    Raises
+    ------
+    InputError
+        If there is no such backbone, or its weights cannot be had.
+    """
+    precision = choose_precision(precision)
+    convolutions = build_activations(
+        backbone.name, (backbone.pooling,), backbone.blocks, backbone.weights, precision
+    )
+    activations = cached_activations(
+        list(rated.paths), convolutions, resize=backbone.resize, cache=cache, progress=progress
+    )[backbone.pooling]
+    rated = rated.readable(activations.positions, activations.digests, activations.failed)
+    return TrainingPhotos(rated, activations, backbone, precision)
