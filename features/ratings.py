@@ -118,7 +118,10 @@ class RatedPhotos:
         return replace(self, **taken)
 
     def readable(
-        self, positions: np.ndarray, digests: Sequence[str], failed: Iterable[tuple[int, str]]
+        self,
+        positions: np.ndarray,
+        digests: Sequence[str] | np.ndarray,
+        failed: Iterable[tuple[int, str]],
     ) -> RatedPhotos:
         """Return the photos that could be read, with their digests.
 

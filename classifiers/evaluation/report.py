@@ -110,9 +110,9 @@ def _facts(attributes):
             facts += [(f"{name}: {part}", text) for part, text in _facts(value)]
         elif isinstance(value, (list, tuple)) and len(value) > 8:
             facts.append((name, f"{len(value):,} entries"))
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple)) and value:
             facts.append((name, ", ".join(map(str, value))))
-        elif value is not None:
+        elif value not in (None, [], ()):
             facts.append((name, str(value)))
     return facts
 

@@ -197,6 +197,7 @@ def _warn_of_stars(rated: RatedPhotos) -> None:
             '"initial rating" (preferences, import) to 0',
             file=sys.stderr,
         )
+    assert rated.score is not None  # stars are scores
     n_at_midpoint = int((rated.score == rated.midpoint).sum())
     if n_at_midpoint:
         print(

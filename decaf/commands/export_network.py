@@ -113,7 +113,7 @@ def export_network(args: argparse.Namespace) -> int:
     check_destination(args.output, force=args.force)
     try:
         exported = export_model(
-            load_model(args.model, "float32"),
+            load_model(args.model),
             args.output,
             precision=args.precision,
             head=args.head,

@@ -85,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def rank_photos(args: argparse.Namespace) -> None:
     """Rank the photos, write the table and the page, print the first ones."""
-    n_copies, copy_folder = _check(args)
+    copies = _check(args)
     import_keras()
     from decaf.models.model import load_model
     from decaf.ranking import ranking
@@ -107,8 +107,9 @@ def rank_photos(args: argparse.Namespace) -> None:
                 dry_run=args.dry_run,
             )
             _print_stars(given, args.dry_run)
-        if n_copies:
-            print(f"{copy_folder}: {ranked.copy_best(n_copies, copy_folder):,} photos copied")
+        if copies:
+            n, folder = copies
+            print(f"{folder}: {ranked.copy_best(n, folder):,} photos copied")
 
 
 def _add_star_options(parser: argparse.ArgumentParser) -> None:
@@ -134,14 +135,14 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check(args: argparse.Namespace) -> tuple[int, Path | None]:
+def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
     for option in ("sidecar", "overwrite_ratings", "dry_run"):
         if getattr(args, option) and not args.xmp:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
     check_output_folder(args.output, force=args.force, owner=COMMAND)
     if args.copy_best is None:
-        return 0, None
+        return None
     n, folder = args.copy_best
     if not n.isdecimal() or int(n) < 1:
         raise InputError(f"--copy-best {n}: give how many photos, then the folder to copy them to")

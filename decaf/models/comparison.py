@@ -145,6 +145,7 @@ class Comparison:
     def _record(self, command: str | None) -> ModelRecord:
         evaluation, rated, rows = self.evaluation, self.sources.rated, self.training_rows
         best, label = evaluation.best, evaluation.judged_label
+        assert rated.digests is not None  # as of all photos that were read
         packages = ("scikit-learn", "skops")
         return ModelRecord(
             classifier=best.classifier,

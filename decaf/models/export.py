@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import keras
 import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
@@ -27,6 +29,7 @@ from decaf.models.formats import (
 from decaf.models.model import Model
 from decaf.models.runtime import measure_latency, open_scorer, runtime_of
 from decaf.models.scorer import predict_photos, probability_network
+from decaf.networks.backbones import set_precision
 from features.errors import InputError, NoRepresentativePhotos
 from features.files import whole_file, writing
 from features.photos import PhotoError, find_photos, photo_root
@@ -137,6 +140,7 @@ def export_model(
     check_destination(path, force=force)
     if precision == "int8-full" and photos is None:
         raise NoRepresentativePhotos(f"{path}: int8-full needs representative photos")
+    model = _in_float32(model)
     network = probability_network(model, head)
     resize = model.network.record.resize
     rgb, label, failed = _read_photos(photos, network.input_shape[1], resize, progress)
@@ -168,6 +172,14 @@ def export_model(
     return exported
 
 
+def _in_float32(model: Model) -> Model:
+    """The same model, whose convolutions compute in float32: converters know no other."""
+    keras_model = keras.models.clone_model(model.network.keras_model)
+    keras_model.set_weights(model.network.keras_model.get_weights())
+    set_precision(keras_model, "float32")
+    return replace(model, network=replace(model.network, keras_model=keras_model))
+
+
 def _read_photos(
     photos: str | os.PathLike | RatedPhotos | None, size: int, resize: str, progress: bool
 ) -> tuple[np.ndarray, np.ndarray | None, tuple[tuple[str, str], ...]]:
@@ -175,20 +187,25 @@ def _read_photos(
     if photos is None:
         with tempfile.TemporaryDirectory() as folder:
             samples = read_ratings(make_samples(Path(folder) / "samples", N_SAMPLES))
-            rgb, *_ = _decode(samples.paths, size, resize, progress)
-        return rgb, None, ()
+            return _read_photos(samples, size, resize, progress)[0], None, ()
     if isinstance(photos, RatedPhotos):
-        rgb, *read = _decode(photos.paths, size, resize, progress)
-        readable = photos.readable(*read)
+        assert photos.paths is not None  # as of all ratings that were read
+        rgb, positions, digests, failed = _decode(list(photos.paths), size, resize, progress)
+        readable = photos.readable(positions, digests, failed)
         return rgb, readable.label, readable.failed[len(photos.failed) :]
     names, root = find_photos(photos), photo_root(photos)
-    rgb, _, _, failed = _decode([root / name for name in names], size, resize, progress)
+    rgb, _, _, failed = _decode([str(root / name) for name in names], size, resize, progress)
     return rgb, None, tuple((names[position], reason) for position, reason in failed)
 
 
-def _decode(paths, size, resize, progress):
+def _decode(
+    paths: Sequence[str], size: int, resize: str, progress: bool
+) -> tuple[np.ndarray, np.ndarray, list[str], list[tuple[int, str]]]:
     """Photos that can be read, their positions and digests; the others' positions and reasons."""
-    photos, positions, digests, failed = [], [], [], []
+    photos: list[np.ndarray] = []
+    positions: list[int] = []
+    digests: list[str] = []
+    failed: list[tuple[int, str]] = []
     decoded = chain.from_iterable(decode_photos([paths], size, resize))
     bar = tqdm(decoded, "reading", len(paths), unit="photo", disable=not progress)
     for position, photo in enumerate(bar):
@@ -200,10 +217,12 @@ def _decode(paths, size, resize, progress):
             digests.append(photo[1])
     if not photos:
         raise InputError(f"{paths[0]}: no photo could be read; check the file with others")
-    return np.array(photos), positions, digests, failed
+    return np.array(photos), np.array(positions), digests, failed
 
 
-def _check_probabilities(path, found, expected, tolerance):
+def _check_probabilities(
+    path: Path, found: np.ndarray, expected: np.ndarray, tolerance: float
+) -> float:
     """The largest difference, if it is allowed."""
     difference = float(np.abs(found - expected).max())
     if not difference <= tolerance:  # not a number is a failure, too
@@ -214,7 +233,13 @@ def _check_probabilities(path, found, expected, tolerance):
     return difference
 
 
-def _check_auc(path, label, found, expected, tolerance):
+def _check_auc(
+    path: Path,
+    label: np.ndarray | None,
+    found: np.ndarray,
+    expected: np.ndarray,
+    tolerance: float,
+) -> tuple[float, float] | None:
     """The AUC of the model and of the file, if the change is allowed."""
     if label is None or len(np.unique(label)) < 2:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ def write_litert(
     """
     import tensorflow as tf
 
-    settings = {}
+    settings: dict[str, Any] = {}
     scorer = take_one_photo(network, "uint8")
     if precision != "float32":
         settings["optimizations"] = [tf.lite.Optimize.DEFAULT]

@@ -82,10 +82,10 @@ def _quantise(path: Path, photos: Iterable[np.ndarray]) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Photos(CalibrationDataReader):
-        def __init__(self):
+        def __init__(self) -> None:
             self.remaining = iter(photos)
 
-        def get_next(self):
+        def get_next(self) -> dict[str, np.ndarray] | None:
             rgb = next(self.remaining, None)
             return None if rgb is None else {"photo": rgb[None]}
 

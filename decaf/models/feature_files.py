@@ -110,20 +110,16 @@ def file_sources(
         A file holds no ratings, other ones than the first, or features that are no numbers; no
         photo is in all of them; a network gave none of the features.
     """
-    paths = [Path(path) for path in paths]
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    if len(set(names)) < len(names):
-        raise InputError(f"{paths[0]}: give each feature file once")
-    rated, features, facts = map(list, zip(*map(_read, paths)))
+    files = [Path(path) for path in paths]
+    names = _name(files)
+    rated, features, facts = map(list, zip(*map(_read, files)))
     network_files = _match_networks(networks, dict(zip(names, facts)))
     n_photos = max(map(len, rated))
-    if len(paths) > 1:
-        for number, rows in enumerate(_common_rows(rated, paths)):
+    if len(files) > 1:
+        for number, rows in enumerate(_common_rows(rated, files)):
             rated[number] = rated[number].take(rows)
             features[number] = features[number][rows]
-    _check_same_labels(rated, paths)
+    _check_same_labels(rated, files)
     first = rated[0]
     n_left_out = n_photos - len(first)
     finetuned = [each.finetuned for each in rated if each.finetuned is not None]
@@ -140,12 +136,22 @@ def file_sources(
         by_name,
         delta,
         {
-            "feature files": ", ".join(map(str, paths)),
+            "feature files": ", ".join(map(str, files)),
             "photos": f"{len(first):,}, {first.label.mean():.0%} professional",
             "left out, not in every file": f"{n_left_out:,}",
         },
         n_left_out,
     )
+
+
+def _name(paths: Sequence[Path]) -> list[str]:
+    """What the features are called: by their files' names, or by all of their paths."""
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(f"{paths[0]}: give each feature file once")
+    return names
 
 
 def _read(path: Path) -> tuple[RatedPhotos, np.ndarray, dict[str, Any]]:
@@ -164,7 +170,8 @@ def _read(path: Path) -> tuple[RatedPhotos, np.ndarray, dict[str, Any]]:
 
 def _common_rows(rated: Sequence[RatedPhotos], paths: Sequence[Path]) -> list[list[int]]:
     """Of each file, the rows of the photos that are in all of them, in one order."""
-    places = [{digest: row for row, digest in enumerate(each.digests)} for each in rated]
+    digests = [each.digests for each in rated if each.digests is not None]  # a store keeps them
+    places = [{digest: row for row, digest in enumerate(each)} for each in digests]
     common = [digest for digest in places[0] if all(digest in place for place in places)]
     if not common:
         raise InputError(
@@ -193,7 +200,7 @@ def _match_networks(
     InputError
         A network gave none of them.
     """
-    found = {}
+    found: dict[str, str | os.PathLike] = {}
     for path in paths:
         record = read_record(path).to_json()
         differing = {

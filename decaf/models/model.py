@@ -33,7 +33,8 @@ SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
 CLASSIFIER_FILE = "classifier.skops"
 RECORD_FILE = "model.json"
-FILES = (NETWORK_FILE, CLASSIFIER_FILE, RECORD_FILE)
+# The record first: without it what an interruption leaves is no model.
+FILES = (RECORD_FILE, NETWORK_FILE, CLASSIFIER_FILE)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class Model:
         """
         folder = Path(folder)
         check_output_folder(folder, force=force, owner="model")
-        with filling_folder(folder, "model", reversed(FILES)), writing(folder):
+        with filling_folder(folder, "model", FILES), writing(folder):
             self.network.save(folder / NETWORK_FILE)
             save_classifier(self.classifier, folder / CLASSIFIER_FILE)
             values = {

@@ -23,7 +23,7 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
     Parameters
     ----------
     model : Model
-        Loaded in float32.
+        Whose convolutions compute in float32.
     head : {"classifier", "softmax"}
         The classifier with its calibration, or the network's own output as in
         `softmax_probability`.
@@ -117,6 +117,7 @@ def _share_above(record: NetworkRecord) -> np.ndarray:
     """What each output counts towards professional."""
     if record.kind == "label":
         return np.array([0.0, 1.0])
+    assert record.n_grades is not None and record.midpoint is not None  # as of all votes
     return (np.sign(np.arange(1, record.n_grades + 1) - record.midpoint) + 1) / 2
 
 

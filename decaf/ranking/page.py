@@ -93,7 +93,7 @@ def _page_entry(
     }
     if photo.stack is not None:
         entry |= {"k": photo.stack}
-    if photo.votes:
+    if photo.mean is not None and photo.spread is not None:
         entry |= {
             "m": round(photo.mean, 2),
             "s": round(photo.spread, 2),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from tqdm import tqdm
@@ -97,7 +97,13 @@ class Ranking(Sequence[RankedPhoto]):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, place):
+    @overload
+    def __getitem__(self, place: int) -> RankedPhoto: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[RankedPhoto, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> RankedPhoto | tuple[RankedPhoto, ...]:
         return self.photos[place]
 
     def __iter__(self) -> Iterator[RankedPhoto]:
@@ -269,7 +275,7 @@ def order_photos(
     sizes = np.bincount(tops, minlength=n)
     several = [top for top in order if sizes[top] > 1]
     stack_of_top = {top: number for number, top in enumerate(several, start=1)}
-    predicted = [{} for _ in range(n)]
+    predicted: list[dict[str, Any]] = [{} for _ in range(n)]
     if scored.votes is not None:
         predicted = [
             {"mean": float(mean), "spread": float(spread), "votes": tuple(map(float, votes))}

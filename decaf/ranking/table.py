@@ -44,7 +44,7 @@ def _row(photo: RankedPhoto) -> dict[str, object]:
         "percentile": f"{photo.percentile:.1f}",
         "probability": f"{photo.probability:.4f}",
     }
-    if photo.votes:
+    if photo.mean is not None:
         row["predicted_mean"] = f"{photo.mean:.3f}"
         row["predicted_spread"] = f"{photo.spread:.3f}"
     return row | {"stack": photo.stack}

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from starred import star_album
 from decaf.models.export import ScoresDiffer, export_model
 from decaf.models.runtime import open_scorer
 from decaf.models.scorer import predict_photos
+from decaf.networks.backbones import set_precision
 from features.errors import AlreadyThere, InputError, NoRepresentativePhotos
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
@@ -52,6 +54,22 @@ def test_a_model_becomes_a_file_that_scores_rated_photos_as_it_does(model, sampl
     score = open_scorer(exported.path)
     expected = predict_photos(model, "classifier", photos)
     np.testing.assert_allclose([score(rgb) for rgb in photos], expected, atol=1e-3)
+
+
+def test_a_model_that_computes_in_bfloat16_is_exported_in_float32_and_stays_as_it_is(
+    model, samples, tmp_path
+):
+    keras_model = keras.models.clone_model(model.network.keras_model)
+    keras_model.set_weights(model.network.keras_model.get_weights())
+    set_precision(keras_model, "bfloat16")
+    in_bfloat16 = replace(model, network=replace(model.network, keras_model=keras_model))
+    rated = read_ratings(samples / "ratings.csv")
+    exported = export_model(in_bfloat16, tmp_path / "s.onnx", photos=rated, progress=False)
+    photos = noise(10)
+    score = open_scorer(exported.path)
+    expected = predict_photos(model, "classifier", photos)
+    np.testing.assert_allclose([score(rgb) for rgb in photos], expected, atol=1e-4)
+    assert {layer.compute_dtype for layer in keras_model.layers} == {"bfloat16", "float32"}
 
 
 def test_without_photos_sample_photos_check_the_file(model, tmp_path):
