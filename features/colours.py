@@ -258,10 +258,9 @@ def _to_d50(primaries):
 def _parametric_curve(gamma):
     if gamma is None:
         # IEC 61966-2-1: sRGB.
-        values = (3, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+        kind, *parameters = 3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045
     else:
-        values = (0, (gamma,))
-    kind, parameters = values
+        kind, *parameters = 0, gamma
     return b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(map(_fixed, parameters))
 
 

@@ -59,7 +59,9 @@ def is_raw(data: bytes, suffix: str) -> bool:
     return kind is not None and kind.is_preview
 
 
-def decode_raw(data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None = None):
+def decode_raw(
+    data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None = None
+) -> np.ndarray:
     """Decode a raw file to sRGB, upright as its camera says.
 
     Parameters

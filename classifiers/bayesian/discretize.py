@@ -121,7 +121,7 @@ class ZeroAwareDiscretizer(_EdgeDiscretizer):
     n_features_in_, feature_names_in_ : as in scikit-learn.
     """
 
-    def __init__(self, n_bins=5):
+    def __init__(self, n_bins: int = 5) -> None:
         self.n_bins = n_bins
 
     def _column_edges(self, column, y, weight):
@@ -155,7 +155,7 @@ class EqualWidthDiscretizer(_EdgeDiscretizer):
     n_features_in_, feature_names_in_ : as in scikit-learn.
     """
 
-    def __init__(self, n_bins=5):
+    def __init__(self, n_bins: int = 5) -> None:
         self.n_bins = n_bins
 
     def _column_edges(self, column, y, weight):
@@ -210,8 +210,8 @@ class MDLPDiscretizer(_EdgeDiscretizer):
             if cut is not None:
                 cuts.append(start + cut)
                 intervals += [(start, start + cut), (start + cut, end)]
-        cuts = np.sort(np.array(cuts, dtype=int))
-        low, high = values[cuts - 1].astype(float), values[cuts].astype(float)
+        above = np.sort(np.array(cuts, dtype=int))
+        low, high = values[above - 1].astype(float), values[above].astype(float)
         # Between neighbouring floats the middle rounds to one of them, and may not reach the
         # higher.
         return np.minimum(low + (high - low) / 2, np.nextafter(high, -np.inf))
