@@ -244,10 +244,13 @@ class AODEClassifier(DiscreteBayesClassifier):
             raise ValueError(f"no value was seen in m = {self.m} rows: this is naive Bayes")
         parent = np.repeat(self.parents_, self.n_states_[self.parents_])[chosen]
         parent_code = np.concatenate([np.arange(n) for n in self.n_states_[self.parents_]])[chosen]
+        of_feature = self._state_names()
         states = {
-            SUPERPARENT_NODE: [f"{features[i]}={code}" for i, code in zip(parent, parent_code)],
+            SUPERPARENT_NODE: [
+                f"{features[i]}={of_feature[i][code]}" for i, code in zip(parent, parent_code)
+            ],
             CLASS_NODE: self.classes_.tolist(),
-            **{name: list(range(n)) for name, n in zip(features, self.n_states_)},
+            **dict(zip(features, of_feature)),
         }
         with_class = np.exp(self.log_parent_tables_[:, chosen])
         weight = with_class.sum(axis=0)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from classifiers.bayesian.categories import encode_categories, find_categories
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.interchange import CLASS_NODE
 from classifiers.bayesian.tables import SMOOTHINGS
@@ -44,7 +45,8 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite numbers; with `discretizer=None` the codes 0, 1, 2 … of every feature.
+            Finite numbers; with `discretizer=None` the codes 0, 1, 2 … of every feature. Columns of
+            a DataFrame that hold words or categories are not discretised: each state is a code.
         y : array-like of shape (n_rows,)
             Class labels.
         sample_weight : array-like of shape (n_rows,), optional
@@ -61,7 +63,8 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             negative, or a parameter is out of its range.
         """
         self._check_parameters()
-        values, classes = validate_data(self, X, y)
+        self.categories_ = find_categories(X)
+        values, classes = validate_data(self, encode_categories(X, self.categories_), y)
         check_classification_targets(classes)
         weight = None
         if sample_weight is not None:
@@ -72,13 +75,16 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             values, classes, weight = values[counted], classes[counted], weight[counted]
         self.classes_, labels = np.unique(classes, return_inverse=True)
         self.discretizer_ = make_discretizer(self.discretizer)
-        if self.discretizer_ is not None:
+        measured = self._measured()
+        if self.discretizer_ is not None and measured.any():
             weighted = weight is not None and has_fit_parameter(self.discretizer_, "sample_weight")
             self.discretizer_.fit(
-                values, classes, **({"sample_weight": weight} if weighted else {})
+                values[:, measured], classes, **({"sample_weight": weight} if weighted else {})
             )
         codes = self._codes(values)
         self.n_states_ = codes.max(axis=0).astype(int) + 1
+        for feature, states in self.categories_.items():
+            self.n_states_[feature] = len(states)
         self._fit_codes(codes, labels, weight)
         return self
 
@@ -100,6 +106,7 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             be with the discretisers of this package).
         """
         check_is_fitted(self)
+        X = encode_categories(X, self.categories_)
         codes = self._codes(validate_data(self, X, reset=False))
         self._refuse_unseen(codes)
         return self._joint_log_probability(codes)
@@ -212,7 +219,11 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             raise ValueError(f"alpha is {self.alpha}; it must be positive and finite")
 
     def _codes(self, X):
-        codes = X if self.discretizer_ is None else np.asarray(self.discretizer_.transform(X))
+        codes, measured = X, self._measured()
+        if self.discretizer_ is not None and measured.any():
+            discretized = np.asarray(self.discretizer_.transform(X[:, measured]))
+            codes = np.empty(X.shape, np.result_type(X, discretized))
+            codes[:, measured], codes[:, ~measured] = discretized, X[:, ~measured]
         no_code = (codes < 0) | (codes > _HIGHEST_CODE) | (np.floor(codes) != codes)
         if no_code.any():
             row, feature = np.argwhere(no_code)[0]
@@ -232,6 +243,17 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{codes[row, feature]}, but fit saw none above {self.n_states_[feature] - 1}: "
                 "fit on rows that hold it, or join rare codes before"
             )
+
+    def _measured(self):
+        """Tell which features are numbers, and no categories."""
+        return ~np.isin(np.arange(self.n_features_in_), list(self.categories_))
+
+    def _state_names(self):
+        """Give the names of every feature's states: its categories, else its codes."""
+        return [
+            self.categories_[feature].tolist() if feature in self.categories_ else list(range(n))
+            for feature, n in enumerate(self.n_states_)
+        ]
 
     def _node_names(self):
         """Give the names of the features' nodes."""

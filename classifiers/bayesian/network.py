@@ -78,8 +78,10 @@ class NetworkClassifier(DiscreteBayesClassifier):
         -------
         network : pgmpy.models.DiscreteBayesianNetwork
             The class node is named `class` and its states are the class labels; the features have
-            the names of `feature_names_in_`, or `x0`, `x1` …, and their codes as states. pgmpy's
-            exact inference of the class gives what `predict_proba` gives.
+            the names of `feature_names_in_`, or `x0`, `x1` …, and their codes or categories as
+            states. pgmpy's
+            exact inference of the class gives what `predict_proba` gives. Names that BIF cannot
+            hold are replaced; ``network.graph["names"]`` and ``["states"]`` tell the own ones.
 
         Raises
         ------
@@ -89,8 +91,7 @@ class NetworkClassifier(DiscreteBayesClassifier):
         check_is_fitted(self)
         names = [*self._node_names(), CLASS_NODE]
         check_node_names(names)
-        codes = [list(range(n_states)) for n_states in self.n_states_]
-        states = dict(zip(names, [*codes, self.classes_.tolist()]))
+        states = dict(zip(names, [*self._state_names(), self.classes_.tolist()]))
         log_tables = np.split(self.log_tables_, family_offsets(self.families_, self.n_states_)[1:])
         tables = {}
         for (own, *parents), class_is_parent, log_table in zip(
