@@ -119,6 +119,13 @@ class ZeroAwareDiscretizer(_EdgeDiscretizer):
     n_bins_ : ndarray of shape (n_features,)
         Bins of every feature.
     n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Examples
+    --------
+    >>> from classifiers import ZeroAwareDiscretizer
+    >>> X = [[0.0], [0.0], [0.0], [1.0], [2.0], [3.0], [4.0]]
+    >>> ZeroAwareDiscretizer(n_bins=3).fit_transform(X).ravel()
+    array([0, 0, 0, 1, 1, 2, 2], dtype=int16)
     """
 
     def __init__(self, n_bins: int = 5) -> None:
@@ -153,6 +160,12 @@ class EqualWidthDiscretizer(_EdgeDiscretizer):
     n_bins_ : ndarray of shape (n_features,)
         Bins of every feature.
     n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Examples
+    --------
+    >>> from classifiers import EqualWidthDiscretizer
+    >>> EqualWidthDiscretizer(n_bins=2).fit_transform([[0.0], [1.0], [6.0], [10.0]]).ravel()
+    array([0, 0, 1, 1], dtype=int16)
     """
 
     def __init__(self, n_bins: int = 5) -> None:
@@ -186,6 +199,13 @@ class MDLPDiscretizer(_EdgeDiscretizer):
     ----------
     Fayyad, Irani: Multi-interval discretization of continuous-valued attributes for classification
     learning. IJCAI 1993.
+
+    Examples
+    --------
+    >>> from classifiers import MDLPDiscretizer
+    >>> X = [[value] for value in range(10)]
+    >>> MDLPDiscretizer().fit_transform(X, [0] * 5 + [1] * 5).ravel()
+    array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1], dtype=int16)
     """
 
     def __sklearn_tags__(self):

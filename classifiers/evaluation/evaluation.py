@@ -119,6 +119,19 @@ class Evaluation:
         By name; unfitted.
     n_jobs, seed : int
         As they were given to `evaluate`.
+
+    Examples
+    --------
+    >>> from classifiers.evaluation.folds import make_folds
+    >>> from features.ratings import RatedPhotos
+    >>> names = np.array([f"{number}.jpg" for number in range(40)], object)
+    >>> rated = RatedPhotos(names, label=np.tile([0, 1], 20))
+    >>> X = np.random.default_rng(0).normal(size=(40, 3)) + rated.label[:, None]
+    >>> evaluation = evaluate([FeatureSet("x", X)], make_folds(rated), ["linear-svm"], n_jobs=1)
+    >>> evaluation.to_pandas()[["features", "classifier", "auc"]].round(1)
+      features      classifier  auc
+    0           majority class  0.5
+    1        x      linear-svm  0.9
     """
 
     results: list[Result]

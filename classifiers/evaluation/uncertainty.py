@@ -45,6 +45,11 @@ def expected_calibration_error(
     References
     ----------
     Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks. ICML 2017, equation 3.
+
+    Examples
+    --------
+    >>> expected_calibration_error([0, 1, 1, 1], [0.25, 0.75, 0.75, 0.75])
+    0.25
     """
     correct, confidence = _correct_and_confidence(y_true, probability, classes)
     accuracy, mean_confidence = calibration_curve(
@@ -86,6 +91,14 @@ def accuracy_coverage_curve(
     References
     ----------
     El-Yaniv, Wiener: On the foundations of noise-free selective classification. JMLR 11, 2010.
+
+    Examples
+    --------
+    >>> coverage, accuracy = accuracy_coverage_curve([0, 1, 1, 0], [0.1, 0.8, 0.4, 0.7])
+    >>> coverage
+    array([0.25, 0.5 , 0.75, 1.  ])
+    >>> accuracy.round(2)
+    array([1.  , 1.  , 0.67, 0.5 ])
     """
     correct, confidence = _correct_and_confidence(y_true, probability, classes)
     order = np.argsort(-confidence, kind="stable")
@@ -118,6 +131,14 @@ def predict_with_reject(
     ----------
     Chow: On optimum recognition error and reject tradeoff. IEEE Transactions on Information Theory
     16, 1970.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = [[-3], [-2], [2], [3]]
+    >>> classifier = LogisticRegression().fit(X, ["snapshot", "snapshot", "good", "good"])
+    >>> predict_with_reject(classifier, [[-9], [0], [9]], 0.9).tolist()
+    ['snapshot', None, 'good']
     """
     probability = classifier.predict_proba(X)
     labels = classifier.classes_[np.argmax(probability, axis=1)]
