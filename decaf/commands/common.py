@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decaf.commands.streams import patient_streams
 from features.errors import (
     AlreadyThere,
     InputError,
@@ -69,7 +70,11 @@ def run_command(
         option that helps where `REMEDIES` has one; 130 when interrupted and 143 when terminated, as
         a shell does.
     """
-    args = parser.parse_args(argv)
+    with patient_streams():
+        return _run(function, parser, parser.parse_args(argv))
+
+
+def _run(function, parser, args):
     received: list[int] = []
     try:
         with _noting_interruptions(received):
