@@ -270,6 +270,22 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
+def report_passed_over(source: Path) -> None:
+    """Say on stderr what of a folder is not read, by kind and number.
+
+    Parameters
+    ----------
+    source : Path
+        Of photos; of a list nothing is said.
+    """
+    from features.albums import passed_over
+
+    counts = passed_over(source) if source.is_dir() else {}
+    if counts:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
+        print(f"{kinds} passed over", file=sys.stderr)
+
+
 def report_failed(failed: Sequence[tuple[str, str]]) -> None:
     """Say on stderr how many photos could not be read, and why the first ones could not.
 

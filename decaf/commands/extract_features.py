@@ -14,6 +14,7 @@ from decaf.commands.common import (
     add_scheduler_option,
     read_ratings_of,
     report_failed,
+    report_passed_over,
     run_command,
 )
 from features.errors import InputError
@@ -98,6 +99,8 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
         scheduler=args.scheduler,
         force=args.force,
     )
+    if args.ratings is None:
+        report_passed_over(args.photos)
     _report_changed(extraction.changed)
     report_failed(extraction.failed)
     print(

@@ -14,6 +14,7 @@ from decaf.commands.common import (
     printable,
     report_failed,
     report_first,
+    report_passed_over,
     run_command,
 )
 from features.errors import InputError
@@ -94,6 +95,7 @@ def rank_photos(args: argparse.Namespace) -> None:
     ranked = ranking.rank_photos(
         args.photos, load_model(args.model, args.precision), cache=args.cache
     )
+    report_passed_over(args.photos)
     report_failed(ranked.failed)
     # Until stars and copies are there, too, the same command may be given again.
     with filling_folder(args.output, COMMAND, ranking.FILES):
@@ -119,7 +121,10 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write stars into XMP sidecars, where nothing else is changed: 5 for the best tenth, "
         "4 for the next fifth, 3 for the middle two fifths, 2 for the next fifth, 1 for the worst "
-        "tenth; photos that a person has rated or rejected keep that",
+        "tenth; photos that a person has rated or rejected keep that. darktable reads them where "
+        "it is told to look for updated XMP files on startup, digiKam by Item, Reread metadata "
+        "from file, with sidecars switched on; Lightroom reads sidecars of raw files only, by "
+        "Metadata, Read metadata from file, and stars of JPEGs from inside them",
     )
     group.add_argument(
         "--sidecar",

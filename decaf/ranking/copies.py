@@ -8,14 +8,22 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from features.albums import raw_companions
 from features.errors import InputError
+from features.xmp import SIDECARS, sidecar_of
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import Ranking
 
 
+# Of a name, on nearly all file systems.
+_LONGEST_NAME = 255
+
+
 def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
     """Copy the best photos, one of each stack, to names that begin with their ranks.
+
+    The raw file that is one photo with a JPEG, and the sidecars of both, are copied with it.
 
     Parameters
     ----------
@@ -23,31 +31,66 @@ def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
     n : int
         How many.
     folder : path-like
-        Is made if it is not there.
+        Is made if it is not there; it may hold what an interrupted call has copied, and no more, so
+        that no two selections are mixed.
 
     Returns
     -------
     int
-        How many are in the folder then: fewer where there are fewer.
+        How many photos are in the folder then: fewer where there are fewer.
 
     Raises
     ------
     InputError
-        If another file has one of the names, when none is copied; or a photo cannot be copied.
+        If the folder is one of the photos' own, or holds other files, when none is copied; or a
+        file cannot be copied.
     """
     folder = Path(folder)
     best = ranking.tops[:n]
     digits = len(str(len(ranking)))
-    targets = [folder / f"{photo.rank:0{digits}} {Path(photo.path).name}" for photo in best]
+    sources = {
+        folder / f"{photo.rank:0{digits}} {Path(path).name}": path
+        for photo in best
+        for path in _files_of(photo.path)
+    }
+    _check_folder(folder, sources)
     # An interruption may have left some.
-    copied = [_is_copy(photo.path, target) for photo, target in zip(best, targets)]
-    for target, is_copied in zip(targets, copied):
-        if not is_copied and os.path.lexists(target):
+    missing = {target: path for target, path in sources.items() if not _is_copy(path, target)}
+    for target in missing:
+        if os.path.lexists(target):
             raise InputError(f"{target}: is there already; copy to another folder")
-    for photo, target, is_copied in zip(best, targets, copied):
-        if not is_copied:
-            _copy(photo.path, target)
+    for target, path in missing.items():
+        _copy(path, target)
     return len(best)
+
+
+def _files_of(path: str) -> list[str]:
+    """A photo, the raw file that is one photo with it, and their sidecars."""
+    photos = [path, *raw_companions(path)]
+    sidecars = [sidecar_of(each, naming) for each in photos for naming in SIDECARS]
+    return [*photos, *filter(os.path.isfile, dict.fromkeys(sidecars))]
+
+
+def _check_folder(folder: Path, sources: dict[Path, str]) -> None:
+    """Refuse what could not be copied to, before anything is copied."""
+    own = {os.path.realpath(os.path.dirname(path)) for path in sources.values()}
+    if os.path.realpath(folder) in own:
+        raise InputError(f"{folder}: is the photos' own folder; copy to another one")
+    for target in sources:
+        if len(os.fsencode(target.name)) > _LONGEST_NAME:
+            raise InputError(f"{target}: its name is too long; shorten that of the photo")
+    try:
+        there = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    others = [name for name in there if folder / name not in sources]
+    if others:
+        raise InputError(
+            f"{folder}: holds {others[0]!r}, perhaps of an earlier selection; copy to an empty "
+            "folder"
+        )
 
 
 def _is_copy(path: str, target: Path) -> bool:

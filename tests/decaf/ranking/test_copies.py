@@ -76,3 +76,45 @@ def test_a_file_of_the_same_size_or_a_link_is_no_copy(tmp_path):
         with pytest.raises(InputError, match=r"1 a\.jpg: is there already; copy to another"):
             copy_best(ranking_of(*ranking), 1, best)
         shutil.rmtree(best)
+
+
+def test_a_raw_file_and_all_sidecars_are_copied_with_their_photo(tmp_path):
+    (tmp_path / "album").mkdir()
+    names = ["a.jpg", "a.CR2", "a.jpg.xmp", "a.xmp", "a.CR2.xmp", "b.jpg", "b.txt"]
+    for name in names:
+        (tmp_path / "album" / name).write_text(name)
+    ranking = ranking_of(
+        *(ranked(tmp_path / "album" / n, r) for r, n in ((1, "a.jpg"), (2, "b.jpg")))
+    )
+    assert copy_best(ranking, 2, tmp_path / "best") == 2
+    copies = {path.name: path.read_text() for path in (tmp_path / "best").iterdir()}
+    assert copies == {f"1 {name}": name for name in names[:5]} | {"2 b.jpg": "b.jpg"}
+
+
+def test_two_selections_are_not_mixed(tmp_path):
+    (tmp_path / "a.jpg").write_text("new")
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "1 other.jpg").write_text("earlier")
+    with pytest.raises(InputError, match=r"holds '1 other\.jpg', perhaps of an earlier selection"):
+        copy_best(ranking_of(ranked(tmp_path / "a.jpg")), 1, tmp_path / "best")
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["1 other.jpg"]
+
+
+def test_nothing_is_copied_into_the_album(tmp_path):
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "a.jpg").write_text("new")
+    (tmp_path / "link").symlink_to(tmp_path / "album")
+    for folder in ("album", "link"):
+        with pytest.raises(InputError, match="is the photos' own folder"):
+            copy_best(ranking_of(ranked(tmp_path / "album" / "a.jpg")), 1, tmp_path / folder)
+    assert [path.name for path in (tmp_path / "album").iterdir()] == ["a.jpg"]
+
+
+def test_a_name_that_would_be_too_long_is_told_before_the_first_copy(tmp_path):
+    ranking = []
+    for rank, name in enumerate(("a.jpg", "b" * 251 + ".jpg"), 1):
+        (tmp_path / name).write_text(name)
+        ranking.append(ranked(tmp_path / name, rank))
+    with pytest.raises(InputError, match="its name is too long"):
+        copy_best(ranking_of(*ranking), 2, tmp_path / "best")
+    assert not (tmp_path / "best").exists()
