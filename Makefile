@@ -4,8 +4,8 @@
 # make lint   formatting, style and types
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
-# make robustness   extract-features killed at random moments, and damaged files for every reader;
-#             the pages in experiments/results are written anew
+# make robustness   extract-features killed at random moments, damaged files for every reader, and
+#             random clicks on the ranking's page; the pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -34,6 +34,7 @@ test: $(VENV)/installed-for-tests
 robustness: $(VENV)/installed-for-tests
 	$(BIN)/python -m tests.robustness.interruptions --force
 	$(BIN)/python -m tests.robustness.fuzz --force
+	$(BIN)/python -m tests.robustness.clicks --force
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
@@ -58,7 +59,9 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,samples]'
 	touch $@
 
+# axe-core, which looks for what keeps people out of a page, comes with a package for Playwright.
 $(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/pip install --quiet --no-deps axe-playwright-python==0.1.8
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,test]'
 	touch $@
 
