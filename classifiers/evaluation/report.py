@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
     from classifiers.evaluation.learning_curve import LearningCurve
 
 
+@dataclass(frozen=True)
+class ShownDisagreement:
+    """A photo to be shown, with what people and the best result think of it.
+
+    Attributes
+    ----------
+    name : str
+    thumbnail : str
+        A ``data:`` URI; empty where the photo cannot be shown.
+    given, expected : float
+        As in `classifiers.evaluation.disagreement.Disagreement`.
+    """
+
+    name: str
+    thumbnail: str
+    given: float
+    expected: float
+
+
 def write_report(
     path: str | os.PathLike,
     evaluation: Evaluation,
@@ -31,6 +51,7 @@ def write_report(
     networks: Mapping[str, Mapping[str, object]],
     command: str,
     learning_curve: LearningCurve | None = None,
+    disagreements: Sequence[ShownDisagreement] = (),
 ) -> None:
     """Write the report of an evaluation: tables, curves, data, network, versions.
 
@@ -49,6 +70,8 @@ def write_report(
     command : str
         The command line that made this report.
     learning_curve : LearningCurve, optional
+    disagreements : sequence of ShownDisagreement
+        Photos of which the best result thinks otherwise than who rated them.
     """
     ranked = evaluation.ranked
     names = list(dict.fromkeys(result.classifier for result in ranked))
@@ -71,6 +94,7 @@ def write_report(
         coverage=_drawn(charts.coverage_chart, evaluation, names),
         learning_curve=learning_curve,
         learning=learning_curve and charts.learning_chart(learning_curve),
+        disagreements=disagreements,
         photos=photos,
         networks={name: _facts(attributes) for name, attributes in networks.items()},
         command=command,

@@ -20,6 +20,7 @@ from classifiers.evaluation.folds import Folds
 from classifiers.evaluation.learning_curve import LearningCurve, learning_curve
 from classifiers.evaluation.report import write_report
 from decaf.backend import versions
+from decaf.models.disagreements import show_disagreements
 from decaf.models.model import Model
 from decaf.models.record import Interval, Judged, ModelRecord, TrainedOn
 from decaf.models.sources import Sources
@@ -90,7 +91,8 @@ class Comparison:
             If a file cannot be written.
         """
         table, report = Path(folder) / TABLE_FILE, Path(folder) / REPORT_FILE
-        write_file(table, self.evaluation.to_pandas().to_csv(index=False))
+        # Four digits of a share are more than its interval is wide.
+        write_file(table, self.evaluation.to_pandas().to_csv(index=False, float_format="%.4f"))
         photos = self.sources.facts | dict(facts or {})
         with writing(report):
             write_report(
@@ -101,6 +103,7 @@ class Comparison:
                 networks={name: source.facts for name, source in self.sources.by_name.items()},
                 command=command,
                 learning_curve=self.learning_curve,
+                disagreements=show_disagreements(self.evaluation, self.sources.rated),
             )
 
     def fit_best(self, *, command: str | None = None) -> Model:
