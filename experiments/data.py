@@ -185,7 +185,7 @@ def activations_of(
 
     from decaf.backend import choose_precision
     from decaf.extraction.activations import cached_activations, default_cache
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
 
     precision = choose_precision(args.precision)
     views_of: dict[tuple, dict[str, View]] = {}
@@ -195,7 +195,7 @@ def activations_of(
     seen = {}
     for (backbone, blocks, weights, mirrored), view_of in views_of.items():
         model = build_activations(
-            backbone, tuple(view_of), blocks=blocks, weights=weights, dtype=precision
+            backbone, tuple(view_of), blocks=blocks, weights=weights, precision=precision
         )
         cache = args.cache
         if mirrored:

@@ -90,8 +90,8 @@ def cached_activations(
     paths : sequence of str
         Photo files.
     model : keras.Model
-        Gives activations by pooling, as `decaf.networks.backbones.build_activations` builds it. One
-        pass over the photos fills the caches of all its poolings.
+        Gives activations by pooling, as `decaf.networks.convolutions.build_activations` builds it.
+        One pass over the photos fills the caches of all its poolings.
     resize : {"squash", "crop", "pad"}
         How photos are brought to the model's input size.
     cache : path, optional

@@ -53,8 +53,8 @@ class FeatureNetwork:
     Attributes
     ----------
     convolutions : keras.Model
-        Gives the activations of one pooling, as `decaf.networks.backbones.build_activations` builds
-        it.
+        Gives the activations of one pooling, as `decaf.networks.convolutions.build_activations`
+        builds it.
     to_features : callable
         A batch of activations (n, n_activations), float16, to features (n, n_features) and to the
         columns that the network predicts; n is always the same.

@@ -56,7 +56,7 @@ def run_network(
         for ahead.
     model : keras.Model
         Takes RGB in 0–255, (batch, size, size, 3), and gives activations by pooling, as
-        `decaf.networks.backbones.build_activations` builds it.
+        `decaf.networks.convolutions.build_activations` builds it.
     resize : {"squash", "crop", "pad"}
         How a photo is brought to the model's input size.
     batch_size : int

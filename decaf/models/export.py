@@ -29,7 +29,7 @@ from decaf.models.formats import (
 from decaf.models.model import Model
 from decaf.models.runtime import measure_latency, open_scorer, runtime_of
 from decaf.models.scorer import predict_photos, probability_network
-from decaf.networks.backbones import set_precision
+from decaf.networks.convolutions import set_precision
 from features.errors import InputError, NoRepresentativePhotos
 from features.files import whole_file, writing
 from features.photos import PhotoError, find_photos, photo_root

@@ -1,18 +1,56 @@
-"""AlexNet's convolutions, the paper's and torchvision's, which Keras Applications lacks.
+"""AlexNet's convolutions as the paper trained them: one tower, no groups, after `bvlc_alexnet`.
 
 References
 ----------
 Krizhevsky, Sutskever, Hinton (2012), ImageNet classification with deep convolutional neural
-networks; Krizhevsky (2014), One weird trick for parallelizing convolutional neural networks.
+networks.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from decaf.networks.normalisation import BVLC, normalised_photo
+from decaf.networks.pickles import read_numpy_pickle
+from decaf.networks.weights import PRETRAINED, assign_weights, reading_weights
+from features.errors import InputError
 
-def alexnet(x):
-    """AlexNet as the paper trained it: one tower, no groups, after BVLC's `bvlc_alexnet`.
+
+def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Model:
+    """Build it, as `decaf.networks.backbones.Backbone.build` does.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    weights : None or path-like
+        A file is BVLC AlexNet's, ``.npy``; there are no others.
+
+    Returns
+    -------
+    keras.Model
+    """
+    if weights == PRETRAINED:
+        raise InputError(
+            f"{name}: no package ships its weights; name a BVLC AlexNet .npy file as its weights, "
+            "or use alexnet-owt"
+        )
+    photo, normalised = normalised_photo(size, BVLC)
+    convolutions = keras.Model(photo, alexnet(normalised))
+    if weights is not None:
+        with reading_weights(weights):
+            arrays = bvlc_weights(read_numpy_pickle(weights))
+        assign_weights(convolutions, arrays, weights)
+    return convolutions
+
+
+def alexnet(x: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """The five blocks.
 
     Parameters
     ----------
@@ -21,50 +59,27 @@ def alexnet(x):
 
     Returns
     -------
-    KerasTensor
-        (batch, 6, 6, 256)
+    list of KerasTensor
+        The map of each block; the last is (batch, 6, 6, 256).
     """
-    x = _convolution(x, 1, 96, 11, strides=4)
+    x = convolution(x, 1, 96, 11, strides=4)
     x = LocalResponseNormalization(name="norm1")(x)
-    x = _pool(x, 1)
-    x = _convolution(x, 2, 256, 5)
+    first = pool(x, 1)
+    x = convolution(first, 2, 256, 5)
     x = LocalResponseNormalization(name="norm2")(x)
-    x = _pool(x, 2)
-    x = _convolution(x, 3, 384, 3)
-    x = _convolution(x, 4, 384, 3)
-    x = _convolution(x, 5, 256, 3)
-    return _pool(x, 5)
+    second = pool(x, 2)
+    third = convolution(second, 3, 384, 3)
+    fourth = convolution(third, 4, 384, 3)
+    fifth = pool(convolution(fourth, 5, 256, 3), 5)
+    return [first, second, third, fourth, fifth]
 
 
-def alexnet_owt(x):
-    """Torchvision's narrower AlexNet, without response normalisation.
-
-    Parameters
-    ----------
-    x : KerasTensor
-        Normalised photos, (batch, 224, 224, 3).
-
-    Returns
-    -------
-    KerasTensor
-        (batch, 6, 6, 256)
-    """
-    # "same" would pad 3 and 4; torchvision's first convolution pads 2 on every side.
-    x = layers.ZeroPadding2D(2, name="pad1")(x)
-    x = _pool(_convolution(x, 1, 64, 11, strides=4), 1)
-    x = _pool(_convolution(x, 2, 192, 5), 2)
-    x = _convolution(x, 3, 384, 3)
-    x = _convolution(x, 4, 256, 3)
-    x = _convolution(x, 5, 256, 3)
-    return _pool(x, 5)
-
-
-def bvlc_weights(dictionary):
+def bvlc_weights(layers_of_file: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[np.ndarray]]:
     """Weights of `alexnet`, from BVLC AlexNet's grouped kernels for BGR photos.
 
     Parameters
     ----------
-    dictionary : dict
+    layers_of_file : dict
         Layer name (`conv1` … `conv5`) to [kernel (height, width, in, out), bias (out,)]; the
         kernels of conv2, conv4 and conv5 are those of two groups, with half the inputs each.
 
@@ -73,7 +88,7 @@ def bvlc_weights(dictionary):
     dict of str to list of ndarray
         The same, with block-diagonal kernels for all inputs, for RGB photos.
     """
-    arrays = {name: [np.asarray(array) for array in pair] for name, pair in dictionary.items()}
+    arrays = {name: [np.asarray(array) for array in pair] for name, pair in layers_of_file.items()}
     for name in ("conv2", "conv4", "conv5"):
         if name in arrays:
             arrays[name][0] = _block_diagonal(arrays[name][0])
@@ -103,7 +118,10 @@ class LocalResponseNormalization(layers.Layer):
         return x * ops.power(1 + self.alpha * energy, -self.beta)
 
 
-def _convolution(x, number, filters, size, strides=1):
+def convolution(
+    x: keras.KerasTensor, number: int, filters: int, size: int, strides: int = 1
+) -> keras.KerasTensor:
+    """A convolution of an AlexNet, after ReLU."""
     x = layers.Conv2D(
         filters,
         size,
@@ -114,11 +132,12 @@ def _convolution(x, number, filters, size, strides=1):
     return layers.ReLU(name=f"relu{number}")(x)
 
 
-def _pool(x, number):
+def pool(x: keras.KerasTensor, number: int) -> keras.KerasTensor:
+    """The overlapping pooling of an AlexNet."""
     return layers.MaxPooling2D(3, strides=2, name=f"pool{number}")(x)
 
 
-def _block_diagonal(kernel):
+def _block_diagonal(kernel: np.ndarray) -> np.ndarray:
     height, width, n_inputs, n_outputs = kernel.shape
     whole = np.zeros((height, width, 2 * n_inputs, n_outputs), kernel.dtype)
     whole[:, :, :n_inputs, : n_outputs // 2] = kernel[..., : n_outputs // 2]

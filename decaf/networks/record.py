@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decaf.backend import PRECISIONS
-from decaf.networks.backbones import POOLINGS
 from features.errors import InputError
 from features.photos import RESIZE_MODES
 from features.records import (
@@ -21,6 +20,7 @@ from features.records import (
     whole_number,
 )
 
+POOLINGS = ("flatten", "multilevel", "average")
 KINDS = ("label", "votes", "backbone")
 
 

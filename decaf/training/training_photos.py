@@ -9,9 +9,9 @@ from typing import Any
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.extraction.feature_network import PlainBackbone
-from decaf.networks.backbones import build_activations
-from decaf.networks.network import weights_name
+from decaf.networks.convolutions import build_activations
 from decaf.networks.record import NetworkRecord
+from decaf.networks.weights import weights_name
 from decaf.training.targets import require_votes
 from features.ratings import RatedPhotos
 

@@ -248,6 +248,6 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 # Loading VGG16 takes seconds, and cross-validation asks for it several times a fold.
 @lru_cache(maxsize=1)
 def _build_activations(backbone, pooling, blocks, weights, precision):
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
 
-    return build_activations(backbone, (pooling,), blocks, weights, dtype=precision)
+    return build_activations(backbone, (pooling,), blocks, weights, precision=precision)

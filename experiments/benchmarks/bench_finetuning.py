@@ -127,14 +127,14 @@ def time_heads(
 
     import_keras()
     from decaf.extraction.activations import cached_activations
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
     from decaf.training.finetune import finetune
     from decaf.training.settings import TrainingSettings
     from decaf.training.targets import Targets
 
     precision = choose_precision("auto")
     start = time.perf_counter()
-    convolutions = build_activations(backbone, ("flatten",), blocks, dtype=precision)
+    convolutions = build_activations(backbone, ("flatten",), blocks, precision=precision)
     activations = cached_activations(paths, convolutions, cache=cache)["flatten"]
     outcome = {
         "activations": time.perf_counter() - start,
@@ -168,7 +168,7 @@ def time_whole_network(
     import keras
 
     from decaf.extraction.forward_pass import decode_photos
-    from decaf.networks.backbones import set_precision
+    from decaf.networks.convolutions import set_precision
     from decaf.networks.network import build_network
 
     network = build_network(backbone, width, blocks=blocks).keras_model

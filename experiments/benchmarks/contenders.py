@@ -16,7 +16,7 @@ from decaf.backend import import_keras
 
 # VGG16's input.
 SIZE = 224
-# torchvision.models, "Transforms" of VGG16's weights, as in `decaf.networks.backbones`.
+# torchvision.models, "Transforms" of VGG16's weights, as in `decaf.networks.normalisation`.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Configuration D of Simonyan and Zisserman (2015), table 1: channels, and where maps are pooled.
 VGG16 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool")

@@ -125,7 +125,7 @@ def compare_decoding(
     A row has a kind of `large` photos and a pooling: ``deviation`` (1 - median of the cosines),
     ``deviation_95`` (1 - their 5 % quantile), and ``times_as_fast`` of decoding.
     """
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
     from features.photos import read_photo, resize_photo
 
     network = build_activations(backbone, POOLINGS, blocks)

@@ -34,7 +34,7 @@ same picture, whenever they were made."""
 def near_duplicates(args) -> Page:
     """Compare all pairs of photos."""
     from decaf.backend import choose_precision
-    from decaf.networks.backbones import POOLINGS
+    from decaf.networks.record import POOLINGS
     from decaf.ranking.stacks import BURST_SECONDS, NEAR, SAME
 
     rated = read_rated(args, "group", "name the column of the near-duplicates with --group-by")

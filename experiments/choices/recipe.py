@@ -326,7 +326,7 @@ def choose_recipes(found: dict[str, dict], folds: Sequence[Fold]) -> tuple[dict,
 @functools.lru_cache
 def _count(network, with_head):
     """Parameters of the backbone, and of the head if there is one."""
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
     from decaf.networks.network import build_head
 
     view = network.view

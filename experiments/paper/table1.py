@@ -80,7 +80,7 @@ def count_networks(backbone: str, pooling: str, widths: Sequence[int]) -> list[R
     The heads are counted, not built: the largest have 500 million parameters. Rows have
     ``paper_millions`` and ``paper_mib`` where the paper does.
     """
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
 
     activations = build_activations(backbone, (pooling,), weights=None)
     n_activations = activations.output[pooling].shape[1]

@@ -203,7 +203,7 @@ def _zip(members):
 def _numpy_pickles():
     import numpy as np
 
-    from decaf.networks.weights import read_numpy_pickle
+    from decaf.networks.pickles import read_numpy_pickle
 
     weights = {"conv1": [np.ones((3, 3)), np.arange(4, dtype="f4")], "fc": {"bias": np.zeros(2)}}
     array = io.BytesIO()
@@ -217,7 +217,7 @@ def _torch_pickles():
 
     import torch
 
-    from decaf.networks.weights import read_torch_pickle
+    from decaf.networks.pickles import read_torch_pickle
 
     weights = OrderedDict(a=torch.ones(3, 4), b=torch.arange(5), c=torch.ones(2, 3).T)
     file = io.BytesIO()

@@ -7,7 +7,7 @@ import pytest
 from decaf.extraction import activations as activations_module
 from decaf.extraction.activations import cache_folder, cached_activations, index_shards, read_or_run
 from decaf.extraction.forward_pass import run_network
-from decaf.networks.backbones import build_activations
+from decaf.networks.convolutions import build_activations
 from features.store import FeatureStore
 
 
@@ -85,7 +85,7 @@ def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, m
 
 
 def test_another_precision_resize_mode_or_network_has_another_cache(model, tmp_path):
-    half = build_activations("alexnet-owt", ("average",), blocks=2, dtype="bfloat16")
+    half = build_activations("alexnet-owt", ("average",), blocks=2, precision="bfloat16")
     cut = build_activations("alexnet-owt", ("average",), blocks=1)
     folders = {
         cache_folder(model, "squash", tmp_path),

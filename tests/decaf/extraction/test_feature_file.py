@@ -17,7 +17,7 @@ from decaf.extraction.activations import cached_activations
 from decaf.extraction.feature_file import NamedPhotos, extract_features
 from decaf.extraction.feature_network import FeatureNetwork
 from decaf.extraction.forward_pass import run_network
-from decaf.networks.backbones import build_activations
+from decaf.networks.convolutions import build_activations
 from features.errors import AlreadyThere, InputError
 from features.photos import file_digest
 from features.store import FeatureStore
@@ -396,7 +396,7 @@ def test_a_full_disk_gives_one_line_and_the_run_goes_on_when_there_is_space(
     script = f"""
         import resource, sys
         from decaf.extraction import feature_file as extraction
-        from decaf.networks.backbones import build_activations
+        from decaf.networks.convolutions import build_activations
         from features.errors import InputError
         from pathlib import Path
         from tests.decaf.extraction.test_feature_file import extract

@@ -7,7 +7,7 @@ import pytest
 
 from decaf.extraction import forward_pass as pipeline
 from decaf.extraction.forward_pass import decode_photos, run_network, write_behind
-from decaf.networks.backbones import build_activations
+from decaf.networks.convolutions import build_activations
 from features.photos import read_photo, resize_photo
 
 

@@ -15,7 +15,7 @@ from starred import star_album
 from decaf.models.export import ScoresDiffer, export_model
 from decaf.models.runtime import open_scorer
 from decaf.models.scorer import predict_photos
-from decaf.networks.backbones import set_precision
+from decaf.networks.convolutions import set_precision
 from features.errors import AlreadyThere, InputError, NoRepresentativePhotos
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings

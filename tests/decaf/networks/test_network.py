@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from network_record import RECORD
 
-from decaf.networks.backbones import build_activations, list_backbones, set_precision
+from decaf.networks.backbones import list_backbones
+from decaf.networks.convolutions import build_activations, set_precision
 from decaf.networks.network import (
     Network,
     attach_head,

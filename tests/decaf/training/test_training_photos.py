@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from decaf.extraction.feature_network import PlainBackbone
-from decaf.networks.backbones import build_activations
+from decaf.networks.convolutions import build_activations
 from decaf.training.training_photos import read_training_photos
 from features.errors import InputError
 from features.photos import read_photo, resize_photo

@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 import pytest
 
-from decaf.networks.backbones import build_activations
+from decaf.networks.convolutions import build_activations
 from experiments.__main__ import main
 from experiments.benchmarks import contenders
 from experiments.benchmarks.bench_extraction import bound, summarize

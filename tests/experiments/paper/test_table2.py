@@ -24,14 +24,14 @@ def test_table2_compares_in_pairs_with_the_widest_network(table2_results):
 def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava):
     from decaf.backend import choose_precision
     from decaf.extraction.activations import cached_activations
-    from decaf.networks.backbones import build_activations
+    from decaf.networks.convolutions import build_activations
     from decaf.training.batches import predict
     from decaf.training.finetune import finetune
     from decaf.training.settings import TrainingSettings
     from decaf.training.targets import Targets
 
     _, _, table, _ = table2_results
-    model = build_activations("alexnet-owt", ("flatten",), 2, dtype=choose_precision("auto"))
+    model = build_activations("alexnet-owt", ("flatten",), 2, precision=choose_precision("auto"))
     ids = [line.split()[1] for line in (ava / "AVA.txt").read_text().splitlines()[1:60]]
     paths = [str(ava / "images" / f"{image}.jpg") for image in ids]
     activations = cached_activations(paths, model)["flatten"]
