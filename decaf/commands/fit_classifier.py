@@ -24,9 +24,10 @@ from decaf.commands.common import (
 from decaf.commands.training_options import (
     add_recipe_options,
     add_training_options,
+    chosen_backbone,
     training_settings,
 )
-from decaf.training.settings import DEFAULT_WIDTH
+from decaf.training.settings import DEFAULT_WIDTH, check_width
 from features.errors import InputError, NoNetwork
 from features.files import writing
 from features.folders import check_output_folder, filling_folder
@@ -205,25 +206,18 @@ def _compare(args: argparse.Namespace) -> Comparison:
 
 def _head_sources(args: argparse.Namespace) -> Sources:
     from decaf.models.heads import head_sources
+    from decaf.training.training_photos import read_training_photos
 
+    settings = training_settings(args)
+    widths = args.width or [DEFAULT_WIDTH]
+    for width in widths:
+        check_width(width)
     rated = read_ratings_of(args, args.source[0])
-    sources = head_sources(
-        rated,
-        args.backbone,
-        args.width or [DEFAULT_WIDTH],
-        recipe=args.recipe,
-        settings=training_settings(args),
-        seed=args.seed,
-        pooling=args.pooling,
-        blocks=args.blocks,
-        weights=args.weights,
-        resize=args.resize,
-        precision=args.precision,
-        delta=args.delta,
-        cache=args.cache,
+    photos = read_training_photos(
+        rated, chosen_backbone(args), precision=args.precision, cache=args.cache
     )
-    report_failed(sources.rated.failed[len(rated.failed) :])  # the others were reported
-    return sources
+    report_failed(photos.rated.failed[len(rated.failed) :])  # the others were reported
+    return head_sources(photos, widths, settings, delta=args.delta)
 
 
 def _file_sources(args: argparse.Namespace) -> Sources:

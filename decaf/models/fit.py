@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
 
+from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.comparison import compare_classifiers, make_classifiers
 from decaf.models.feature_files import file_sources
 from decaf.models.heads import head_sources
 from decaf.models.model import Model
-from decaf.training.settings import TrainingSettings
+from decaf.training.settings import (
+    DEFAULT_WIDTH,
+    POOLING_OF_RECIPE,
+    TrainingSettings,
+    check_width,
+    find_recipe,
+)
+from decaf.training.training_photos import read_training_photos
 from features.ratings import RatedPhotos
 
 
 def fit_model(
     rated: RatedPhotos,
     backbone: str = "alexnet-owt",
-    width: int | Sequence[int] = 250,
+    width: int | Sequence[int] = DEFAULT_WIDTH,
     *,
     recipe: str = "decaf",
     settings: TrainingSettings | None = None,
@@ -30,9 +40,9 @@ def fit_model(
 
     The convolutions run once a photo. Head and classifier are fitted anew in each fold, so that the
     model is judged on photos that neither had seen; then the best ones are fitted on all photos.
-    What this leaves out (other poolings and weights, a margin, feature files) is there in the parts
-    that it is made of: `decaf.models.heads.head_sources` and
-    `decaf.models.comparison.compare_classifiers`.
+    What this leaves out (other poolings and weights, a margin) is there in the parts that it is
+    made of: `decaf.training.training_photos.read_training_photos`,
+    `decaf.models.heads.head_sources`, `decaf.models.comparison.compare_classifiers`.
 
     Parameters
     ----------
@@ -43,9 +53,9 @@ def fit_model(
     width : int or sequence of int
         Units of the heads' fc6 and fc7; of several the best one is kept.
     recipe : {"decaf", "paper"}
-        How heads are finetuned, and what they are fed with.
+        How heads are finetuned, and what of the backbone they are fed with.
     settings : TrainingSettings, optional
-        In place of the recipe's.
+        In place of the recipe's, but for the seed.
     classifiers : sequence of str, optional
         Names from `classifiers.catalogue.list_classifiers`; nearly all of them by default.
     n_folds : int
@@ -68,16 +78,18 @@ def fit_model(
         There are too few photos, or a name or a setting is wrong.
     """
     made = make_classifiers(classifiers, seed)
-    sources = head_sources(
+    widths = [width] if isinstance(width, Integral) else width
+    for each in widths:
+        check_width(each)
+    recipes = find_recipe(recipe)
+    settings = replace(settings or recipes, seed=seed)
+    photos = read_training_photos(
         rated,
-        backbone,
-        [width] if isinstance(width, int) else width,
-        recipe=recipe,
-        settings=settings,
-        seed=seed,
+        PlainBackbone(backbone, POOLING_OF_RECIPE[recipe]),
         cache=cache,
         progress=progress,
     )
+    sources = head_sources(photos, widths, settings, progress=progress)
     folds = sources.divide(n_folds, seed)
     return compare_classifiers(sources, folds, made, seed=seed, progress=progress).fit_best()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,24 +9,20 @@ from typing import Any
 import numpy as np
 
 from classifiers.evaluation.evaluation import FeatureSet
-from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.sources import Sources
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
-from decaf.networks.weights import PRETRAINED
 from decaf.training.batches import predict
 from decaf.training.heads import FinetunedHead
 from decaf.training.networks import finetune_network
 from decaf.training.settings import (
     DEFAULT_WIDTH,
-    POOLING_OF_RECIPE,
+    RECIPES,
     TrainingSettings,
     check_width,
     draw_seed,
-    find_recipe,
 )
-from decaf.training.training_photos import TrainingPhotos, read_training_photos
-from features.ratings import RatedPhotos
+from decaf.training.training_photos import TrainingPhotos
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,66 +83,40 @@ class HeadSource:
 
 
 def head_sources(
-    rated: RatedPhotos,
-    backbone: str = "alexnet-owt",
+    photos: TrainingPhotos,
     widths: Sequence[int] = (DEFAULT_WIDTH,),
+    settings: TrainingSettings = RECIPES["decaf"],
     *,
-    recipe: str = "decaf",
-    settings: TrainingSettings | None = None,
-    seed: int = 0,
-    pooling: str | None = None,
-    blocks: int | None = None,
-    weights: str | os.PathLike | None = PRETRAINED,
-    resize: str = "squash",
-    precision: str = "auto",
     delta: float = 0.0,
-    cache: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Sources:
-    """Heads of these widths on the activations of rated photos, which are computed once.
+    """Heads of these widths, to be finetuned on rated photos.
 
     Parameters
     ----------
-    rated : RatedPhotos
-        Of photos that can be opened.
-    backbone : str
+    photos : TrainingPhotos
+        From `decaf.training.training_photos.read_training_photos`.
     widths : sequence of int
         Units of fc6 and fc7.
-    recipe : {"decaf", "paper"}
-    settings : TrainingSettings, optional
-        The recipe's by default. All training photos are trained on: the folds judge.
-    seed : int
-        Of the heads.
-    pooling : {"flatten", "multilevel", "average"}, optional
-        What fc6 is fed with; the recipe's by default.
-    blocks, weights, resize, precision
-        As in `decaf.ConvNetFeatures`.
+    settings : TrainingSettings
+        But that all training photos are trained on: the folds judge.
     delta : float
         As in `Sources`.
-    cache, progress
-        As in `decaf.extraction.activations.cached_activations`.
+    progress : bool
+        Show the finetuning of the network that is kept on stderr.
 
     Returns
     -------
     Sources
-        Of the photos that can be read.
 
     Raises
     ------
     InputError
-        A setting is out of its range, or the backbone or its weights cannot be had.
+        A width is out of its range.
     """
-    base = settings or find_recipe(recipe)
-    settings = replace(base, validation_fraction=0.0, patience=None, seed=seed)
     for width in widths:
         check_width(width)
-    photos = read_training_photos(
-        rated,
-        PlainBackbone(backbone, pooling or POOLING_OF_RECIPE[recipe], blocks, weights, resize),
-        precision=precision,
-        cache=cache,
-        progress=progress,
-    )
+    settings = replace(settings, validation_fraction=0.0, patience=None)
     sources = [
         HeadSource(photos, width, settings, delta, progress) for width in dict.fromkeys(widths)
     ]

@@ -71,10 +71,19 @@ def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
 
 def test_wrong_names_are_refused_before_a_photo_is_read(rated, monkeypatch):
     monkeypatch.setattr("decaf.training.training_photos.cached_activations", None)
-    with pytest.raises(InputError, match="no classifier is called 'tam'; try tan"):
-        fit_model(rated, classifiers=["tam"])
-    with pytest.raises(InputError, match="did you mean vgg16"):
-        fit_model(rated, "vgg-16")
+    for options, message in (
+        ({"classifiers": ["tam"]}, "no classifier is called 'tam'; try tan"),
+        ({"backbone": "vgg-16"}, "did you mean vgg16"),
+        ({"width": [250, 0]}, "width 0: it must be a whole number, 1 or more"),
+        ({"recipe": "cake"}, "recipe 'cake': unknown; one of paper, decaf"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fit_model(rated, **options)
+
+
+def test_the_recipe_says_what_heads_are_fed_with(rated):
+    model = fit_model(rated, width=4, recipe="paper", settings=SETTINGS, n_folds=2, **QUICK)
+    assert model.network.record.pooling == "flatten"
 
 
 def test_feature_files_become_a_model_with_their_network(tmp_path):

@@ -7,14 +7,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from decaf import ConvNetFeatures
+from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.heads import head_sources
-from decaf.training.settings import RECIPES, TrainingSettings
+from decaf.training.settings import RECIPES
+from decaf.training.training_photos import read_training_photos
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
 
-SETTINGS = replace(RECIPES["decaf"], epochs=2)
-SMALL = {"backbone": "alexnet-owt", "blocks": 2, "precision": "float32", "progress": False}
+SETTINGS = replace(RECIPES["decaf"], epochs=2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,14 @@ def rated(samples):
 
 
 @pytest.fixture(scope="module")
-def sources(rated):
-    return head_sources(rated, widths=[8, 4, 8], settings=SETTINGS, seed=3, **SMALL)
+def photos(rated):
+    backbone = PlainBackbone("alexnet-owt", "multilevel", blocks=2)
+    return read_training_photos(rated, backbone, precision="float32", progress=False)
+
+
+@pytest.fixture(scope="module")
+def sources(photos):
+    return head_sources(photos, [8, 4, 8], SETTINGS, delta=0.5, progress=False)
 
 
 def test_there_is_a_head_of_every_width(sources):
@@ -32,7 +39,8 @@ def test_there_is_a_head_of_every_width(sources):
     assert list(sources.by_name) == names
     record = sources.by_name[names[1]].record
     assert (record.kind, record.width, record.midpoint, record.scale) == ("label", 4, 5, (1, 10))
-    assert record.training["epochs"] == 2 and record.training["seed"] == 3
+    told = {"epochs": 2, "seed": 3, "delta": 0.5}
+    assert {name: record.training[name] for name in told} == told
     assert sources.facts == {"photos": "60, 72% professional", "could not be read": "0"}
 
 
@@ -66,34 +74,12 @@ def test_the_network_that_is_kept_is_finetuned_on_the_training_photos(sources, r
     assert_allclose(features, given, rtol=0.02, atol=0.02)  # activations are kept in float16
 
 
-def test_a_photo_that_cannot_be_read_leaves(rated, samples, tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    paths = rated.paths.copy()
-    paths[5] = str(tmp_path / "broken.jpg")
-    broken = type(rated)(**vars(rated) | {"paths": paths})
-    sources = head_sources(broken, widths=[4], settings=SETTINGS, **SMALL)
-    assert len(sources.rated) == 59
-    ((name, reason),) = sources.rated.failed
-    assert name == rated.names[5] and reason.startswith("no photo in a known format")
-    assert sources.facts["could not be read"] == "1"
-    assert len(sources.by_name["alexnet-owt-multilevel-blocks2-4"].feature_set.X) == 59
+def test_all_training_photos_of_a_fold_are_trained_on(photos):
+    settings = replace(SETTINGS, validation_fraction=0.3, patience=1)
+    (source,) = head_sources(photos, [4], settings).by_name.values()
+    assert source.settings.validation_fraction == 0 and source.settings.patience is None
 
 
-def test_wrong_settings_are_refused_before_a_photo_is_read(rated, monkeypatch):
-    monkeypatch.setattr("decaf.training.training_photos.cached_activations", None)
+def test_a_width_that_no_head_can_have_is_refused(photos):
     with pytest.raises(InputError, match="width 0: it must be a whole number, 1 or more"):
-        head_sources(rated, widths=[0], **SMALL)
-    with pytest.raises(InputError, match="epochs must be a whole number, 1 or more"):
-        head_sources(rated, settings=TrainingSettings(epochs=0), **SMALL)
-    with pytest.raises(InputError, match="did you mean vgg16"):
-        head_sources(rated, "vgg-16")
-
-
-def test_the_recipe_says_what_heads_are_fed_with(rated):
-    (source,) = head_sources(rated, widths=[4], recipe="paper", **SMALL).by_name.values()
-    assert source.record.pooling == "flatten"
-    assert source.settings.optimizer == "sgd"
-    assert source.settings.validation_fraction == 0  # the folds judge
-    averages = head_sources(rated, widths=[4], recipe="paper", pooling="average", **SMALL)
-    (source,) = averages.by_name.values()
-    assert source.record.pooling == "average"
+        head_sources(photos, [8, 0])
