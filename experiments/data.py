@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from decaf.commands.common import (
-    add_machine_options,
-    add_rating_options,
-    read_ratings_of,
-    report_failed,
-)
+from decaf.commands.options import add_machine_options, add_rating_options, read_ratings_of
+from decaf.commands.printing import report_failed
 from decaf.commands.training_options import add_training_options
 from decaf.commands.training_options import training_settings as settings_of
 from experiments.frame import option

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from decaf.backend import import_keras
-from decaf.commands.common import run_command
+from decaf.commands.running import run_command
 from experiments.pages import PAGE, RESULTS, Page, write_page
 from features.errors import InputError
 

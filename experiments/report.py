@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from decaf.commands.common import run_command
+from decaf.commands.running import run_command
 from experiments.pages import PAGE, RESULTS
 from features.errors import InputError
 from features.files import write_file

@@ -1,7 +1,7 @@
 """The exception that stands for a wrong input of the user's, and kinds of it to tell apart.
 
 Sentences say what is wrong, and name no option of a command: a command adds the option that helps
-(`decaf.commands.common.REMEDIES`).
+(`decaf.commands.running.REMEDIES`).
 """
 
 

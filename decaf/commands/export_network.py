@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.common import add_rating_options, read_ratings_of, report_failed, run_command
+from decaf.commands.options import add_rating_options, read_ratings_of
+from decaf.commands.printing import report_failed
+from decaf.commands.running import run_command
 from decaf.models.formats import AUC_TOLERANCE, PRECISIONS, TOLERANCES, check_destination
 
 if TYPE_CHECKING:

@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.commands.common import (
+from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     add_scheduler_option,
     read_ratings_of,
-    report_failed,
-    report_passed_over,
-    run_command,
 )
+from decaf.commands.printing import report_failed, report_passed_over
+from decaf.commands.running import run_command
 from features.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.common import (
+from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     read_ratings_of,
-    report_failed,
-    run_command,
 )
+from decaf.commands.printing import report_failed
+from decaf.commands.running import run_command
 from decaf.commands.training_options import (
     SETTINGS,
     add_recipe_options,

@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.common import (
-    add_machine_options,
-    printable,
-    report_failed,
-    report_first,
-    report_passed_over,
-    run_command,
-)
+from decaf.commands.options import add_machine_options
+from decaf.commands.printing import printable, report_failed, report_first, report_passed_over
+from decaf.commands.running import run_command
 from features.errors import InputError
 from features.folders import check_output_folder, filling_folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from decaf.commands.common import report_failed
+from decaf.commands.printing import report_failed
 from decaf.extraction.activations import default_cache, digest_files
 from features.descriptors import composition as measures
 from features.descriptors import generic, gist, keypoints, working_size

@@ -7,7 +7,7 @@ import pytest
 # Prints more than a pipe holds, then does its work.
 PROGRAM = """
 import argparse, pathlib, sys
-from decaf.commands.common import run_command
+from decaf.commands.running import run_command
 def work(args):
     for number in range(args.lines):
         print("写真", number, file=args.stream)

@@ -1,101 +1,16 @@
-"""What the commands share: options, errors in one line, exit statuses."""
+"""Options that several commands have, and what is read by them."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import re
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.commands.streams import patient_streams
-from features.errors import (
-    AlreadyThere,
-    InputError,
-    MissingPhotos,
-    NoMidpoint,
-    NoNetworkFile,
-    NoRatings,
-    NoRepresentativePhotos,
-    NoScores,
-    NotLinear,
-    NoWeightsFile,
-    OutsideScale,
-    SeenPhotos,
-)
+from decaf.commands.printing import report_failed
 
 if TYPE_CHECKING:
     from features.ratings import RatedPhotos
-
-
-# What the library cannot know: the option that helps, which ends the line of an error of this kind.
-REMEDIES: dict[type[InputError], str] = {
-    AlreadyThere: ", or add --force",
-    MissingPhotos: ", or leave them out with --skip-missing",
-    OutsideScale: ", or give the scale with --scale LOW HIGH",
-    NoRatings: "; extract the features with --ratings FILE",
-    NoScores: "; give others, or leave --delta out",
-    NoMidpoint: "; give it with --midpoint SCORE, or leave --delta out",
-    SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
-    "say --allow-leak",
-    NoNetworkFile: "; for a whole model give fit-classifier that with --network, and --force",
-    NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
-    NotLinear: ", or export the network's own output with --head softmax",
-    NoRepresentativePhotos: "; name some with --photos",
-}
-
-
-def run_command(
-    function: Callable[[argparse.Namespace], int | None],
-    parser: argparse.ArgumentParser,
-    argv: Sequence[str] | None = None,
-) -> int:
-    """Parse the command line, do the work and turn what goes wrong into an exit status.
-
-    Parameters
-    ----------
-    function : callable
-        Does the work with the parsed arguments; gives an exit status where it is not always 0.
-    parser : ArgumentParser
-    argv : sequence of str, optional
-        ``sys.argv[1:]`` by default.
-
-    Returns
-    -------
-    int
-        What the function gives, else 0; 2 for a wrong input, said on stderr in one line, with the
-        option that helps where `REMEDIES` has one; 130 when interrupted and 143 when terminated, as
-        a shell does.
-    """
-    with patient_streams():
-        return _run(function, parser, parser.parse_args(argv))
-
-
-def _run(function, parser, args):
-    received: list[int] = []
-    try:
-        with _noting_interruptions(received):
-            return function(args) or 0
-    except (Exception, KeyboardInterrupt) as error:
-        # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
-        # whatever they please: TensorFlow into SystemError and AttributeError.
-        if received or isinstance(error, KeyboardInterrupt):
-            print(
-                f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr
-            )
-            return 128 + (received or [signal.SIGINT])[0]
-        if isinstance(error, InputError):
-            return _fail(parser, explain(error))
-        raise
-
-
-def explain(error: InputError) -> str:
-    """What is wrong, with the option that helps."""
-    remedies = (remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind))
-    return f"{error}{next(remedies, '')}"
 
 
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -265,89 +180,6 @@ def add_scheduler_option(group: argparse.ArgumentParser) -> None:
     )
 
 
-def printable(text: str) -> str:
-    """Text that a terminal can show: names may hold line breaks, and bytes that are not UTF-8."""
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
-def report_passed_over(source: Path) -> None:
-    """Say on stderr what of a folder is not read, by kind and number.
-
-    Parameters
-    ----------
-    source : Path
-        Of photos; of a list nothing is said.
-    """
-    from features.albums import passed_over
-
-    counts = passed_over(source) if source.is_dir() else {}
-    if counts:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
-        print(f"{kinds} passed over", file=sys.stderr)
-
-
-def report_failed(failed: Sequence[tuple[str, str]]) -> None:
-    """Say on stderr how many photos could not be read, and why the first ones could not.
-
-    Parameters
-    ----------
-    failed : sequence of (str, str)
-        Names and reasons.
-    """
-    if failed:
-        report_first(
-            f"{len(failed):,} photos could not be read:",
-            [f"{name!r}: {reason}" for name, reason in failed],
-        )
-
-
-def report_first(headline: str, lines: Sequence[str]) -> None:
-    """Say something of many on stderr, with the first lines and how many more there are.
-
-    Parameters
-    ----------
-    headline : str
-    lines : sequence of str
-    """
-    print(headline, file=sys.stderr)
-    for line in lines[:_LINES_SHOWN]:
-        print(f"  {line}", file=sys.stderr)
-    if len(lines) > _LINES_SHOWN:
-        print(f"  and {len(lines) - _LINES_SHOWN:,} more", file=sys.stderr)
-
-
-# As many as can be read at a glance; all are in a file, or shown by --dry-run.
-_LINES_SHOWN = 5
-
-
 def _ratings_source(text: str) -> str | Path:
     # A file of that name is given as ./xmp.
     return text if text == "xmp" else Path(text)
-
-
-@contextlib.contextmanager
-def _noting_interruptions(received: list[int]) -> Iterator[None]:
-    """Have SIGTERM end the work as Ctrl-C does, so that temporary files are removed."""
-
-    def interrupt(signal_number, frame):
-        received.append(signal_number)
-        raise KeyboardInterrupt
-
-    # A shell lets what it starts in the background ignore Ctrl-C.
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _fail(parser: argparse.ArgumentParser, message: object) -> int:
-    # A file's name may hold line breaks and a terminal's control characters.
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(message))
-    print(f"{parser.prog}: error: {line}", file=sys.stderr)
-    return 2

@@ -1,0 +1,125 @@
+"""How a command runs: its errors in one line, what interrupts it, its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from decaf.commands.streams import patient_streams
+from features.errors import (
+    AlreadyThere,
+    InputError,
+    MissingPhotos,
+    NoMidpoint,
+    NoNetworkFile,
+    NoRatings,
+    NoRepresentativePhotos,
+    NoScores,
+    NotLinear,
+    NoWeightsFile,
+    OutsideScale,
+    SeenPhotos,
+)
+
+# What the library cannot know: the option that helps, which ends the line of an error of this kind.
+REMEDIES: dict[type[InputError], str] = {
+    AlreadyThere: ", or add --force",
+    MissingPhotos: ", or leave them out with --skip-missing",
+    OutsideScale: ", or give the scale with --scale LOW HIGH",
+    NoRatings: "; extract the features with --ratings FILE",
+    NoScores: "; give others, or leave --delta out",
+    NoMidpoint: "; give it with --midpoint SCORE, or leave --delta out",
+    SeenPhotos: "; or let `fit-classifier PHOTOS --ratings FILE` finetune anew in each fold; or "
+    "say --allow-leak",
+    NoNetworkFile: "; for a whole model give fit-classifier that with --network, and --force",
+    NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
+    NotLinear: ", or export the network's own output with --head softmax",
+    NoRepresentativePhotos: "; name some with --photos",
+}
+
+
+def run_command(
+    function: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line, do the work and turn what goes wrong into an exit status.
+
+    Parameters
+    ----------
+    function : callable
+        Does the work with the parsed arguments; gives an exit status where it is not always 0.
+    parser : ArgumentParser
+    argv : sequence of str, optional
+        ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        What the function gives, else 0; 2 for a wrong input, said on stderr in one line, with the
+        option that helps where `REMEDIES` has one; 130 when interrupted and 143 when terminated, as
+        a shell does.
+    """
+    with patient_streams():
+        return _run(function, parser, parser.parse_args(argv))
+
+
+def _run(
+    function: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    args: argparse.Namespace,
+) -> int:
+    received: list[int] = []
+    try:
+        with _noting_interruptions(received):
+            return function(args) or 0
+    except (Exception, KeyboardInterrupt) as error:
+        # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
+        # whatever they please: TensorFlow into SystemError and AttributeError.
+        if received or isinstance(error, KeyboardInterrupt):
+            print(
+                f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr
+            )
+            return 128 + (received or [signal.SIGINT])[0]
+        if isinstance(error, InputError):
+            return _fail(parser, explain(error))
+        raise
+
+
+def explain(error: InputError) -> str:
+    """What is wrong, with the option that helps."""
+    remedies = (remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind))
+    return f"{error}{next(remedies, '')}"
+
+
+@contextlib.contextmanager
+def _noting_interruptions(received: list[int]) -> Iterator[None]:
+    """Have SIGTERM end the work as Ctrl-C does, so that temporary files are removed."""
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        received.append(signal_number)
+        raise KeyboardInterrupt
+
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fail(parser: argparse.ArgumentParser, message: object) -> int:
+    # A file's name may hold line breaks and a terminal's control characters.
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(message))
+    print(f"{parser.prog}: error: {line}", file=sys.stderr)
+    return 2
