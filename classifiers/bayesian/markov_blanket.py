@@ -99,7 +99,8 @@ class BayesianNetworkClassifier(NetworkClassifier):
         -------
         classifier : BayesianNetworkClassifier
             `feature_names_in_` are the other nodes, in the network's order. In X, a feature's code
-            is the place of its state in the network's `state_names`.
+            is the place of its state in the network's `state_names`. Names of features and classes
+            that `to_pgmpy` replaced are as they were.
 
         Raises
         ------
@@ -116,9 +117,15 @@ class BayesianNetworkClassifier(NetworkClassifier):
         n_classes = tables[0].variable_card
 
         classifier = cls(discretizer=None, max_features=max(1, len(features)))
-        classifier.classes_ = np.array(tables[0].state_names[CLASS_NODE])
+        own_names = network.graph.get("names", {})
+        own_labels = network.graph.get("states", {}).get(CLASS_NODE, {})
+        labels = tables[0].state_names[CLASS_NODE]
+        classifier.classes_ = np.array([own_labels.get(label, label) for label in labels])
         classifier.discretizer_ = None
-        classifier.feature_names_in_ = np.array(features, dtype=object)
+        classifier.categories_ = {}
+        classifier.feature_names_in_ = np.array(
+            [own_names.get(name, name) for name in features], dtype=object
+        )
         classifier.n_features_in_ = len(features)
         classifier.n_states_ = np.array([table.variable_card for table in tables[1:]])
         classifier.class_is_parent_ = np.array(

@@ -92,6 +92,17 @@ def test_a_network_of_pgmpy_becomes_a_classifier_with_its_probabilities():
     np.testing.assert_allclose(taken.predict_proba(X), fitted.predict_proba(frame))
 
 
+def test_names_that_pgmpy_cannot_write_come_back_from_its_network():
+    X, y = chain(300)
+    labels = np.array(["snapshot (bad)", "professional, good"])[y]
+    frame = pd.DataFrame(X, columns=["sky, blue", "sea", "sun (low)", "d", "e"])
+    fitted = BayesianNetworkClassifier(discretizer=None).fit(frame, labels)
+    taken = BayesianNetworkClassifier.from_pgmpy(fitted.to_pgmpy())
+    np.testing.assert_array_equal(taken.classes_, fitted.classes_)
+    X = frame[taken.feature_names_in_]
+    np.testing.assert_allclose(taken.predict_proba(X), fitted.predict_proba(frame))
+
+
 def test_a_network_without_a_class_is_refused():
     from pgmpy.models import DiscreteBayesianNetwork
 
