@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ examples:
 """
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     return run_command(finetune_on_photos, build_parser(), argv)
 
@@ -146,10 +147,10 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
 
 def _print_table(files: list[NetworkFile]) -> None:
     length = max(len(file.path.stem) for file in files)
-    print(f"on {files[0].record.test['photos']:,} test photos")
+    print(f"on {files[0].test['photos']:,} test photos")
     print(f"{'network':{length}}   parameters      MB   acc.   bal.    AUC")
     for file in files:
-        record, test = file.record, file.record.test
+        record, test = file.record, file.test
         print(
             f"{file.path.stem:{length}} {record.parameters:12,} "
             f"{file.path.stat().st_size / 1e6:7.1f}"
@@ -164,7 +165,7 @@ def _print_vote_table(files: list[NetworkFile], length: int) -> None:
     print(f"\n{'':{length}}            mean of votes   their spread")
     print(f"{'network':{length}}     EMD     SRCC    LCC    SRCC    LCC")
     for file in files:
-        test = file.record.test
+        test = file.test
         print(
             f"{file.path.stem:{length}}  {test['emd']:6.4f}   {test['srcc_mean']:6.3f} "
             f"{test['lcc_mean']:6.3f}  {test['srcc_spread']:6.3f} {test['lcc_spread']:6.3f}"

@@ -13,6 +13,7 @@ import pickle
 import pickletools
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -172,7 +173,7 @@ class _TorchUnpickler(pickle.Unpickler):
         return _Storage(self.storages[key])
 
 
-def _admitted(names: dict[tuple[str, str], type], module: str, name: str) -> type:
+def _admitted(names: Mapping[tuple[str, str], type], module: str, name: str) -> type:
     if (module, name) not in names:
         raise pickle.UnpicklingError(f"it names {module}.{name}, which weights do not need")
     return names[module, name]
@@ -184,7 +185,7 @@ def _load(unpickler: pickle.Unpickler, file: BinaryIO) -> Any:
     # The unpickler gives a damaged memo number as many places as it says, gigabytes at worst.
     for opcode, argument, _ in pickletools.genops(file):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            if argument > n_kept + 1:  # Python 2 counted from 1
+            if (argument or 0) > n_kept + 1:  # Python 2 counted from 1
                 raise pickle.UnpicklingError("its memo numbers do not follow one another")
             n_kept += 1
         elif opcode.name == "MEMOIZE":

@@ -117,4 +117,6 @@ class NetworkRecord(Record):
     @property
     def n_outputs(self) -> int:
         """Numbers that the network gives for a photo."""
-        return {"label": 2, "votes": self.n_grades, "backbone": self.width}[self.kind]
+        if self.n_grades is not None:
+            return self.n_grades
+        return 2 if self.has_head else self.width

@@ -54,6 +54,9 @@ class ActivationBatches(keras.utils.PyDataset):
         self._pool_rows = max(1, memory // batch_bytes) * batch_size
         fits = len(rows) <= self._pool_rows
         self._in_memory = activations.read(rows) if fits else None
+        # The rows that are held of those that do not fit, and where in the order they begin.
+        self._pool = np.empty((0, activations.shape[1]), np.float16)
+        self._pool_first: int | None = None
         self.on_epoch_end()
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
@@ -44,6 +45,11 @@ class NetworkFile:
     path: Path
     record: NetworkRecord
     was_there: bool
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """How well it did on photos that it had not seen."""
+        return self.record.test or {}
 
 
 def finetune_networks(
@@ -97,7 +103,7 @@ def finetune_networks(
     """
     for width in widths:
         check_width(width)
-    train, test = divide(photos.rated, test_fraction, delta, settings.seed)
+    train, test = divide(photos, test_fraction, delta, settings.seed)
     files = []
     for width in dict.fromkeys(widths):
         wanted = _record(photos, width, settings, kind, train, delta)
@@ -177,14 +183,13 @@ def finetune_network(
 
 
 def divide(
-    rated: RatedPhotos, test_fraction: float, delta: float, seed: int
+    photos: TrainingPhotos, test_fraction: float, delta: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the photos that train and those that test.
 
     Parameters
     ----------
-    rated : RatedPhotos
-        With digests.
+    photos : TrainingPhotos
     test_fraction : float
         Share of the test photos where the ratings have no split.
     delta : float
@@ -196,11 +201,12 @@ def divide(
     train, test : ndarray of int
         Rows. A copy of a training photo under another name is no test photo.
     """
+    rated, digests = photos.rated, photos.activations.digests
     test = choose_test_photos(rated, test_fraction, seed)
     train = ~test
     if delta:
         train &= outside_margin(rated.score, rated.midpoint, delta)
-    test &= ~np.isin(rated.digests, rated.digests[train])
+    test &= ~np.isin(digests, digests[train])
     return np.flatnonzero(train), np.flatnonzero(test)
 
 
@@ -217,7 +223,7 @@ def _record(
         width,
         kind,
         training=settings.to_json() | {"delta": delta},
-        finetuned_on=tuple(sorted(set(photos.rated.digests[train].tolist()))),
+        finetuned_on=tuple(sorted(set(photos.activations.digests[train].tolist()))),
     )
 
 

@@ -13,6 +13,7 @@ from decaf.networks.convolutions import build_activations
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
 from decaf.training.targets import require_votes
+from features.errors import InputError
 from features.ratings import RatedPhotos
 
 
@@ -106,8 +107,10 @@ def read_training_photos(
     Raises
     ------
     InputError
-        If there is no such backbone, or its weights cannot be had.
+        If there is no such backbone, or its weights cannot be had; or the photos have no paths.
     """
+    if rated.paths is None:
+        raise InputError("the rated photos have no paths to be read from")
     precision = choose_precision(precision)
     convolutions = build_activations(
         backbone.name, (backbone.pooling,), backbone.blocks, backbone.weights, precision

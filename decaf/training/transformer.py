@@ -205,21 +205,15 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         encoder = LabelEncoder().fit(column_or_1d(y))
         check_consistent_length(paths, y)
         self.classes_ = encoder.classes_
-        above = None if self.above_midpoint is None else self._above_midpoint(paths)
+        above = self.above_midpoint
         head, self.history_ = finetune(
             self._activations(paths),
-            Targets(encoder.transform(y), above),
+            Targets(encoder.transform(y), None if above is None else _of_paths(above, paths)),
             self.width,
             replace(settings, seed=draw_seed(self.random_state)),
             progress=f"{self.backbone}-{self.width}" if self.verbose else None,
         )
         return head
-
-    def _above_midpoint(self, paths):
-        missing = [path for path in paths if path not in self.above_midpoint]
-        if missing:
-            raise InputError(f"{missing[0]}: is not in above_midpoint, which must hold every photo")
-        return np.array([self.above_midpoint[path] for path in paths])
 
     def _activations(self, paths):
         from decaf.backend import choose_precision
@@ -229,7 +223,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.backbone,
             self._pooling,
             self.blocks,
-            self.weights,
+            None if self.weights is None else os.fspath(self.weights),
             choose_precision(self.precision),
         )
         activations = cached_activations(
@@ -243,6 +237,13 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             position, reason = activations.failed[0]
             raise InputError(f"{paths[position]}: {reason}; leave it out")
         return activations
+
+
+def _of_paths(above_midpoint: Mapping[str, float], paths: Sequence[str]) -> np.ndarray:
+    missing = [path for path in paths if path not in above_midpoint]
+    if missing:
+        raise InputError(f"{missing[0]}: is not in above_midpoint, which must hold every photo")
+    return np.array([above_midpoint[path] for path in paths])
 
 
 # Loading VGG16 takes seconds, and cross-validation asks for it several times a fold.

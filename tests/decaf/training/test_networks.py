@@ -87,12 +87,12 @@ def test_what_cannot_be_learnt_is_refused_before_anything_is_written(photos, tmp
 
 
 def test_copies_of_training_photos_do_not_test_and_the_margin_does_not_train(photos):
-    rated = photos.rated
-    train, test = divide(rated, 0.5, 0.0, seed=0)
+    train, test = divide(photos, 0.5, 0.0, seed=0)
     assert len(train) + len(test) == 60
-    doubled = rated.digests.copy()
+    doubled = photos.activations.digests.copy()
     doubled[test[0]] = doubled[train[0]]
-    assert set(divide(replace(rated, digests=doubled), 0.5, 0.0, seed=0)[1]) == set(test[1:])
-    some, same = divide(rated, 0.5, 0.5, seed=0)
+    with_a_copy = replace(photos, activations=replace(photos.activations, digests=doubled))
+    assert set(divide(with_a_copy, 0.5, 0.0, seed=0)[1]) == set(test[1:])
+    some, same = divide(photos, 0.5, 0.5, seed=0)
     assert set(same) >= set(test)
-    assert set(some) == {row for row in train if abs(rated.score[row] - 5) >= 0.5}
+    assert set(some) == {row for row in train if abs(photos.rated.score[row] - 5) >= 0.5}

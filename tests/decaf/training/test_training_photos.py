@@ -1,6 +1,7 @@
 """Rated photos and their activations lie side by side."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,5 +52,7 @@ def test_a_record_tells_of_the_photos_and_of_the_backbone(samples, tmp_path):
     assert (record.scale, record.midpoint) == ((1, 10), 5)
     assert (record.resize, record.weights, record.precision) == ("pad", "pretrained", "float32")
     assert record.parameters == 3
+    with pytest.raises(InputError, match="the rated photos have no paths"):
+        read_training_photos(replace(rated, paths=None), PlainBackbone("vgg16"), progress=False)
     with pytest.raises(InputError, match="pooling median: unknown"):
         read_training_photos(rated, PlainBackbone("alexnet-owt", "median"), progress=False)
