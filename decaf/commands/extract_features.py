@@ -12,6 +12,7 @@ from decaf.commands.options import (
     add_machine_options,
     add_rating_options,
     add_scheduler_option,
+    list_of_backbones,
     read_ratings_of,
 )
 from decaf.commands.printing import report_failed, report_passed_over
@@ -51,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "extract-features",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + list_of_backbones(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

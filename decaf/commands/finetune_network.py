@@ -13,6 +13,7 @@ from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
+    list_of_backbones,
     read_ratings_of,
 )
 from decaf.commands.printing import report_failed
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "finetune-network",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + list_of_backbones(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of the photos")

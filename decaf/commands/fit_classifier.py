@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classifiers.catalogue import DEFAULT_CLASSIFIERS, list_classifiers
 from decaf.backend import import_keras
 from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
     add_rating_options,
     add_scheduler_option,
+    list_of_backbones,
+    list_of_names,
     read_ratings_of,
 )
 from decaf.commands.printing import report_failed
@@ -61,11 +64,6 @@ examples:
   fit-classifier vgg16-4096.h5 vgg16-250.h5 --classifier tan -o compared/
   fit-classifier photos --ratings ratings.csv --group-by theme --folds 5 \\
       --backbone vgg16 --width 250 --width 500 -o model/
-
-classifiers:
-  logistic-regression, linear-svm, rbf-svm, k-nearest-neighbours,
-  gaussian-naive-bayes, random-forest, gradient-boosting, naive-bayes, tan,
-  aode; and by name only: kdb, bayesian-network
 """
 OWN_FILES = ("classifier.skops", "network.keras", "model.json", "results.csv", "report.html")
 
@@ -83,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         COMMAND,
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + list_of_backbones() + _list_of_classifiers(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -166,6 +164,13 @@ def fit_classifier(args: argparse.Namespace) -> None:
             _print_table(comparison.evaluation)
             _keep_best(args, comparison)
     _print_best(args, comparison)
+
+
+def _list_of_classifiers() -> str:
+    others = [name for name in list_classifiers() if name not in DEFAULT_CLASSIFIERS]
+    return list_of_names(
+        "classifiers", DEFAULT_CLASSIFIERS, f"; and by name only: {', '.join(others)}"
+    )
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.commands.printing import report_failed
+from decaf.networks.backbones import list_backbones
 
 if TYPE_CHECKING:
     from features.ratings import RatedPhotos
@@ -134,8 +137,7 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> 
         "--backbone",
         required=required,
         metavar="NAME",
-        help="alexnet, alexnet-owt, vgg16, resnet50, inception-v3, mobilenet-v2 or "
-        "efficientnet-lite0",
+        help="a name of the list below",
     )
     group.add_argument(
         "--blocks", type=int, metavar="N", help="cut the backbone after N blocks (all)"
@@ -178,6 +180,38 @@ def add_scheduler_option(group: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="work on a Dask cluster, such as tcp://host:8786",
     )
+
+
+def list_of_names(title: str, names: Sequence[str], more: str = "") -> str:
+    """A list at the end of a command's help, in 80 columns, whose names are not broken at hyphens.
+
+    Parameters
+    ----------
+    title : str
+    names : sequence of str
+    more : str
+        What follows on the names.
+
+    Examples
+    --------
+    >>> print(list_of_names("sizes", ["small", "large"], "; and by name only: huge"), end="")
+    <BLANKLINE>
+    sizes:
+      small, large; and by name only: huge
+    """
+    lines = textwrap.fill(
+        ", ".join(names) + more,
+        80,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
+    return f"\n{title}:\n{lines}\n"
+
+
+def list_of_backbones() -> str:
+    """The names that --backbone takes, for the end of a command's help."""
+    return list_of_names("backbones", list_backbones())
 
 
 def _ratings_source(text: str) -> str | Path:

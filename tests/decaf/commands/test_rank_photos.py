@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 from hostile_album import make_album
@@ -11,7 +9,7 @@ from ranked import ranked, ranking_of
 from tiny_model import save_tiny_model
 
 from decaf.commands import rank_photos
-from decaf.commands.rank_photos import build_parser, main
+from decaf.commands.rank_photos import main
 from features.photos import file_digest
 
 
@@ -124,18 +122,6 @@ def test_wrong_inputs_are_refused_in_one_line(album, model, tmp_path, capsys):
     ):
         assert message in refuse(capsys, *arguments)
         assert not output.exists()
-
-
-def test_the_help_loads_nothing_heavy():
-    code = (
-        "import sys; from decaf.commands.rank_photos import build_parser; build_parser(); "
-        "print([m for m in ('numpy', 'sklearn', 'keras', 'PIL', 'jinja2') if m in sys.modules])"
-    )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert loaded.stdout.strip() == "[]"
-    assert "examples:" in build_parser().format_help()
 
 
 # Stars by percentile

@@ -1,0 +1,57 @@
+"""--help: examples, lists of what there is, in 80 columns, at once."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from classifiers.catalogue import list_classifiers
+from decaf.networks.backbones import list_backbones
+
+COMMANDS = [
+    "finetune-network",
+    "extract-features",
+    "fit-classifier",
+    "rank-photos",
+    "export-network",
+]
+# What takes long to import, or brings it along.
+HEAVY = {"numpy", "scipy", "sklearn", "pandas", "h5py", "PIL", "jinja2", "pgmpy", "matplotlib"}
+HEAVY |= {"keras", "tensorflow", "jax", "torch", "onnx"}
+
+
+def help_of(command):
+    """The help of a command in 80 columns, of a Python that imports nothing heavy for it."""
+    module = command.replace("-", "_")
+    code = (
+        "import sys\n"
+        f"from decaf.commands.{module} import build_parser\n"
+        "print(build_parser().format_help())\n"
+        f"assert not {HEAVY} & set(sys.modules), {HEAVY} & set(sys.modules)\n"
+    )
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_gives_examples_and_imports_nothing_heavy(command):
+    told = help_of(command)
+    assert f"examples:\n  {command} " in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS[:3])
+def test_help_names_every_backbone(command):
+    listed = help_of(command).split("\nbackbones:\n")[1].split("\n\n")[0]
+    assert listed.replace("\n ", "").strip().split(", ") == list_backbones()
+
+
+def test_help_names_every_classifier():
+    listed = help_of("fit-classifier").split("\nclassifiers:\n")[1]
+    words = listed.replace("; and by name only:", ",").replace("\n ", "").strip().split(", ")
+    assert sorted(words) == sorted(list_classifiers())
