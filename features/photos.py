@@ -8,6 +8,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -128,8 +129,35 @@ def read_photo(
         When the file cannot be read or decoded, whatever the reason.
     """
     data = _read_bytes(path)
-    decode = decode_raw if is_raw(data, Path(path).suffix) else decode_photo
-    return decode(data, max_pixels, min_side), photo_digest(data)
+    return _decode(data, path, max_pixels, min_side), photo_digest(data)
+
+
+def read_wanted_photo(
+    path: str | os.PathLike, wanted: Callable[[str], bool], *, min_side: int | None = None
+) -> tuple[np.ndarray | None, str]:
+    """Decode a photo as `read_photo` does, where it is wanted, from one reading of its file.
+
+    Parameters
+    ----------
+    path, min_side
+        As in `read_photo`.
+    wanted : callable
+        From the photo's digest to whether it is to be decoded.
+
+    Returns
+    -------
+    rgb : ndarray of uint8, shape (height, width, 3), or None
+        None where it is not wanted.
+    digest : str
+
+    Raises
+    ------
+    PhotoError
+        As from `read_photo`.
+    """
+    data = _read_bytes(path)
+    digest = photo_digest(data)
+    return _decode(data, path, MAX_PIXELS, min_side) if wanted(digest) else None, digest
 
 
 def photo_digest(data: bytes) -> str:
@@ -251,6 +279,13 @@ def _read_file_column(path: Path) -> list[str]:
 def _read_text(path: Path) -> str:
     # A file's name need not be UTF-8.
     return decode_text(path.read_bytes(), errors="surrogateescape")
+
+
+def _decode(
+    data: bytes, path: str | os.PathLike, max_pixels: int, min_side: int | None
+) -> np.ndarray:
+    decode = decode_raw if is_raw(data, Path(path).suffix) else decode_photo
+    return decode(data, max_pixels, min_side)
 
 
 def _read_bytes(path: str | os.PathLike) -> bytes:

@@ -7,20 +7,28 @@ one shard at most.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import tee
 from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from tqdm import tqdm
 
-from decaf.extraction.forward_pass import Rows, run_network, write_behind
-from features.photos import PhotoError, file_digest
+from decaf.extraction.digests import FileKey, file_key, remember_digest, remembered_digest
+from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
+from features.errors import InputError
 from features.store import FeatureStore, StoreWriter
+
+if TYPE_CHECKING:
+    import keras
+
+# Digest → (shard, row).
+Index = dict[str, tuple[int, int]]
 
 # 1,024 rows of VGG16's flattened activations are 51 MB: small enough to lose, large enough to read
 # at full speed.
@@ -59,24 +67,24 @@ class Activations:
         """The photos in the order in which they lie on disk, shape (n_photos,)."""
         return np.lexsort(self._places.T[::-1])
 
-    def read(self, photos: np.ndarray) -> np.ndarray:
+    def read(self, rows: np.ndarray) -> np.ndarray:
         """Read the activations of some photos.
 
         Parameters
         ----------
-        photos : ndarray of int, shape (n,)
+        rows : ndarray of int, shape (n,)
             In 0 … n_photos - 1. Fast when they lie near to each other on disk.
 
         Returns
         -------
         ndarray of float16, shape (n, n_activations)
         """
-        return _read(self._shards, self._places[photos], self.shape[1])
+        return _read(self._shards, self._places[rows], self.shape[1])
 
 
 def cached_activations(
     paths: Sequence[str],
-    model,
+    convolutions: keras.Model,
     *,
     resize: str = "squash",
     cache: str | os.PathLike | None = None,
@@ -85,15 +93,17 @@ def cached_activations(
 ) -> dict[str, Activations]:
     """Activations of photos, from the cache where they are there, else computed and kept.
 
+    A photo's file is read once in the life of the process, unless it changes.
+
     Parameters
     ----------
     paths : sequence of str
         Photo files.
-    model : keras.Model
+    convolutions : keras.Model
         Gives activations by pooling, as `decaf.networks.convolutions.build_activations` builds it.
         One pass over the photos fills the caches of all its poolings.
     resize : {"squash", "crop", "pad"}
-        How photos are brought to the model's input size.
+        How photos are brought to the network's input size.
     cache : path, optional
         The cache folder; `default_cache` by default.
     batch_size : int
@@ -106,28 +116,35 @@ def cached_activations(
     dict of str to Activations
         By pooling.
     """
-    folder = cache_folder(model, resize, cache)
-    digests, failed = digest_files(paths, progress)
-    stored = {pooling: index_shards(folder / pooling) for pooling in model.output}
-    missing = {
-        digest: path
-        for path, digest in zip(paths, digests)
-        if digest and not all(digest in index for _, index in stored.values())
-    }
-    if missing:
-        with tqdm(
-            desc="activations", total=len(missing), unit="photo", disable=not progress
-        ) as bar:
-            reasons = _fill(folder, missing, model, resize, batch_size, bar)
-        failed.update((i, reasons[d]) for i, d in enumerate(digests) if d in reasons)
-        stored = {pooling: index_shards(folder / pooling) for pooling in model.output}
+    folder = cache_folder(convolutions, resize, cache)
+    files = [file_key(path) for path in paths]
+    digests = [remembered_digest(file) or "" for file in files]
+    failed: dict[int, str] = {}
+    stored = _stored(folder, convolutions)
+    missing = _missing(digests, failed, stored)
+    with tqdm(
+        desc="activations", total=len(missing), unit="photo", delay=1, disable=not progress
+    ) as bar:
+        # More than once only for copies of a photo that could not be decoded.
+        while missing:
+            filled, unread = _fill(
+                folder, [paths[i] for i in missing], convolutions, resize, batch_size, stored, bar
+            )
+            for position, digest in filled.items():
+                digests[missing[position]] = digest
+                remember_digest(files[missing[position]], digest)
+            failed |= {missing[position]: reason for position, reason in unread.items()}
+            stored, before = _stored(folder, convolutions), len(missing)
+            missing = _missing(digests, failed, stored)
+            if len(missing) == before:
+                raise InputError(f"{folder}: activations that were written there are gone")
     positions = np.array([i for i in range(len(paths)) if i not in failed], dtype=int)
     return {
         pooling: Activations(
             positions=positions,
             digests=np.array([digests[i] for i in positions]),
             failed=sorted(failed.items()),
-            shape=(len(positions), model.output[pooling].shape[1]),
+            shape=(len(positions), convolutions.output[pooling].shape[1]),
             _shards=shards,
             _places=np.array([index[digests[i]] for i in positions], int).reshape(-1, 2),
         )
@@ -137,52 +154,49 @@ def cached_activations(
 
 def read_or_run(
     shards: Iterable[Sequence[str]],
-    model,
-    cached: tuple[list[Path], dict[str, tuple[int, int]]],
+    convolutions: keras.Model,
+    cached: tuple[list[Path], Index],
     *,
     resize: str = "squash",
     batch_size: int = 32,
     advance: Callable[[int], object] = lambda n_photos: None,
-) -> Iterator[Rows]:
+) -> Iterator[ShardActivations]:
     """Activations of one pooling from the cache where they are there, else computed and not kept.
 
     Parameters
     ----------
     shards, resize, batch_size, advance
         As in `decaf.extraction.forward_pass.run_network`.
-    model : keras.Model
+    convolutions : keras.Model
         With one pooling.
     cached : tuple
         What `index_shards` gives for it.
 
     Yields
     ------
-    Rows
-        Of each shard.
+    ShardActivations
+        Of each shard; all photos that can be read have a row.
     """
     stored, index = cached
-
-    def look_up(paths):
-        digests, _ = digest_files(paths, progress=False) if index else ([""] * len(paths), {})
-        return paths, digests, np.array([digest in index for digest in digests], bool)
-
-    found, to_run = tee(map(look_up, shards))
-    missing = ([paths[i] for i in np.flatnonzero(~known)] for paths, _, known in to_run)
-    computed = run_network(missing, model, resize=resize, batch_size=batch_size, advance=advance)
-    for (_, digests, known), rows in zip(found, computed):
-        (known,), (others,) = known.nonzero(), (~known).nonzero()
-        ((pooling, values),) = rows.activations.items()
-        places = np.array([index[digests[i]] for i in known], int).reshape(-1, 2)
-        positions = np.concatenate([known, others[rows.positions]])
+    for shard in run_network(
+        shards,
+        convolutions,
+        resize=resize,
+        batch_size=batch_size,
+        wanted=lambda digest: digest not in index,
+        advance=advance,
+    ):
+        ((pooling, computed),) = shard.activations.items()
+        places = np.array([index[digest] for digest in shard.unwanted.values()], int)
+        known = _read(stored, places.reshape(-1, 2), computed.shape[1])
+        positions = [*shard.unwanted, *shard.positions]
+        digests = [*shard.unwanted.values(), *shard.digests]
         order = np.argsort(positions)
-        advance(len(known))
-        yield Rows(
-            positions=positions[order].tolist(),
-            digests=[([digests[i] for i in known] + rows.digests)[i] for i in order],
-            activations={
-                pooling: np.concatenate([_read(stored, places, values.shape[1]), values])[order]
-            },
-            failed={int(others[i]): reason for i, reason in rows.failed.items()},
+        yield ShardActivations(
+            positions=[positions[i] for i in order],
+            digests=[digests[i] for i in order],
+            activations={pooling: np.concatenate([known, computed])[order]},
+            failed=shard.failed,
         )
 
 
@@ -194,46 +208,14 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "decaf"
 
 
-def digest_files(paths: Sequence[str], progress: bool) -> tuple[list[str], dict[int, str]]:
-    """Identify photos by the digests of their bytes.
+def cache_folder(
+    convolutions: keras.Model, resize: str, cache: str | os.PathLike | None = None
+) -> Path:
+    """Where a network's activations are kept: other weights, precision or resizing, other folder.
 
     Parameters
     ----------
-    paths : sequence of str
-    progress : bool
-        Show a progress bar on stderr.
-
-    Returns
-    -------
-    digests : list of str
-        "" where a file cannot be read.
-    failed : dict of int to str
-        Reasons by position.
-    """
-    digests, failed = [], {}
-
-    def digest(path: str) -> str | PhotoError:
-        try:
-            return file_digest(path)
-        except PhotoError as error:
-            return error
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(digest, paths)
-        bar = tqdm(found, "digests", len(paths), unit="photo", delay=1, disable=not progress)
-        for position, result in enumerate(bar):
-            digests.append("" if isinstance(result, PhotoError) else result)
-            if isinstance(result, PhotoError):
-                failed[position] = str(result)
-    return digests, failed
-
-
-def cache_folder(model, resize: str, cache: str | os.PathLike | None = None) -> Path:
-    """Where a model's activations are kept: other weights, precision or resizing, other folder.
-
-    Parameters
-    ----------
-    model : keras.Model
+    convolutions : keras.Model
         As in `cached_activations`.
     resize : {"squash", "crop", "pad"}
     cache : path, optional
@@ -244,15 +226,24 @@ def cache_folder(model, resize: str, cache: str | os.PathLike | None = None) -> 
     Path
         It holds a folder for each pooling.
     """
-    weights = hashlib.blake2b(digest_size=8)
+    from decaf.networks.convolutions import precision_of
+
+    if convolutions not in _weight_digests:
+        _weight_digests[convolutions] = digest_of_weights(convolutions)
+    name = f"{_weight_digests[convolutions]}-{precision_of(convolutions)}-{resize}"
+    return Path(cache or default_cache()) / name
+
+
+def digest_of_weights(model: keras.Model) -> str:
+    """A digest of all the weights of a model, 16 hex digits."""
+    digest = hashlib.blake2b(digest_size=8)
     for values in model.get_weights():
-        weights.update(np.ascontiguousarray(values).view(np.uint8))
-    precision = max((layer.compute_dtype for layer in model.layers), key="bfloat16".__eq__)
-    return Path(cache or default_cache()) / f"{weights.hexdigest()}-{precision}-{resize}"
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
-def index_shards(folder: Path) -> tuple[list[Path], dict[str, tuple[int, int]]]:
-    """List what a folder of the cache holds.
+def index_shards(folder: Path) -> tuple[list[Path], Index]:
+    """List what a folder of the cache holds; it is gone through again only when that has changed.
 
     Parameters
     ----------
@@ -263,47 +254,121 @@ def index_shards(folder: Path) -> tuple[list[Path], dict[str, tuple[int, int]]]:
     -------
     shards : list of Path
     index : dict of str to (int, int)
-        Digest → (shard, row).
+        Digest → (shard, row); not to be changed.
     """
     shards = sorted(folder.glob("*.h5"))
-    index = {}
-    for number, shard in enumerate(shards):
-        with FeatureStore(shard) as store:
+    return shards, _index(tuple(map(file_key, shards)))
+
+
+# Of frozen convolutions, which nobody trains.
+_weight_digests: WeakKeyDictionary[keras.Model, str] = WeakKeyDictionary()
+
+
+# Those of two poolings, before and after they were filled.
+@functools.lru_cache(maxsize=4)
+def _index(shards: tuple[FileKey, ...]) -> Index:
+    index: Index = {}
+    for number, (path, *_) in enumerate(shards):
+        with FeatureStore(path) as store:
             index.update((digest, (number, row)) for row, digest in enumerate(store.digests))
-    return shards, index
+    return index
+
+
+def _stored(folder: Path, convolutions: keras.Model) -> dict[str, tuple[list[Path], Index]]:
+    return {pooling: index_shards(folder / pooling) for pooling in convolutions.output}
+
+
+def _missing(
+    digests: Sequence[str],
+    failed: dict[int, str],
+    stored: dict[str, tuple[list[Path], Index]],
+) -> list[int]:
+    """Positions of the photos that the cache does not hold, as far as their digests are known."""
+    return [
+        position
+        for position, digest in enumerate(digests)
+        if position not in failed and not _is_stored(digest, stored)
+    ]
+
+
+def _is_stored(digest: str, stored: dict[str, tuple[list[Path], Index]]) -> bool:
+    return all(digest in index for _, index in stored.values())
 
 
 def _fill(
-    folder: Path, missing: dict[str, str], model, resize: str, batch_size: int, bar: tqdm
-) -> dict[str, str]:
-    """Compute the activations of ``missing`` (digest → path); give the failed's reasons."""
-    reasons = {}
-    digests = list(missing)
-    starts = range(0, len(digests), SHARD_ROWS)
-    planned = [digests[start : start + SHARD_ROWS] for start in starts]
-    paths = ([missing[digest] for digest in shard] for shard in planned)
-    computed = run_network(paths, model, resize=resize, batch_size=batch_size, advance=bar.update)
+    folder: Path,
+    paths: Sequence[str],
+    convolutions: keras.Model,
+    resize: str,
+    batch_size: int,
+    stored: dict[str, tuple[list[Path], Index]],
+    bar: tqdm,
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Compute and keep what is not stored; give digests and reasons of failures, by position."""
+    digests: dict[int, str] = {}
+    failed: dict[int, str] = {}
+    asked: set[str] = set()
 
-    def write(asked: list[str], rows: Rows) -> None:
-        reasons.update((asked[i], reason) for i, reason in rows.failed.items())
-        reasons.update(
-            (asked[i], "changed while it was read")
-            for i, digest in zip(rows.positions, rows.digests)
-            if digest != asked[i]
-        )
-        if not rows.positions:
-            return
-        name = hashlib.blake2b("".join(rows.digests).encode(), digest_size=16).hexdigest()
-        names = [os.path.basename(missing[asked[i]]) for i in rows.positions]
-        for pooling, values in rows.activations.items():
-            # force: another process may have computed the same shard meanwhile.
-            shard = folder / pooling / f"{name}.h5"
-            with StoreWriter(shard, values.shape[1], dtype="float16", force=True) as writer:
-                writer.append(values, names, rows.digests)
+    def wanted(digest: str) -> bool:
+        # Copies of a photo are run once.
+        if digest in asked or _is_stored(digest, stored):
+            return False
+        asked.add(digest)
+        return True
 
-    for _ in write_behind(write, zip(planned, computed)):
+    starts = range(0, len(paths), SHARD_ROWS)
+    computed = run_network(
+        (paths[start : start + SHARD_ROWS] for start in starts),
+        convolutions,
+        resize=resize,
+        batch_size=batch_size,
+        wanted=wanted,
+        advance=bar.update,
+    )
+
+    def noted() -> Iterator[tuple[list[str], ShardActivations]]:
+        for start, shard in zip(starts, computed):
+            digests.update((start + i, digest) for i, digest in shard.unwanted.items())
+            digests.update((start + i, d) for i, d in zip(shard.positions, shard.digests))
+            failed.update((start + i, reason) for i, reason in shard.failed.items())
+            yield [os.path.basename(paths[start + i]) for i in shard.positions], shard
+
+    for _ in write_behind(functools.partial(_write, folder), _full_shards(noted())):
         pass
-    return reasons
+    return digests, failed
+
+
+def _full_shards(
+    computed: Iterable[tuple[list[str], ShardActivations]],
+) -> Iterator[tuple[list[str], list[str], dict[str, np.ndarray]]]:
+    """Names, digests and activations of as many rows as a shard of the cache is to hold."""
+    names: list[str] = []
+    digests: list[str] = []
+    activations: dict[str, np.ndarray] = {}
+    for names_of_shard, shard in computed:
+        names += names_of_shard
+        digests += shard.digests
+        for pooling, values in shard.activations.items():
+            waiting = activations.get(pooling, values[:0])
+            activations[pooling] = np.concatenate([waiting, values]) if len(waiting) else values
+        if len(names) >= SHARD_ROWS:
+            full = {pooling: values[:SHARD_ROWS] for pooling, values in activations.items()}
+            yield names[:SHARD_ROWS], digests[:SHARD_ROWS], full
+            names, digests = names[SHARD_ROWS:], digests[SHARD_ROWS:]
+            activations = {p: values[SHARD_ROWS:] for p, values in activations.items()}
+    if names:
+        yield names, digests, activations
+
+
+def _write(
+    folder: Path, names: list[str], digests: list[str], activations: dict[str, np.ndarray]
+) -> None:
+    shard = hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
+    for pooling, values in activations.items():
+        # force: another process may have computed the same shard meanwhile.
+        path = folder / pooling / f"{shard}.h5"
+        with StoreWriter(path, values.shape[1], dtype="float16", force=True) as writer:
+            writer.append(values, names, digests)
 
 
 def _read(shards: list[Path], places: np.ndarray, n_activations: int) -> np.ndarray:

@@ -5,48 +5,61 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import tee
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from features.photos import PhotoError, read_photo, resize_photo
+from features.photos import PhotoError, read_wanted_photo, resize_photo
+
+if TYPE_CHECKING:
+    import keras
+
+# RGB, where it is wanted, and digest; or why it could not be read.
+Photo = tuple[np.ndarray | None, str] | PhotoError
+Wanted = Callable[[str], bool]
+Result = TypeVar("Result")
 
 # Two batches are decoded ahead: one waits for the forward pass while the other is being filled.
 BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a network gave for some photos.
+class ShardActivations:
+    """What became of the photos of a shard.
 
     Attributes
     ----------
     positions : list of int, length n_rows
-        Where the photos that could be read stand in the sequence of paths.
+        Where the photos that went through the network stand in the sequence of paths.
     digests : list of str, length n_rows
     activations : dict of str to ndarray of float16, shape (n_rows, n_activations)
         By pooling.
     failed : dict of int to str
         Positions of the photos that could not be read, and why.
+    unwanted : dict of int to str
+        Positions of the photos that were not wanted, and their digests.
     """
 
     positions: list[int]
     digests: list[str]
     activations: dict[str, np.ndarray]
-    failed: dict[int, str]
+    failed: dict[int, str] = field(default_factory=dict)
+    unwanted: dict[int, str] = field(default_factory=dict)
 
 
 def run_network(
     shards: Iterable[Sequence[str]],
-    model,
+    convolutions: keras.Model,
     *,
     resize: str = "squash",
     batch_size: int = 32,
+    wanted: Wanted = lambda digest: True,
     advance: Callable[[int], object] = lambda n_photos: None,
-) -> Iterator[Rows]:
+) -> Iterator[ShardActivations]:
     """Run the convolutions over photos, shard by shard; the next one's are decoded meanwhile.
 
     Parameters
@@ -54,33 +67,40 @@ def run_network(
     shards : iterable of sequence of str
         Photo files, as many in a shard as their activations fit into memory. One shard is asked
         for ahead.
-    model : keras.Model
+    convolutions : keras.Model
         Takes RGB in 0–255, (batch, size, size, 3), and gives activations by pooling, as
         `decaf.networks.convolutions.build_activations` builds it.
     resize : {"squash", "crop", "pad"}
-        How a photo is brought to the model's input size.
+        How a photo is brought to the network's input size.
     batch_size : int
         Photos in a forward pass. A shard's last batch is padded, so that nothing is traced twice.
+    wanted : callable, optional
+        From a photo's digest to whether it is to go through the network; all by default. Called
+        from several threads.
     advance : callable
         Called with the number of photos that are done since its last call.
 
     Yields
     ------
-    Rows
+    ShardActivations
         Of each shard.
     """
-    size = model.input_shape[1]
+    size = convolutions.input_shape[1]
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
     shards, to_decode = tee(shards)
-    decoded = decode_photos(to_decode, size, resize, BATCHES_AHEAD * batch_size)
+    decoded = decode_photos(to_decode, size, resize, BATCHES_AHEAD * batch_size, wanted)
     with contextlib.closing(decoded):
         for paths, photos in zip(shards, decoded):
-            yield _run_shard(photos, len(paths), model, batch, advance)
+            yield _run_shard(photos, len(paths), convolutions, batch, advance)
 
 
 def decode_photos(
-    shards: Iterable[Sequence[str]], size: int, resize: str = "squash", ahead: int = 64
-) -> Iterator[Iterator[tuple[np.ndarray, str] | PhotoError]]:
+    shards: Iterable[Sequence[str]],
+    size: int,
+    resize: str = "squash",
+    ahead: int = 64,
+    wanted: Wanted = lambda digest: True,
+) -> Generator[Iterator[Photo], None, None]:
     """Decode photos in threads, and resize them.
 
     Parameters
@@ -93,28 +113,31 @@ def decode_photos(
     resize : {"squash", "crop", "pad"}
     ahead : int
         Photos that are decoded ahead at most.
+    wanted : callable, optional
+        As in `run_network`.
 
     Yields
     ------
     iterator of (rgb, digest) or PhotoError
         Of each shard, to be used up before the next is taken. In the order of the paths: RGB
-        uint8, (size, size, 3), and the digest of the file's bytes; or why the photo could not be
-        read.
+        uint8, (size, size, 3), or None where the photo is not wanted, and the digest of the file's
+        bytes; or why the photo could not be read.
     """
-    remaining, waiting = deque(), deque()
+    remaining: deque[str] = deque()
+    waiting: deque[Future] = deque()
 
-    def decode(path: str):
+    def decode(path: str) -> Photo:
         try:
-            rgb, digest = read_photo(path, min_side=size)
+            rgb, digest = read_wanted_photo(path, wanted, min_side=size)
         except PhotoError as error:
             return error
-        return resize_photo(rgb, size, resize), digest
+        return None if rgb is None else resize_photo(rgb, size, resize), digest
 
     def submit() -> None:
         while remaining and len(waiting) < ahead:
             waiting.append(decoders.submit(decode, remaining.popleft()))
 
-    def decoded(n_photos: int):
+    def decoded(n_photos: int) -> Iterator[Photo]:
         for _ in range(n_photos):
             photo = waiting.popleft().result()
             submit()
@@ -134,7 +157,7 @@ def decode_photos(
                 future.cancel()
 
 
-def write_behind(write: Callable, computed: Iterable[tuple]) -> Iterator:
+def write_behind(write: Callable[..., Result], computed: Iterable[tuple]) -> Iterator[Result]:
     """Write each of some things in a thread, while the next one is being computed.
 
     Parameters
@@ -158,32 +181,39 @@ def write_behind(write: Callable, computed: Iterable[tuple]) -> Iterator:
             yield writing.result()
 
 
-def _run_shard(photos, n_photos, model, batch, advance) -> Rows:
+def _run_shard(
+    photos: Iterator[Photo],
+    n_photos: int,
+    convolutions: keras.Model,
+    batch: np.ndarray,
+    advance: Callable[[int], object],
+) -> ShardActivations:
     """Run the convolutions over decoded photos, a batch at a time, each in ``batch``'s memory."""
-    rows = Rows(
+    shard = ShardActivations(
         positions=[],
         digests=[],
         activations={
             pooling: np.empty((n_photos, values.shape[1]), np.float16)
-            for pooling, values in model.output.items()
+            for pooling, values in convolutions.output.items()
         },
-        failed={},
     )
     filled = 0
     for position, photo in enumerate(photos):
         if isinstance(photo, PhotoError):
-            rows.failed[position] = str(photo)
+            shard.failed[position] = str(photo)
+        elif photo[0] is None:
+            shard.unwanted[position] = photo[1]
         else:
             batch[filled], digest = photo
-            rows.positions.append(position)
-            rows.digests.append(digest)
+            shard.positions.append(position)
+            shard.digests.append(digest)
             filled += 1
         if filled == len(batch) or (filled and position == n_photos - 1):
-            first = len(rows.positions) - filled
-            for pooling, values in model.predict_on_batch(batch).items():
-                rows.activations[pooling][first : first + filled] = values[:filled]
+            first = len(shard.positions) - filled
+            for pooling, values in convolutions.predict_on_batch(batch).items():
+                shard.activations[pooling][first : first + filled] = values[:filled]
             filled = 0
         advance(1)
-    for pooling, values in rows.activations.items():
-        rows.activations[pooling] = values[: len(rows.positions)]
-    return rows
+    for pooling, values in shard.activations.items():
+        shard.activations[pooling] = values[: len(shard.positions)]
+    return shard

@@ -145,5 +145,20 @@ def set_precision(keras_model: keras.Model, precision: str) -> None:
             layer.dtype_policy = policy
 
 
+def precision_of(network: keras.Model) -> str:
+    """What a network's convolutions are computed in, as `set_precision` chose it.
+
+    Parameters
+    ----------
+    network : keras.Model
+
+    Returns
+    -------
+    {"float32", "bfloat16"}
+    """
+    is_half = any(layer.compute_dtype == "bfloat16" for layer in network.layers)
+    return "bfloat16" if is_half else "float32"
+
+
 def _average(block: keras.KerasTensor, name: str) -> keras.KerasTensor:
     return layers.GlobalAveragePooling2D(name=name, dtype="float32")(block)

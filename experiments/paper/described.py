@@ -8,7 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from decaf.commands.printing import report_failed
-from decaf.extraction.activations import default_cache, digest_files
+from decaf.extraction.activations import default_cache
+from decaf.extraction.digests import digest_files
 from features.descriptors import composition as measures
 from features.descriptors import generic, gist, keypoints, working_size
 from features.descriptors.generic import PhotoDescriptors

@@ -5,9 +5,19 @@ import numpy as np
 import pytest
 
 from decaf.extraction import activations as activations_module
-from decaf.extraction.activations import cache_folder, cached_activations, index_shards, read_or_run
+from decaf.extraction import digests as digests_module
+from decaf.extraction import forward_pass
+from decaf.extraction.activations import (
+    cache_folder,
+    cached_activations,
+    index_shards,
+    read_or_run,
+)
+from decaf.extraction.digests import digest_files
 from decaf.extraction.forward_pass import run_network
 from decaf.networks.convolutions import build_activations
+from features import photos as photos_module
+from features.errors import InputError
 from features.store import FeatureStore
 
 
@@ -134,3 +144,101 @@ def test_a_partly_filled_cache_and_an_empty_one_give_the_same_rows(photos, tmp_p
     np.testing.assert_allclose(
         mixed.activations["average"], fresh.activations["average"], rtol=2e-3, atol=2e-3
     )
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Paths of the files that were read, in the order of the reading."""
+    read = []
+    read_bytes = photos_module._read_bytes
+    monkeypatch.setattr(
+        photos_module, "_read_bytes", lambda path: read.append(str(path)) or read_bytes(path)
+    )
+    return read
+
+
+def forget(monkeypatch):
+    """What a new process does not know."""
+    monkeypatch.setattr(digests_module, "_remembered", {})
+
+
+def test_each_file_is_read_once(model, photos, tmp_path, read):
+    cached(photos[:7], model, tmp_path / "cache")
+    cached(photos, model, tmp_path / "cache")
+    digests, _ = digest_files(photos, progress=False)
+    assert sorted(read) == photos
+    assert cached(photos, model, tmp_path / "cache")["average"].digests.tolist() == digests
+
+
+def test_a_new_process_reads_each_file_once_and_decodes_new_photos_only(
+    model, photos, tmp_path, read, monkeypatch
+):
+    first = cached(photos[:7], model, tmp_path / "cache")["average"]
+    forget(monkeypatch)
+    read.clear()
+    decoded = []
+    resize_photo = forward_pass.resize_photo
+    monkeypatch.setattr(
+        forward_pass, "resize_photo", lambda *given: decoded.append(given) or resize_photo(*given)
+    )
+    again = cached(photos, model, tmp_path / "cache")["average"]
+    assert sorted(read) == photos
+    assert len(decoded) == 5
+    assert again.digests.tolist()[:7] == first.digests.tolist()
+    np.testing.assert_array_equal(again.read(np.arange(7)), first.read(np.arange(7)))
+
+
+def test_a_file_that_changed_is_read_again(model, photos, tmp_path):
+    before = cached(photos, model, tmp_path / "cache")["average"]
+    shutil.copy(photos[1], photos[0])
+    after = cached(photos, model, tmp_path / "cache")["average"]
+    assert after.digests[0] == before.digests[1]
+    np.testing.assert_array_equal(after.read(np.array([0])), before.read(np.array([1])))
+
+
+def test_copies_of_a_photo_that_cannot_be_decoded_have_its_reason(model, photos, tmp_path):
+    broken = [str(tmp_path / f"{number}.jpg") for number in range(3)]
+    for path in broken:
+        Path(path).write_bytes(Path(photos[0]).read_bytes()[:900])
+    found = cached([*broken, photos[1]], model, tmp_path / "cache")["average"]
+    assert found.positions.tolist() == [3]
+    assert [position for position, _ in found.failed] == [0, 1, 2]
+    assert len({reason for _, reason in found.failed}) == 1
+
+
+def test_digests_are_forgotten_before_they_fill_the_memory(photos, monkeypatch, read):
+    monkeypatch.setattr(digests_module, "REMEMBERED", 5)
+    for _ in range(2):
+        digests, _ = digest_files(photos, progress=False)
+        assert len(set(digests)) == 12
+    assert len(digests_module._remembered) <= 5
+
+
+def test_weights_are_hashed_once_and_shards_gone_through_when_they_have_changed(
+    model, photos, tmp_path, monkeypatch
+):
+    hashed = []
+    digest_of_weights = activations_module.digest_of_weights
+    monkeypatch.setattr(
+        activations_module,
+        "digest_of_weights",
+        lambda model: hashed.append(model) or digest_of_weights(model),
+    )
+    other = build_activations("alexnet-owt", ("average",), blocks=1)
+    for _ in range(3):
+        cached(photos[:4], other, tmp_path / "cache")
+    assert hashed == [other]
+    index = activations_module._index
+    before = index.cache_info().misses
+    cached(photos[:4], other, tmp_path / "cache")
+    assert index.cache_info().misses == before
+    cached(photos, other, tmp_path / "cache")
+    assert index.cache_info().misses == before + 1
+
+
+def test_a_cache_that_loses_what_is_written_to_it_ends_with_one_line(
+    model, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(activations_module, "_write", lambda *given: None)
+    with pytest.raises(InputError, match="activations that were written there are gone"):
+        cached(photos, model, tmp_path / "cache")

@@ -75,9 +75,11 @@ def test_shards_give_the_rows_that_they_give_alone(model, paths):
 
 def test_the_next_shard_is_decoded_ahead_and_no_further(paths, monkeypatch):
     read, asked = [], []
-    read_photo = pipeline.read_photo
+    read_photo = pipeline.read_wanted_photo
     monkeypatch.setattr(
-        pipeline, "read_photo", lambda path, **options: read.append(path) or read_photo(path)
+        pipeline,
+        "read_wanted_photo",
+        lambda path, *given, **options: read.append(path) or read_photo(path, *given),
     )
 
     def shards():

@@ -6,14 +6,16 @@ import pytest
 from estimator_checks import parametrize_with_path_checks
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from decaf import ConvNetFeatures
 from decaf.extraction import activations as activations_module
+from decaf.extraction import digests as digests_module
 from decaf.networks.network import attach_head, build_head
 from decaf.networks.record import NetworkRecord
 from decaf.training.settings import RECIPES
+from features import photos as photos_module
 from features.errors import InputError
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
@@ -166,3 +168,31 @@ def test_numbers_in_place_of_paths_are_refused():
 def test_finetuning_without_labels_is_refused(photos):
     with pytest.raises(ValueError, match="requires y to be passed"):
         features().fit(photos[0])
+
+
+def test_cross_validation_reads_each_photo_and_hashes_the_weights_once(
+    samples, tmp_path, monkeypatch
+):
+    """Two widths and five folds: ten heads, each fitted and asked for features twice."""
+    paths = sorted(str(path) for path in samples.glob("*.jpg"))
+    label = np.arange(60) % 2
+    read, hashed = [], []
+    read_bytes, digest_of_weights = photos_module._read_bytes, activations_module.digest_of_weights
+    monkeypatch.setattr(
+        photos_module, "_read_bytes", lambda path: read.append(path) or read_bytes(path)
+    )
+    monkeypatch.setattr(
+        activations_module,
+        "digest_of_weights",
+        lambda network: hashed.append(network) or digest_of_weights(network),
+    )
+    scans = activations_module._index.cache_info().misses
+    monkeypatch.setattr(digests_module, "_remembered", {})
+    for width in (2, 3):
+        given = features(width=width, blocks=1, weights=None, cache=tmp_path)
+        pipeline = make_pipeline(given, LogisticRegression())
+        assert len(cross_val_score(pipeline, paths, label, cv=5)) == 5
+    assert sorted(read) == paths
+    assert len(hashed) == 1
+    # The empty cache, and the cache after the training and after the test photos of the first fold.
+    assert activations_module._index.cache_info().misses - scans <= 3
