@@ -26,9 +26,9 @@ DESCRIPTION = """\
 Write the features of photos to an HDF5 file, a row a photo: fc7 of a finetuned
 network, or the pooled activations of a plain backbone. An interrupted run goes
 on when it is started again. With --scheduler the workers of a Dask cluster
-write it together: FILE is then an index of the folder FILE.parts, and both stay
-together. Start the workers with the same decaf; photos, network and FILE lie in
-folders that all machines share.
+write it together: FILE is then a folder of such files, which fit-classifier
+reads as one. Start the workers with the same decaf; photos, network and FILE
+lie in folders that all machines share.
 """
 EXAMPLES = """\
 examples:
@@ -103,12 +103,12 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
         report_passed_over(args.photos)
     _report_changed(extraction.changed)
     report_failed(extraction.failed)
+    shards, failed = extraction.n_shards, len(extraction.failed)
     print(
         f"{args.output}: {extraction.n_rows:,} photos × {extraction.n_features:,} features"
-        + (f", {len(extraction.failed):,} photos failed" if extraction.failed else "")
+        + (f", in a folder of {shards:,} shards" if shards else "")
+        + (f", {failed:,} photos failed" if failed else "")
     )
-    if extraction.shards is not None:
-        print(f"an index of the shards in {extraction.shards.name}: both stay together")
     return 1 if extraction.failed and args.strict else 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from decaf.backend import choose_precision, import_keras, versions
-from features.errors import InputError
+from decaf.extraction.activations import digest_of_weights
 
 if TYPE_CHECKING:
     import keras
@@ -80,16 +80,17 @@ class FeatureNetwork:
 
 
 def load_feature_network(
-    network: str | os.PathLike | PlainBackbone, precision: str = "auto"
+    network: str | os.PathLike | PlainBackbone | Network | FeatureNetwork, precision: str = "auto"
 ) -> FeatureNetwork:
     """Load what turns photos into features.
 
     Parameters
     ----------
-    network : path-like or PlainBackbone
-        A file of a finetuned network.
+    network : path-like, str, PlainBackbone, Network or FeatureNetwork
+        A network's file, ``.keras``; the name of a backbone, or a `PlainBackbone`, the averages of
+        whose last block are the features; or what is loaded already.
     precision : {"auto", "float32", "bfloat16"}
-        Of the convolutions.
+        Of the convolutions of what is yet to be loaded.
 
     Returns
     -------
@@ -98,63 +99,56 @@ def load_feature_network(
     Raises
     ------
     InputError
-        The file is not a network's, or the network has no head; the backbone is unknown.
+        The file is not a network's; the backbone is unknown.
     """
+    if isinstance(network, FeatureNetwork):
+        return network
     import_keras()
-    precision = choose_precision(precision)
-    if isinstance(network, PlainBackbone):
-        return _build(network, precision)
-    return _load(Path(network), precision)
-
-
-def portable(network: str | os.PathLike | PlainBackbone) -> str | PlainBackbone:
-    """The same network by names that hold in another folder, as on the workers of a cluster."""
-    if not isinstance(network, PlainBackbone):
-        return os.path.abspath(network)
-    weights = network.weights
-    if weights is not None and Path(weights).exists():
-        return replace(network, weights=os.path.abspath(weights))
-    return network
-
-
-def _load(path: Path, precision: str) -> FeatureNetwork:
-    from decaf.networks.network import load_network
+    from decaf.networks.network import Network, build_plain_network, load_network
     from decaf.networks.weights import file_sha256
 
-    network = load_network(path, precision)
-    record = network.record
-    if not record.has_head:
-        blocks = f" --blocks {record.blocks}" if record.blocks else ""
-        raise InputError(
-            f"{path}: is a plain backbone, without a head; give --backbone {record.backbone}"
-            f"{blocks} --pooling {record.pooling} instead of --network"
+    if isinstance(network, Network):
+        return _of_network(network, network.record.name, digest_of_weights(network.keras_model))
+    precision = choose_precision(precision)
+    named = _named(network)
+    if isinstance(named, PlainBackbone):
+        plain = build_plain_network(
+            named.name, named.pooling, named.blocks, named.weights, named.resize, precision
         )
-    file = {"network": path.name, "network_digest": file_sha256(path)}
-    return _feature_network(network, precision, file)
+        return _of_network(plain)
+    return _of_network(load_network(named, precision), named.name, file_sha256(named))
 
 
-def _build(backbone: PlainBackbone, precision: str) -> FeatureNetwork:
-    from decaf.networks.network import build_plain_network
-
-    network = build_plain_network(
-        backbone.name,
-        backbone.pooling,
-        backbone.blocks,
-        backbone.weights,
-        backbone.resize,
-        precision,
-    )
-    return _feature_network(network, precision, {})
+def portable(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
+    """The same network by names that hold in another folder, as on the workers of a cluster."""
+    named = _named(network)
+    if isinstance(named, Path):
+        return named.absolute()
+    if named.weights is not None and os.path.exists(named.weights):
+        return replace(named, weights=os.path.abspath(named.weights))
+    return named
 
 
-def _feature_network(network: Network, precision: str, file: dict[str, str]) -> FeatureNetwork:
+def _named(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
+    # A backbone's name has no suffix, and a network's file always has this one.
+    if isinstance(network, str) and not network.endswith(".keras"):
+        return PlainBackbone(network)
+    return network if isinstance(network, PlainBackbone) else Path(network)
+
+
+def _of_network(network: Network, name: str = "", digest: str = "") -> FeatureNetwork:
     """A network, and what the feature file says of it and of its own file."""
+    from decaf.networks.convolutions import precision_of
     from decaf.networks.votes import mean_and_spread
 
     record = network.record.to_json()
     del record["finetuned_on"]
-    settings = {name: record.pop(name) for name in _DECIDING}
-    head = network.head_model()
+    settings = {each: record.pop(each) for each in _DECIDING}
+    # A plain backbone is told by its settings, and the digest of its convolutions.
+    if network.record.has_head:
+        settings |= {"network": name, "network_digest": digest}
+    convolutions, head = network.activations_model(), network.head_model()
+    settings["precision"] = precision_of(convolutions)
 
     def to_features(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         given = head.predict_on_batch(activations.astype("float32"))
@@ -164,10 +158,10 @@ def _feature_network(network: Network, precision: str, file: dict[str, str]) -> 
         return given["features"], {"predicted_mean": mean, "predicted_spread": spread}
 
     return FeatureNetwork(
-        network.activations_model(),
+        convolutions,
         to_features,
         network.record.width,
-        settings | file | {"precision": precision},
+        settings,
         record | {"versions": versions()},
         frozenset(network.record.finetuned_on),
     )

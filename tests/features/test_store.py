@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import re
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from features.errors import AlreadyThere, InputError, NoRatings
 from features.ratings import RatedPhotos
-from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, index_stores, merge_stores
+from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter, merge_stores, write_manifest
 
 RANDOM = np.random.default_rng(0)
 
@@ -159,6 +160,20 @@ def test_strange_names_survive(tmp_path):
         assert store.failed[4] == ("nul\\0.jpg", "embedded null byte")
 
 
+def test_texts_of_later_batches_may_be_longer(tmp_path):
+    names = [("", "ä" * (row % 300), "b" * row, "каша")[row % 4] for row in range(5000)]
+    with StoreWriter(tmp_path / "a.h5", 1, attributes={"text": "ä" * 50_000}) as writer:
+        for start in range(0, 5000, 700):
+            part = names[start : start + 700]
+            writer.append(np.ones((len(part), 1)), part, ["0" * 32] * len(part), group=part[::-1])
+            writer.fail(part[2], part[1])
+    with FeatureStore(tmp_path / "a.h5") as read:
+        assert read.paths.tolist() == names
+        assert sorted(read.group) == sorted(names)
+        assert read.failed == [(names[at + 2], names[at + 1]) for at in range(0, 5000, 700)]
+        assert read.attributes == {"text": "ä" * 50_000}
+
+
 def test_a_store_of_failures_only_can_be_read(tmp_path):
     with StoreWriter(tmp_path / "a.h5", 5) as writer:
         writer.fail("a.jpg", "an empty file")
@@ -200,7 +215,7 @@ def test_text_that_hdf5_or_json_would_change_stays_as_it_is(tmp_path, text):
         assert store.attributes == {"text": text}
 
 
-def test_the_digests_of_a_hundred_thousand_photos_fit_in_an_attribute(tmp_path):
+def test_the_digests_of_a_hundred_thousand_photos_fit_into_the_attributes(tmp_path):
     digests = [f"{i:032x}" for i in range(100_000)]
     write(tmp_path / "a.h5", attributes={"network": {"finetuned_on": digests}})
     with FeatureStore(tmp_path / "a.h5") as store:
@@ -265,18 +280,19 @@ def test_ctrl_c_in_the_midst_of_a_write_leaves_a_whole_store_or_none(tmp_path):
         import os, signal
         import numpy as np
         from features import store
+        from features.store.writer import _Disk
 
         # A shell that runs the tests in the background lets them ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-        write = store._Disk.write
+        write = _Disk.write
         def interrupted_write(disk, data):
             global n_writes
             n_writes += 1
             if n_writes == moment:
                 signal.raise_signal(signal.SIGINT)
             return write(disk, data)
-        store._Disk.write = interrupted_write
+        _Disk.write = interrupted_write
 
         rows = np.random.default_rng(0).random((300, 250), np.float32)
         for moment in range(1, 60):
@@ -383,7 +399,8 @@ def test_foreign_files_are_refused(tmp_path):
 def test_a_newer_store_asks_for_an_update(tmp_path):
     write(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "a") as file:
-        file.attrs["schema_version"] = SCHEMA_VERSION + 1
+        del file["provenance"]
+        file["provenance"] = np.bytes_(json.dumps({"schema_version": SCHEMA_VERSION + 1}))
     assert re.search(
         r"schema version 2, this program reads up to 1; update", complaint(tmp_path / "a.h5")
     )
@@ -451,9 +468,9 @@ def parts(tmp_path):
     return paths, features, names, digests
 
 
-@pytest.mark.parametrize("copy_bytes", [2**24, 24 * 3])
+@pytest.mark.parametrize("copy_bytes", [2**24, (24 + 256) * 3])
 def test_merging_concatenates_rows_and_failures(tmp_path, parts, monkeypatch, copy_bytes):
-    monkeypatch.setattr("features.store._COPY_BYTES", copy_bytes)
+    monkeypatch.setattr("features.store.merging._COPY_BYTES", copy_bytes)
     paths, features, names, digests = parts
     merge_stores(paths, tmp_path / "all.h5")
     with FeatureStore(tmp_path / "all.h5") as store:
@@ -465,15 +482,24 @@ def test_merging_concatenates_rows_and_failures(tmp_path, parts, monkeypatch, co
         assert store.attributes == {"width": 6}
 
 
-def test_merging_takes_columns_and_attributes_from_the_caller(tmp_path, parts):
-    columns = {"label": np.arange(10), "group": [f"g{i}" for i in range(10)]}
-    merge_stores(parts[0], tmp_path / "all.h5", columns=columns, attributes={"a": [1]})
+def test_merging_takes_ratings_and_attributes_from_the_caller(tmp_path, parts):
+    ratings = {"score": np.arange(10), "group": [f"g{i}" for i in range(10)]}
+    merge_stores(parts[0], tmp_path / "all.h5", ratings=ratings, attributes={"a": [1]})
     with FeatureStore(tmp_path / "all.h5") as store:
-        assert store.label.tolist() == list(range(10))
-        assert store.group.tolist() == columns["group"]
+        assert store.score.tolist() == list(range(10))
+        assert store.group.tolist() == ratings["group"]
+        assert store.label is None
         assert store.attributes == {"a": [1]}
     with pytest.raises(ValueError, match="label has 3 rows, the merged store 10"):
-        merge_stores(parts[0], tmp_path / "b.h5", columns={"label": [1, 2, 3]})
+        merge_stores(parts[0], tmp_path / "b.h5", ratings={"label": [1, 2, 3]})
+
+
+def test_stores_without_a_row_are_merged_with_their_columns(tmp_path):
+    for name in ("0.h5", "1.h5"):
+        write(tmp_path / name, 0, label=np.zeros(0), group=[])
+    merge_stores([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
+    with FeatureStore(tmp_path / "all.h5") as store:
+        assert len(store) == len(store.label) == len(store.group) == 0
 
 
 @pytest.mark.parametrize(
@@ -507,71 +533,93 @@ def test_merging_refuses_what_is_there_missing_or_nothing(tmp_path, parts):
         assert len(store) == 10
 
 
-# Indexing
+# Folders of shards
 
 
 @pytest.fixture
-def index(tmp_path, parts):
-    """An index beside a folder of its shards, and all their features."""
-    folder = tmp_path / "all" / "50%b.parts"
+def folder(tmp_path, parts):
+    """A folder of shards, and all their features."""
+    folder = tmp_path / "all" / "50%b.h5"
     folder.mkdir(parents=True)
-    shards = [shutil.copy(path, folder) for path in parts[0]]
-    path = folder.with_name("index.h5")
-    index_stores(shards, path, columns={"score": np.arange(10.0)})
-    return path, parts[1]
+    names = [os.path.basename(shutil.copy(path, folder)) for path in parts[0]]
+    write_manifest(folder, names, {"width": 6})
+    return folder, parts[1]
 
 
-def test_an_index_presents_its_shards_as_merging_them_would(tmp_path, parts, index):
-    merge_stores(parts[0], tmp_path / "all.h5", columns={"score": np.arange(10.0)})
-    with FeatureStore(tmp_path / "all.h5") as merged, FeatureStore(index[0]) as store:
+def test_a_folder_presents_its_shards_as_merging_them_would(tmp_path, parts, folder):
+    merge_stores(parts[0], tmp_path / "all.h5")
+    with FeatureStore(tmp_path / "all.h5") as merged, FeatureStore(folder[0]) as store:
         np.testing.assert_array_equal(store.features[:], merged.features[:])
+        np.testing.assert_array_equal(np.asarray(store.features), merged.features[:])
         assert store.features.shape == merged.features.shape
         assert store.features.dtype == merged.features.dtype
-        for name in ("paths", "digests", "label", "score"):
+        for name in ("paths", "digests", "label"):
             assert getattr(store, name).tolist() == getattr(merged, name).tolist()
+        assert store.score is merged.score is None
         assert store.failed == merged.failed
         assert store.attributes == merged.attributes
         assert [path.name for path in store.shards] == ["0.h5", "1.h5", "2.h5"]
         assert merged.shards is None
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize(
     "rows",
     [
         slice(3, 8),
         slice(None, None, -2),
+        slice(1, None, 3),
         slice(5, 5),
         4,
         -1,
         [9, 0, 4, 4],
+        [[1, 2], [9, 1]],
         np.arange(10) % 3 == 0,
         np.array([], int),
     ],
 )
-def test_rows_of_an_index_are_those_that_numpy_would_take(index, rows):
-    path, features = index
+def test_rows_are_those_that_numpy_would_take(parts, folder, tmp_path, rows, kind):
+    path, features = folder
+    if kind == "file":
+        path = tmp_path / "all.h5"
+        merge_stores(parts[0], path)
     with FeatureStore(path) as store:
-        np.testing.assert_array_equal(store.features[rows], features[rows])
+        found = store.features[rows]
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, features[rows])
+        np.testing.assert_array_equal(store.features[rows, 2], features[rows, 2])
+        np.testing.assert_array_equal(store.features[rows, 1:4], features[rows, 1:4])
 
 
-def test_plain_h5py_reads_an_index_wherever_it_was_moved(index, tmp_path):
-    path, features = index
-    moved = path.parent.rename(tmp_path / "moved") / path.name
-    with h5py.File(moved) as file:
-        np.testing.assert_array_equal(file["features"][:], features)
+def test_plain_h5py_reads_a_folder_in_a_loop_wherever_it_was_moved(folder, tmp_path):
+    path, features = folder
+    moved = path.rename(tmp_path / "moved")
+    shards = [h5py.File(shard) for shard in sorted(moved.glob("*.h5"))]
+    np.testing.assert_array_equal(np.vstack([shard["features"][:] for shard in shards]), features)
     with FeatureStore(moved) as store:
         np.testing.assert_array_equal(store.features[:], features)
 
 
-def test_an_index_of_more_shards_than_files_can_be_open_is_read_whole(tmp_path):
+def test_texts_of_a_folder_may_be_wider_in_one_shard_than_in_another(tmp_path):
+    write(tmp_path / "0.h5", 2, group=["a", "b"])
+    write(tmp_path / "1.h5", 2, group=["wider", "ä"])
+    write_manifest(tmp_path, ["1.h5", "0.h5"], {})
+    with FeatureStore(tmp_path) as store:
+        assert store.group.tolist() == ["wider", "ä", "a", "b"]
+    write_manifest(tmp_path, ["0.h5", "1.h5"], {})
+    with FeatureStore(tmp_path) as store:
+        assert store.group.tolist() == ["a", "b", "wider", "ä"]
+
+
+def test_a_folder_of_more_shards_than_files_can_be_open_is_read_whole(tmp_path):
     for number in range(20):
         write(tmp_path / f"{number:02}.h5", 2, first=2 * number)
     shards = sorted(tmp_path.glob("*.h5"))
-    index_stores(shards, tmp_path / "index.h5")
-    merge_stores(shards, tmp_path / "all.h5")
+    merge_stores(shards, tmp_path / "all" / "all.h5")
+    write_manifest(tmp_path, [shard.name for shard in shards], {})
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = max(map(int, os.listdir("/proc/self/fd"))) + 10
-    with FeatureStore(tmp_path / "all.h5") as merged, FeatureStore(tmp_path / "index.h5") as store:
+    with FeatureStore(tmp_path / "all" / "all.h5") as merged, FeatureStore(tmp_path) as store:
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
         try:
             np.testing.assert_array_equal(store.features[:], merged.features[:])
@@ -579,43 +627,89 @@ def test_an_index_of_more_shards_than_files_can_be_open_is_read_whole(tmp_path):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_an_index_without_one_of_its_shards_is_refused(index):
-    path, _ = index
-    shard = path.parent / "50%b.parts" / "1.h5"
+def test_a_folder_without_a_manifest_or_one_of_its_shards_is_refused(folder):
+    path, _ = folder
+    shard = path / "1.h5"
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    assert "50%b.parts/1.h5 is not the one it was made of" in complaint(path)
+    assert complaint(path).endswith(
+        "50%b.h5: its shard 1.h5 is not the one it was made of; extract the features anew"
+    )
     shard.unlink()
-    assert "its shard" in complaint(path) and "50%b.parts/1.h5 is missing" in complaint(path)
+    assert complaint(path).endswith("50%b.h5: its shard 1.h5 is missing")
+    (path / "shards.json").unlink()
+    assert "is not a feature store (it has no shards.json, which is written when" in complaint(path)
 
 
-@pytest.mark.parametrize("first, n", [(20, 5), (6, 5), (5, 4)])
-def test_rows_of_a_shard_that_was_rewritten_with_other_photos_are_refused(
-    index, tmp_path, first, n
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema_version": None},
+        {"schema_version": SCHEMA_VERSION + 1},
+        {"made_by": []},
+        {"made_by": None},
+        {"shards": []},
+        {"shards": [1]},
+        {"shards": [{"name": "0.h5"}]},
+        {"shards": [{"name": "../0.h5", "rows": 4, "bytes": 9, "photos": ""}]},
+        {"shards": [{"name": "0.h5", "rows": "4", "bytes": 9, "photos": ""}]},
+        {"shards": [{"name": 0, "rows": 4, "bytes": 9, "photos": ""}]},
+        {"shards": [{"name": "0.h5", "rows": -1, "bytes": 9, "photos": ""}]},
+        {"shards": [{"name": "0.h5", "rows": 10**15, "bytes": 9, "photos": ""}]},
+    ],
+)
+def test_a_manifest_that_is_none_is_refused_in_one_line(folder, change):
+    path, _ = folder
+    manifest = json.loads((path / "shards.json").read_text())
+    (path / "shards.json").write_text(json.dumps(manifest | change))
+    told = "is not a whole feature store: see shards.json in it"
+    assert told in complaint(path) or "schema version" in complaint(path)
+    for content in (json.dumps(manifest)[:-9], "[" * 100_000, "[]"):
+        (path / "shards.json").write_text(content)
+        assert told in complaint(path)
+
+
+@pytest.mark.parametrize(
+    "first, n, column", [(20, 5, "label"), (6, 5, "label"), (5, 4, "label"), (5, 5, "finetuned")]
+)
+def test_a_shard_that_was_rewritten_is_refused_when_its_rows_are_read(
+    folder, tmp_path, first, n, column
 ):
-    path, features = index
-    shard = path.parent / "50%b.parts" / "2.h5"
-    n_bytes = shard.stat().st_size
+    path, features = folder
+    shard = path / "2.h5"
     shard.unlink()
-    write(shard, n, first=first, attributes={"width": 6}, label=[1] * n)
-    os.truncate(shard, n_bytes)
+    write(shard, n, first=first, attributes={"width": 6}, **{column: [1] * n})
+    manifest = json.loads((path / "shards.json").read_text())
+    manifest["shards"][2]["bytes"] = shard.stat().st_size
+    (path / "shards.json").write_text(json.dumps(manifest))
     with FeatureStore(path) as store:
         np.testing.assert_array_equal(store.features[:5], features[:5])
         for rows in (slice(None), slice(8, 10), 9, [9, 0, 4], np.arange(10) > 8):
             with pytest.raises(InputError) as caught:
                 store.features[rows]
             assert str(caught.value) == (
-                f"{path}: its shard {shard} is not the one it was made of; extract the features "
-                "anew"
+                f"{path}: its shard 2.h5 is not the one it was made of; extract the features anew"
             )
+        for name in ("paths", "label", "failed"):
+            with pytest.raises(InputError, match="is not the one it was made of"):
+                getattr(store, name)
     with pytest.raises(InputError, match="is not the one it was made of"):
         merge_stores([path], tmp_path / "all.h5")
     assert not (tmp_path / "all.h5").exists()
 
 
-def test_an_index_can_be_merged_into_one_file(index, tmp_path):
-    path, features = index
+def test_shards_that_differ_make_no_folder(tmp_path, parts):
+    write(tmp_path / "other.h5", 1, n_features=5, label=[1])
+    with pytest.raises(InputError, match=r"other\.h5: has features of float32 × \(5,\), but "):
+        write_manifest(tmp_path, ["0.h5", "other.h5"], {})
+    with pytest.raises(InputError, match="there are no shards"):
+        write_manifest(tmp_path, [], {})
+    assert not (tmp_path / "shards.json").exists()
+
+
+def test_a_folder_can_be_merged_into_one_file(folder, tmp_path):
+    path, features = folder
     merge_stores([path], tmp_path / "all.h5")
-    shutil.rmtree(path.parent)
+    shutil.rmtree(path)
     with FeatureStore(tmp_path / "all.h5") as store:
         np.testing.assert_array_equal(store.features[:], features)

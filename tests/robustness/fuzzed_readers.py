@@ -122,8 +122,7 @@ def _feature_files():
         with FeatureStore(path) as store:
             for column in _STORE_COLUMNS:
                 getattr(store, column)
-            with store._reading():
-                store.features[:10]
+            store.features[:10]
 
     wholes = []
     with tempfile.TemporaryDirectory() as folder:
@@ -142,11 +141,33 @@ def _feature_files():
                 writer.fail("broken.jpg", "an empty file")
             # Chunks as large as a store's would leave hardly a place that matters.
             with h5py.File(path) as big, h5py.File(path.with_suffix(".small"), "w") as small:
-                small.attrs.update(big.attrs)
                 for name, dataset in big.items():
-                    small[name] = dataset[:]
+                    small[name] = dataset[()]
             wholes += [path.read_bytes()[:6000], path.with_suffix(".small").read_bytes()]
     return Reader(wholes, read)
+
+
+def _manifests():
+    """Manifests of a folder with one shard, and that shard."""
+    import numpy as np
+
+    from features.store import MANIFEST, FeatureStore, StoreWriter, write_manifest
+
+    # Kept for the process's life.
+    folder = Path(tempfile.mkdtemp())
+    with StoreWriter(folder / "0.h5", 5) as writer:
+        writer.append(np.ones((3, 5)), list("abc"), ["0" * 32] * 3, label=[0, 1, 1])
+    write_manifest(folder, ["0.h5"], {"width": 5})
+    whole = (folder / MANIFEST).read_bytes()
+
+    def read(path):
+        (folder / MANIFEST).write_bytes(path.read_bytes())
+        with FeatureStore(folder) as store:
+            for column in _STORE_COLUMNS:
+                getattr(store, column)
+            store.features[:10]
+
+    return Reader([whole], read)
 
 
 def _network_files():
@@ -264,6 +285,7 @@ READERS = {
     "ratings CSV": _ratings_csv,
     "AVA.txt": _ratings_ava,
     "feature files": _feature_files,
+    "manifests of shards": _manifests,
     "network files": _network_files,
     "members of network files": _network_members_of_files,
     "NumPy pickles": _numpy_pickles,

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import h5py
+import numpy as np
 from tqdm import tqdm
 
 from decaf.extraction.feature_file import SHARD_ROWS
@@ -221,7 +222,8 @@ def _compare(whole, output):
     with h5py.File(whole) as one, h5py.File(output) as other:
         _require(one.keys() == other.keys(), "the files have other datasets")
         for name in one:
-            _require((one[name][:] == other[name][:]).all(), f"the files differ in {name}")
+            same = one[name][()] == other[name][()]
+            _require(np.all(same), f"the files differ in {name}")
 
 
 def _require(condition, message):

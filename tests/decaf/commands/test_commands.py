@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -82,8 +83,9 @@ def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
         assert store["features"].shape == (60, 8)
         assert store["votes"].shape == (60, 10)
         assert store["finetuned"][:].sum() == 60 - read_record(network).test["photos"]
-        assert store.attrs["midpoint"] == 5
-        assert "finetuned_on" not in store.attrs
+        made_by = json.loads(store["provenance"][()])["made_by"]
+        assert made_by["midpoint"] == 5
+        assert "finetuned_on" not in made_by
 
 
 def test_a_recipe_sets_what_no_option_does(samples, tmp_path):
@@ -188,20 +190,21 @@ def test_a_plain_backbone_gives_the_averages_of_all_its_blocks_when_asked(sample
     assert extract(samples, "--ratings", ratings, *options, "-o", output) == 0
     with h5py.File(output) as store:
         assert store["features"].shape == (60, 64 + 192)
-        assert store.attrs["pooling"] == "multilevel"
+        assert json.loads(store["provenance"][()])["made_by"]["pooling"] == "multilevel"
 
 
-def test_a_plain_backbone_in_a_models_file_is_refused_with_what_to_give_instead(
-    samples, tmp_path, capsys
-):
-    for blocks, told in ((2, " --blocks 2"), (None, "")):
-        network = build_plain_network("alexnet-owt", "average", blocks, weights=None)
-        network.save(tmp_path / "network.keras", force=True)
-        output = tmp_path / "f.h5"
-        assert extract(samples, "--network", tmp_path / "network.keras", "-o", output) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        remedy = f"give --backbone alexnet-owt{told} --pooling average instead of --network"
-        assert line.endswith(f"network.keras: is a plain backbone, without a head; {remedy}")
+def test_a_plain_backbone_in_a_models_file_gives_what_its_options_give(samples, tmp_path):
+    network = build_plain_network("alexnet-owt", "average", 2, resize="pad")
+    network.save(tmp_path / "network.keras")
+    options = ["--backbone", "alexnet-owt", "--blocks", "2", "--resize", "pad"]
+    precision = ["--precision", "float32", "-o"]
+    given = ["--network", tmp_path / "network.keras"]
+    assert extract(samples, *options, *precision, tmp_path / "options.h5") == 0
+    assert extract(samples, *given, *precision, tmp_path / "file.h5") == 0
+    with h5py.File(tmp_path / "options.h5") as one, h5py.File(tmp_path / "file.h5") as other:
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name][()], other[name][()])
 
 
 def test_a_folder_for_networks_that_cannot_be_written_is_named_before_they_are_made(

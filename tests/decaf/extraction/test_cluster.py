@@ -62,10 +62,13 @@ def answers(port):
 
 
 def datasets(path):
-    with FeatureStore(path) as store, h5py.File(path) as file:
-        return {name: file[name][:] for name in file if name != "shards"} | {
-            "features": store.features[:]
-        }
+    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+    shards = [h5py.File(file) for file in files]
+    return {
+        name: np.concatenate([shard[name][:] for shard in shards])
+        for name in shards[0]
+        if name != "provenance"
+    }
 
 
 def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(
@@ -90,13 +93,17 @@ def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(
     output = tmp_path / "many.h5"
     assert extract_features.main([*argv, "--scheduler", address, "-o", str(output)]) == 0
     assert lost
-    assert "an index of the shards in many.h5.parts" in capsys.readouterr().out
+    assert "many.h5: 60 photos × 192 features, in a folder of 15 shards" in capsys.readouterr().out
+    assert sorted(os.listdir(tmp_path)) == ["many.h5", "one.h5"]
+    assert sorted(os.listdir(output)) == [*(f"{n:06}.h5" for n in range(15)), "shards.json"]
     one, many = datasets(tmp_path / "one.h5"), datasets(output)
     assert one.keys() == many.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], many[name])
-    with FeatureStore(output) as store:
-        assert len(store.shards) == 15
+    with FeatureStore(tmp_path / "one.h5") as one, FeatureStore(output) as many:
+        np.testing.assert_array_equal(many.features[:], one.features[:])
+        assert many.attributes == one.attributes
+        assert many.failed == one.failed
 
 
 def test_classifiers_are_judged_on_the_workers_as_in_one_process(cluster, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from decaf.extraction import feature_file as extraction
+from decaf.extraction import run_folder, shards
 from decaf.extraction.activations import cached_activations
 from decaf.extraction.feature_file import NamedPhotos, extract_features
 from decaf.extraction.feature_network import FeatureNetwork
@@ -69,7 +70,7 @@ def as_they_are(activations):
 
 def datasets(path):
     with h5py.File(path) as store:
-        return {name: store[name][:] for name in store}
+        return {name: store[name][()] for name in store}
 
 
 def test_rows_are_the_photos_in_their_order_with_their_ratings(model, photos, tmp_path):
@@ -125,11 +126,11 @@ class Interrupted:
     """Interrupts extraction after some shards, and notes which photos it extracts."""
 
     def __init__(self, monkeypatch):
-        self._monkeypatch, self._run, self.ran = monkeypatch, extraction.read_or_run, []
+        self._monkeypatch, self._run, self.ran = monkeypatch, shards.read_or_run, []
 
     def __call__(self, photos, output, model, after=2, **options):
-        def run(shards, *args, **kwargs):
-            for number, paths in enumerate(shards):
+        def run(paths_of_shards, *args, **kwargs):
+            for number, paths in enumerate(paths_of_shards):
                 if number == after:
                     raise KeyboardInterrupt
                 self.ran.extend(paths)
@@ -137,7 +138,7 @@ class Interrupted:
 
         self.ran.clear()
         with self._monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-            patch.setattr(extraction, "read_or_run", run)
+            patch.setattr(shards, "read_or_run", run)
             return extract(photos, output, model, **options)
         assert not output.exists()
 
@@ -219,12 +220,13 @@ def test_ratings_are_those_of_the_run_that_ends_it(model, photos, tmp_path, inte
         assert store.label.tolist() == [0, 1] * 6
 
 
-def test_a_shard_that_is_not_whole_is_written_anew(model, photos, tmp_path, interrupted):
+@pytest.mark.parametrize("content", ['{"photos": [', '{"of another version": 1}', "[]"])
+def test_a_shard_that_is_not_whole_is_written_anew(model, photos, tmp_path, interrupted, content):
     extract(photos, tmp_path / "whole.h5", model)
     interrupted(photos, tmp_path / "f.h5", model)
     first, second = (tmp_path / "f.h5.parts" / f"00000{number}" for number in (0, 1))
     os.truncate(first.with_suffix(".h5"), 3000)
-    second.with_suffix(".json").write_text('{"photos": [')
+    second.with_suffix(".json").write_text(content)
     interrupted(photos, tmp_path / "f.h5", model, after=3)
     assert len(interrupted.ran) == 12
     assert same(tmp_path / "whole.h5", tmp_path / "f.h5")
@@ -238,7 +240,7 @@ def killed_while_cleaning_up(model, photos, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(extraction, "_sync_folder", killed)
+        patch.setattr(run_folder, "sync_folder", killed)
         extract(photos, tmp_path / "f.h5", model, columns=RATINGS)
     return tmp_path / "f.h5"
 
@@ -441,3 +443,114 @@ def test_cached_activations_give_the_same_file_as_computed_ones(model, photos, t
     computed, cached = datasets(tmp_path / "computed.h5"), datasets(tmp_path / "cached.h5")
     np.testing.assert_allclose(cached["features"], computed["features"], rtol=2e-3, atol=2e-3)
     np.testing.assert_array_equal(cached["path"], computed["path"])
+
+
+@pytest.fixture
+def one_worker(model, monkeypatch):
+    """A cluster that is this process."""
+    network = FeatureNetwork(model, as_they_are, 192, SETTINGS)
+    monkeypatch.setattr(extraction, "CLUSTER_SHARD_ROWS", 5)
+    monkeypatch.setattr(extraction, "load_feature_network", lambda name, precision: network)
+    monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
+
+    def map_here(scheduler, function, tasks):
+        for task in tasks:
+            yield function(*task)
+
+    monkeypatch.setattr(extraction, "map_on_cluster", map_here)
+
+
+def extract_on_cluster(photos, output, **options):
+    ratings = options.pop("columns", {})
+    named = NamedPhotos([photo.name for photo in photos], [str(p) for p in photos], ratings)
+    options = {"progress": False, "cache": output.parent, "scheduler": "tcp://host"} | options
+    return extract_features(named, "f.keras", output, **options)
+
+
+def test_a_cluster_makes_a_folder_that_reads_as_the_file_of_one_process(
+    one_worker, model, photos, tmp_path
+):
+    extract(photos, tmp_path / "one.h5", model, columns=RATINGS)
+    done = extract_on_cluster(photos, tmp_path / "many.h5", columns=RATINGS)
+    assert (done.n_rows, done.n_features, done.n_shards) == (12, 192, 3)
+    assert sorted(os.listdir(tmp_path)) == ["many.h5", "one.h5"]
+    assert sorted(os.listdir(tmp_path / "many.h5")) == [
+        *(f"00000{number}.h5" for number in range(3)),
+        "shards.json",
+    ]
+    with FeatureStore(tmp_path / "one.h5") as one, FeatureStore(tmp_path / "many.h5") as many:
+        np.testing.assert_array_equal(many.features[:], one.features[:])
+        for name in ("paths", "digests", "score", "group", "predicted_mean"):
+            np.testing.assert_array_equal(getattr(many, name), getattr(one, name))
+        assert many.attributes == one.attributes
+
+
+def test_a_folder_is_replaced_only_when_forced_and_only_by_all_of_its_shards(
+    one_worker, model, photos, tmp_path
+):
+    output = tmp_path / "f.h5"
+    extract_on_cluster(photos, output)
+    with pytest.raises(AlreadyThere, match=r"f\.h5: is there already"):
+        extract_on_cluster(photos[:7], output)
+    assert extract_on_cluster(photos[:7], output, force=True).n_rows == 7
+    assert sorted(os.listdir(output)) == ["000000.h5", "000001.h5", "shards.json"]
+    assert extract(photos[:3], output, model, force=True).n_shards is None
+    assert output.is_file()
+    assert extract_on_cluster(photos[:6], output, force=True).n_shards == 2
+    assert os.listdir(tmp_path) == ["f.h5"]
+
+
+def test_a_folder_of_other_files_is_never_replaced(one_worker, model, photos, tmp_path):
+    output = tmp_path / "f.h5"
+    extract_on_cluster(photos[:7], output)
+    (output / "notes.txt").touch()
+    for again in (extract_on_cluster, lambda *given, **o: extract(*given, model, **o)):
+        with pytest.raises(InputError, match=r"is a folder that holds 'notes\.txt', which is no"):
+            again(photos, output, force=True)
+    assert len(os.listdir(output)) == 4
+    for name in ("notes.txt", "shards.json"):
+        (output / name).unlink()
+    with pytest.raises(InputError, match=r"is a folder that holds '000000\.h5', which is no shard"):
+        extract_on_cluster(photos, output, force=True)
+    assert os.listdir(tmp_path) == ["f.h5"]
+
+
+def test_a_finished_shard_that_is_gone_on_with_gets_the_ratings_of_the_run_that_ends_it(
+    one_worker, model, photos, tmp_path, interrupted, monkeypatch
+):
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    photos = [photos[0], tmp_path / "broken.jpg", *photos[2:]]
+    before = {"score": np.arange(12.0), "group": np.array(list("abcdefghijkl"), object)}
+    monkeypatch.setattr(extraction, "SHARD_ROWS", 6)
+    interrupted(photos, tmp_path / "f.h5", model, after=1, columns=before)
+    run = shards.read_or_run
+    ran = []
+    monkeypatch.setattr(
+        shards, "read_or_run", lambda paths, *given, **o: run(map(spy(ran), paths), *given, **o)
+    )
+    extract_on_cluster(photos, tmp_path / "f.h5", columns={"label": np.arange(12) % 2})
+    assert ran == [str(photo) for photo in photos[6:]]
+    with FeatureStore(tmp_path / "f.h5") as store:
+        assert store.label.tolist() == [0, *([0, 1] * 5)]
+        assert store.score is store.group is None
+    with h5py.File(tmp_path / "f.h5" / "000000.h5") as shard:
+        assert sorted(shard) == [
+            "digest", "failed", "features", "finetuned", "label", "path", "predicted_mean",
+            "provenance",
+        ]  # fmt: skip
+
+
+def spy(seen):
+    def see(paths):
+        seen.extend(paths)
+        return paths
+
+    return see
+
+
+def test_shards_of_an_unfinished_run_with_more_photos_are_left_out(
+    one_worker, photos, tmp_path, interrupted, model
+):
+    interrupted(photos, tmp_path / "f.h5", model, after=2)
+    extract_on_cluster(photos[:5], tmp_path / "f.h5")
+    assert sorted(os.listdir(tmp_path / "f.h5")) == ["000000.h5", "shards.json"]

@@ -10,7 +10,7 @@ from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.feature_files import file_sources
 from features.errors import InputError, NoNetwork, NoNetworkFile, NoRatings, NoWeightsFile
 from features.ratings import read_ratings
-from features.store import FeatureStore
+from features.store import FeatureStore, merge_stores, write_manifest
 
 
 def test_a_file_is_a_feature_set_of_its_rated_photos(tmp_path):
@@ -100,6 +100,22 @@ def test_a_network_that_did_not_give_the_features_is_refused(tmp_path):
         file_sources([store], [path])
 
 
+def test_a_folder_of_shards_is_a_feature_set_as_a_file_is(tmp_path):
+    whole = write_store(tmp_path / "whole.h5")
+    folder = tmp_path / "folder.h5"
+    folder.mkdir()
+    for name, rows in (("0.h5", slice(0, 40)), ("1.h5", slice(40, N))):
+        write_store(folder / name, rows=rows)
+    write_manifest(folder, ["0.h5", "1.h5"], {"midpoint": 5.0})
+    one, other = file_sources([whole]), file_sources([folder])
+    (source,) = other.by_name.values()
+    assert source.feature_set.name == "folder"
+    assert other.rated.label.tolist() == one.rated.label.tolist()
+    both = file_sources([whole, folder])
+    first, second = (source.feature_set.X for source in both.by_name.values())
+    np.testing.assert_array_equal(first, second)
+
+
 def test_a_network_that_is_not_at_hand_is_named(tmp_path):
     store = write_store(tmp_path / "features.h5", n_features=8, attributes=NETWORK)
     (source,) = file_sources([store]).by_name.values()
@@ -119,8 +135,9 @@ def test_a_plain_backbone_is_built_again(tmp_path, samples):
     network, features = source.fit_network(np.arange(5))
     assert network.record.kind == "backbone"
     assert (network.record.width, network.record.blocks) == (features.shape[1], 2)
-    with h5py.File(store, "r+") as file:
-        file.attrs["weights"] = "own.npy"
-    (source,) = file_sources([store]).by_name.values()
-    with pytest.raises(NoWeightsFile, match=r"features plain are of the weights own\.npy"):
+    with FeatureStore(store) as opened:
+        attributes = opened.attributes | {"weights": "own.npy"}
+    merge_stores([store], tmp_path / "other.h5", attributes=attributes)
+    (source,) = file_sources([tmp_path / "other.h5"]).by_name.values()
+    with pytest.raises(NoWeightsFile, match=r"features other are of the weights own\.npy"):
         source.fit_network(np.arange(5))
