@@ -7,6 +7,7 @@ files is shown, and no memory is filled.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ import numpy as np
 
 from features.errors import InputError
 from features.store.headers import may_be_virtual
-from features.store.schema import COLUMN_TYPES, FAILED, PROVENANCE, SCHEMA_VERSION
+from features.store.schema import COLUMN_TYPES, FAILED, PROVENANCE, SCHEMA_VERSION, to_text
 
 # Letters that NumPy gives the types by, and numbers of axes.
 _KINDS = {
@@ -112,9 +113,7 @@ class StoreFile:
     def failed(self) -> list[tuple[str, str]]:
         """Photos that could not be read: names and reasons."""
         with reading(self.path):
-            return [
-                (os.fsdecode(path), os.fsdecode(reason)) for path, reason in self._file[FAILED][:]
-            ]
+            return [(to_text(path), to_text(reason)) for path, reason in self._file[FAILED][:]]
 
     def _check(self) -> dict[str, Any]:
         """Make sure that this is a whole feature store; give what made the features."""
@@ -175,6 +174,17 @@ def reading(path: Path) -> Iterator[None]:
         raise
     # What h5py raises on damaged files depends on where the damage is.
     except Exception as error:
+        # Only of what the system refuses h5py tells a number.
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.EAGAIN, errno.EWOULDBLOCK):
+            raise InputError(f"{path}: another program is writing it; close it there") from error
+        if number in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise InputError(
+                f"{path}: its disk refuses locks; set HDF5_USE_FILE_LOCKING=FALSE where nothing "
+                "writes it"
+            ) from error
+        if number:
+            raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
         raise InputError(f"{path}: is damaged or not HDF5: {_reason(error)}") from error
 
 

@@ -6,8 +6,6 @@ heap for ever, deaf to Ctrl-C.
 
 from __future__ import annotations
 
-import os
-
 import h5py
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,6 +32,11 @@ RATINGS = ("score", "label", "votes", "split", "group")
 PROVENANCE = "provenance"
 FAILED = "failed"
 
+# Python's stand-ins for bytes that are not UTF-8 (PEP 383), which no strict reader of UTF-8 takes,
+# and the same numbers in Unicode's last private plane, which every one does.
+_TO_PRIVATE = {surrogate: 0x100000 + surrogate for surrogate in range(0xDC80, 0xDD00)}
+_FROM_PRIVATE = {private: surrogate for surrogate, private in _TO_PRIVATE.items()}
+
 
 def text_type(width: int) -> np.dtype:
     """The stored type of texts of up to so many bytes, which `h5py.Dataset.asstr` reads."""
@@ -53,13 +56,18 @@ def to_stored(values: ArrayLike, dtype: np.dtype) -> np.ndarray:
 
 
 def to_bytes(text: str) -> bytes:
-    """A text as it is stored: a file's name need not be UTF-8, and keeps its bytes."""
+    """A text as it is stored, in UTF-8: other bytes of a name become private characters."""
     # Stored texts are filled up with NULs, which no file's name holds, but a list of names may.
-    return os.fsencode(text.replace("\0", "\\0"))
+    return text.replace("\0", "\\0").translate(_TO_PRIVATE).encode()
+
+
+def to_text(value: bytes) -> str:
+    """A stored text as it was."""
+    return value.decode(errors="surrogateescape").translate(_FROM_PRIVATE)
 
 
 def to_texts(values: np.ndarray) -> np.ndarray:
     """Stored texts as str objects, in an array of the same shape."""
     texts = np.empty(values.shape, object)
-    texts[:] = [os.fsdecode(value) for value in values]
+    texts[:] = [to_text(value) for value in values]
     return texts

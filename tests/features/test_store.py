@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -713,3 +714,57 @@ def test_a_folder_can_be_merged_into_one_file(folder, tmp_path):
     shutil.rmtree(path)
     with FeatureStore(tmp_path / "all.h5") as store:
         np.testing.assert_array_equal(store.features[:], features)
+
+
+HOLDS_IT = """
+import sys, h5py
+store = h5py.File(sys.argv[1], "r+")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_store_that_another_program_is_writing_is_not_damaged(tmp_path):
+    path = tmp_path / "features.h5"
+    with StoreWriter(path, 2) as writer:
+        writer.append(np.zeros((1, 2)), ["a.jpg"], ["0" * 32])
+    command = [sys.executable, "-c", HOLDS_IT, path]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError) as caught:
+            FeatureStore(path)
+        holder.stdin.close()
+    assert str(caught.value) == f"{path}: another program is writing it; close it there"
+    with FeatureStore(path) as store:
+        assert len(store) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOLCK, "its disk refuses locks; set HDF5_USE_FILE_LOCKING=FALSE"),
+        (errno.EIO, "cannot be read: Input/output error"),
+        (errno.EACCES, "cannot be read: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch, number, said):
+    def refuse(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "features.h5"
+    path.touch()
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(InputError, match=said) as caught:
+        FeatureStore(path)
+    assert "damaged" not in str(caught.value)
+
+
+def test_readmes_three_lines_read_any_name(tmp_path):
+    names = ["a.jpg", os.fsdecode(b"caf\xe9.jpg"), "Köln.jpg"]
+    with StoreWriter(tmp_path / "features.h5", 2) as writer:
+        writer.append(np.zeros((3, 2)), names, ["0" * 32, "1" * 32, "2" * 32])
+    store = h5py.File(tmp_path / "features.h5")
+    read = store["path"].asstr()[:].tolist()
+    assert [read[0], read[2]] == [names[0], names[2]]
+    assert FeatureStore(tmp_path / "features.h5").paths.tolist() == names
