@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from decaf.commands.options import add_machine_options, add_rating_options, read
 from decaf.commands.printing import report_failed
 from decaf.commands.training_options import add_training_options
 from decaf.commands.training_options import training_settings as settings_of
-from experiments.frame import option
+from experiments.frame import option, several
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,20 +25,16 @@ if TYPE_CHECKING:
     from decaf.training.settings import TrainingSettings
     from features.ratings import RatedPhotos
 
-# Those of the training that an experiment may change.
-SETTINGS = (
-    "optimizer",
-    "learning_rate",
-    "momentum",
-    "weight_decay",
-    "batch_size",
-    "epochs",
-    "dropout",
-)
 # Where the AVA archive keeps the list of its 20,000 test photos.
 AVA_TEST_LISTS = ("generic_test.jpgl", "aesthetics_image_lists/generic_test.jpgl")
+# Of fc6 and of fc7, in the paper's tables.
+PAPER_WIDTHS = (4096, 1000, 500, 250)
+WIDTHS = several("--width", "units of fc6 and of fc7", PAPER_WIDTHS)
+# What of the training an experiment may change.
+TRAINING = ("optimizer", "learning_rate", "momentum", "weight_decay", "batch_size", "epochs")
+TRAINING += ("dropout",)
 BLOCKS = option("--blocks", "cut the backbones after N (all)", type=int, metavar="N")
-JOBS = option("--jobs", "fits at once; -1 on all cores", -1, metavar="N")
+JOBS = option("--jobs", "fits at once; -1 on all cores", -1)
 
 
 @dataclass(frozen=True)
@@ -57,14 +52,8 @@ class View:
 class Photos:
     """Rated photos that could be read, divided into training and test photos.
 
-    Attributes
-    ----------
-    rated : features.ratings.RatedPhotos
-    folds : classifiers.evaluation.folds.Folds
-    facts : dict of str to str
-        What they are and how they were divided, for the page.
-    identity : str
-        Changes with the photos, their labels and scores, and their division.
+    The facts tell of the photos and their division, for the page; the identity changes with all of
+    them on which figures depend.
     """
 
     rated: RatedPhotos
@@ -110,7 +99,7 @@ def data_options(parser: argparse.ArgumentParser) -> None:
 def training_options(parser: argparse.ArgumentParser) -> None:
     """Options of `decaf.training.settings.TrainingSettings`; the defaults are the paper's."""
     group = parser.add_argument_group("finetuning (the defaults are the paper's)")
-    add_training_options(group, SETTINGS)
+    add_training_options(group, TRAINING)
 
 
 def training_settings(args: argparse.Namespace) -> TrainingSettings:
@@ -131,25 +120,16 @@ def training_facts(settings: TrainingSettings) -> dict[str, str]:
 
 
 def read_rated(args: argparse.Namespace, needed: str = "", missing: str = "") -> RatedPhotos:
-    """Read the ratings that `data_options` asks for.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    needed : str, optional
-        A column of the ratings that must be there.
-    missing : str, optional
-        What is said where it is not.
-
-    Raises
-    ------
-    InputError
-        If there are no ratings or not this column, or as `features.ratings.read_ratings` does.
-    """
+    """Read the ratings that `data_options` asks for; say what is missing if a needed column is."""
     if args.folds is not None and args.folds < 2:
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
-    source = _ratings_source(args)
-    test_list = args.test_list
+    source, test_list = args.ratings, args.test_list
+    if source is None:
+        source = _first_file(args.data, ("AVA.txt", "ratings.csv"))
+    if source is None:
+        raise InputError(
+            f"{args.data}: holds neither AVA.txt nor ratings.csv; name the ratings with --ratings"
+        )
     if test_list is None and isinstance(source, Path) and source.name == "AVA.txt":
         test_list = _first_file(args.data, AVA_TEST_LISTS)
     named = argparse.Namespace(**vars(args) | {"ratings": source})
@@ -162,13 +142,7 @@ def read_rated(args: argparse.Namespace, needed: str = "", missing: str = "") ->
 def see(
     rated: RatedPhotos, views: Iterable[View], args: argparse.Namespace
 ) -> tuple[Photos, dict[View, Activations]]:
-    """Compute the activations of photos, or take them from the cache; divide the readable ones.
-
-    Raises
-    ------
-    InputError
-        If a photo could be read for one backbone and not for another, or as `divide` does.
-    """
+    """Compute the activations of photos, or take them from the cache; divide the readable ones."""
     seen = activations_of(rated, views, args)
     return divide(take_readable(rated, list(seen.values())), args), seen
 
@@ -184,34 +158,27 @@ def activations_of(
     from decaf.networks.convolutions import build_activations
 
     precision = choose_precision(args.precision)
-    views_of: dict[tuple, dict[str, View]] = {}
+    views_of: dict[View, dict[str, View]] = {}  # of one pass of the network
     for view in views:
-        network = (view.backbone, view.blocks, view.weights, view.mirrored)
-        views_of.setdefault(network, {})[view.pooling] = view
+        views_of.setdefault(replace(view, pooling=""), {})[view.pooling] = view
     seen = {}
-    for (backbone, blocks, weights, mirrored), view_of in views_of.items():
-        model = build_activations(
-            backbone, tuple(view_of), blocks=blocks, weights=weights, precision=precision
+    for of, of_poolings in views_of.items():
+        network = build_activations(
+            of.backbone, tuple(of_poolings), of.blocks, of.weights, precision=precision
         )
         cache = args.cache
-        if mirrored:
-            photo = keras.Input(model.input_shape[1:])
-            model = keras.Model(photo, model(keras.ops.flip(photo, axis=2)))
+        if of.mirrored:
+            photo = keras.Input(network.input_shape[1:])
+            network = keras.Model(photo, network(keras.ops.flip(photo, axis=2)))
             # A cache tells networks apart by their weights, which are the same here.
             cache = (cache or default_cache()) / f"mirrored-{precision}"
-        found = cached_activations(list(rated.paths), model, cache=cache)
-        seen |= {view: found[pooling] for pooling, view in view_of.items()}
+        found = cached_activations(list(rated.paths), network, cache=cache)
+        seen |= {view: found[pooling] for pooling, view in of_poolings.items()}
     return seen
 
 
 def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:
-    """The photos whose activations there are, in their order; the others are reported.
-
-    Raises
-    ------
-    InputError
-        If a photo could be read for one backbone and not for another.
-    """
+    """The photos whose activations there are, in their order; the others are reported."""
     first, *others = activations
     if any(not np.array_equal(first.digests, other.digests) for other in others):
         raise InputError("photos changed while they were read: run the same command again")
@@ -231,19 +198,18 @@ def divide(rated: RatedPhotos, args: argparse.Namespace) -> Photos:
         rows = choose_test_photos(rated, args.test_fraction, args.seed)
         split = np.where(rows, "test", "train")
     folds = make_folds(replace(rated, split=split), n_folds=args.folds, seed=args.seed)
-    division = folds.design
-    if split is not None:
-        together = "" if rated.group is None else ", groups kept together"
+    if split is None:
+        division = folds.design
+    elif rated.split is None:
+        division = "one stratified split" + (", groups kept together" * (rated.group is not None))
+    else:
         division = "the split that the ratings or the test list give"
-        if rated.split is None:
-            division = f"one stratified split{together}"
     n_judged = sum(len(fold.test) for fold in folds)
     facts = {
         "photos": f"{len(rated):,} of {args.data.name}, {rated.label.mean():.1%} professional",
         "division": f"{division}; {n_judged:,} photos judged",
-        "not used": f"{_count_missing(args, len(rated) + len(rated.failed)):,} missing, "
-        f"{len(rated.failed):,} that could not be read; not judged: "
-        f"{sum(folds.excluded.values()):,} copies or members of trained-on groups",
+        "not used": f"{rated.missing:,} missing, {len(rated.failed):,} that could not be read; not "
+        f"judged: {sum(folds.excluded.values()):,} copies or members of trained-on groups",
         "seed": str(args.seed),
     }
     if rated.group is not None:
@@ -254,18 +220,9 @@ def divide(rated: RatedPhotos, args: argparse.Namespace) -> Photos:
 def predict_unseen(
     photos: Photos, predict: Callable[[Fold], Mapping[str, np.ndarray]]
 ) -> dict[str, list[float]]:
-    """Collect what is predicted of each fold's test photos.
+    """Collect what is predicted of each fold's test photos after learning on its training photos.
 
-    Parameters
-    ----------
-    photos : Photos
-    predict : callable
-        Learns on a fold's training photos; gives by names a number for each test photo.
-
-    Returns
-    -------
-    dict of str to list
-        By name n_photos numbers, NaN where a photo is in no fold's test photos.
+    By name n_photos numbers, NaN where a photo is in no fold's test photos.
     """
     found: dict[str, np.ndarray] = {}
     for fold in photos.folds:
@@ -274,37 +231,13 @@ def predict_unseen(
     return {name: values.tolist() for name, values in found.items()}
 
 
-def _ratings_source(args):
-    source = args.ratings or _first_file(args.data, ("AVA.txt", "ratings.csv"))
-    if source is None:
-        raise InputError(
-            f"{args.data}: holds neither AVA.txt nor ratings.csv; name the ratings with --ratings"
-        )
-    return source
-
-
-def _count_missing(args, n_found):
-    """How many photos a ratings file rates that were not found."""
-    source = _ratings_source(args)
-    if not (isinstance(source, Path) and source.is_file()):
-        return 0
-    if source.suffix.lower() != ".csv":
-        lines = source.read_text("utf-8-sig").split("\n")
-        return sum(bool(line.strip()) for line in lines) - n_found
-    with open(source, newline="", encoding="utf-8-sig") as file:
-        return sum(map(bool, csv.reader(file))) - 1 - n_found
-
-
 def _first_file(folder, names):
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _identity(rated, folds):
     """A digest of everything about the photos on which figures depend."""
-    score = None if rated.score is None else rated.score.tolist()
-    group = None if rated.group is None else list(rated.group)
-    votes = None if rated.votes is None else rated.votes.tolist()
-    divided = [[fold.train.tolist(), fold.test.tolist()] for fold in folds]
-    about = [list(rated.digests), rated.label.tolist(), score, votes, rated.scale, rated.midpoint]
-    about += [group, divided]
-    return hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()
+    about = [rated.digests, rated.label, rated.score, rated.votes, rated.group]
+    about += [rated.scale, rated.midpoint, *(side for fold in folds for side in fold)]
+    text = json.dumps(about, default=np.ndarray.tolist)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRIC_NAMES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+METRICS = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+Value = str | Callable[[Row], float]
+# Legend → names of rows and the rows themselves.
+Groups = Mapping[str, Sequence[tuple[str, Row]]]
 
 
 @dataclass(frozen=True)
 class Line:
-    """Points, joined or not as the style says.
+    """Points, joined or not as Matplotlib's style says, in a colour of its cycle.
 
-    Attributes
-    ----------
-    x, y : sequence of float
-    style : str
-        Matplotlib's, such as ``o-``.
-    label : str
-        In the legend, where there is one.
-    colour : int
-        Of Matplotlib's cycle.
-    band : (sequence of float, sequence of float), optional
-        The ends of an interval around each y.
-    more : dict
-        Other properties of Matplotlib's line.
+    The band is the ends of an interval around each y; more are other properties of the line.
     """
 
     x: Sequence[float]
@@ -45,20 +36,34 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines in one pair of axes.
-
-    Attributes
-    ----------
-    lines : sequence of Line
-    axes : dict
-        Matplotlib's properties of the axes, such as ``xlabel``.
-    marks : dict
-        ``x`` and ``y``: where a grey line crosses the panel.
-    """
+    """Lines in a pair of axes with Matplotlib's properties; grey lines cross it at the marks."""
 
     lines: Sequence[Line]
     axes: dict[str, Any]
     marks: dict[str, float] = field(default_factory=dict)
+
+
+def lines_of(
+    rows: Sequence[Row], x: Value, y: Value, by: Sequence[str], styles: Mapping[Any, str] = {}
+) -> list[Line]:
+    """A line for the rows that have the same in some columns.
+
+    Each value of the first of these has a colour, and of the last a style; together they are the
+    line's label. What is drawn of a row, x and y, are columns or functions; the interval around a
+    column is drawn where there is one.
+    """
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in by), []).append(row)
+    colours = list(dict.fromkeys(key[0] for key in groups))
+    lines = []
+    for key, own in groups.items():
+        xs, ys = ([row[v] if isinstance(v, str) else v(row) for row in own] for v in (x, y))
+        style, label = styles.get(key[-1], "o-"), ", ".join(map(str, key))
+        ends = [[row.get(f"{y}{end}") for row in own] for end in ("_low", "_high")]
+        band = None if None in ends[0] else (ends[0], ends[1])
+        lines.append(Line(xs, ys, style, label, colours.index(key[0]), band))
+    return lines
 
 
 def draw_lines(
@@ -69,9 +74,9 @@ def draw_lines(
     sharey: bool = False,
 ) -> Figure:
     """Draw panels side by side; every label is in the legend once."""
-    figure = new_figure(size)
+    figure, all_axes = new_figure(size, len(panels), sharey=sharey)
     labelled = {}
-    for axes, panel in zip(_panels(figure, len(panels), sharey=sharey), panels):
+    for axes, panel in zip(all_axes, panels):
         for line in panel.lines:
             style = {"color": f"C{line.colour}", "ms": 4} | line.more
             (drawn,) = axes.plot(line.x, line.y, line.style, **style)
@@ -92,44 +97,34 @@ def draw_lines(
 
 def draw_comparison(rows: Sequence[Row]) -> Figure:
     """Draw the AUC of every classifier on every feature set, with intervals."""
-    groups: dict[str, list[tuple[str, Row]]] = {}
-    for row in rows:
-        groups.setdefault(str(row["features"]), []).append((str(row["classifier"]), row))
+    groups = group_rows(rows, "{features}", "{classifier}")
     n_classifiers = len({row["classifier"] for row in rows})
-    figure = new_figure((8, 1.2 + 0.11 * n_classifiers * (len(groups) + 1)))
-    draw_intervals(figure.subplots(), groups)
+    figure, (axes,) = new_figure((8, 1.2 + 0.11 * n_classifiers * (len(groups) + 1)))
+    draw_intervals(axes, groups)
     figure.legend(loc="outside right upper", fontsize=8)
     return figure
 
 
-def draw_widths(rows: Sequence[Row], metrics: Sequence[str], group: str, legend: str) -> Figure:
-    """Draw a panel a metric of networks by width; groups are told apart by a column.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        With ``width``, the metrics with their intervals, and the column ``group``.
-    metrics : sequence of str
-    group : str
-    legend : str
-        Pattern of a group's legend, such as ``trained on {}``.
-    """
-    groups: dict[str, list[tuple[str, Row]]] = {}
-    for row in rows:
-        groups.setdefault(legend.format(row[group]), []).append((str(row["width"]), row))
-    figure = new_figure((9, 3.4))
-    panels = _panels(figure, len(metrics))
+def draw_widths(rows: Sequence[Row], metrics: Sequence[str], legend: str) -> Figure:
+    """Draw a panel a metric of networks by width; the legend is a pattern of the rows' columns."""
+    figure, panels = new_figure((9, 3.4), len(metrics))
     for axes, metric in zip(panels, metrics):
-        draw_intervals(axes, groups, metric)
+        draw_intervals(axes, group_rows(rows, legend, "{width}"), metric)
     panels[0].set_ylabel("width")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
-def draw_intervals(
-    axes: Axes, groups: Mapping[str, Sequence[tuple[str, Row]]], metric: str = "auc"
-) -> None:
-    """Draw figures with their intervals as points; groups are legend → names and rows."""
+def group_rows(rows: Sequence[Row], legend: str, name: str) -> Groups:
+    """Group rows by legends, which like their names are patterns of the columns."""
+    groups: dict[str, list[tuple[str, Row]]] = {}
+    for row in rows:
+        groups.setdefault(legend.format_map(row), []).append((name.format_map(row), row))
+    return groups
+
+
+def draw_intervals(axes: Axes, groups: Groups, metric: str = "auc") -> None:
+    """Draw figures with their intervals as points, a line a name."""
     names = list(dict.fromkeys(name for group in groups.values() for name, _ in group))
     for number, (legend, group) in enumerate(groups.items()):
         shift = (number + 1) / (len(groups) + 1) - 0.5
@@ -140,25 +135,21 @@ def draw_intervals(
         axes.hlines(y, low, high, color=f"C{number}", lw=1.2, alpha=0.6)
         axes.plot(value, y, "o", ms=4, color=f"C{number}", label=legend)
     _name_rows(axes, names)
-    axes.set_xlabel(METRIC_NAMES.get(metric, metric))
+    axes.set_xlabel(METRICS.get(metric, metric))
 
 
 def draw_bars(
     names: Sequence[str],
     parts: Mapping[str, Sequence[float]],
-    *,
     xlabel: str,
     size: tuple[float, float],
-    colours: Mapping[str, Any] = {},
     **bars: Any,
 ) -> Figure:
     """Draw a bar a name, whose parts, label → lengths, follow each other; more is Matplotlib's."""
-    figure = new_figure(size)
-    axes = figure.subplots()
+    figure, (axes,) = new_figure(size)
     ends = [0.0] * len(names)
     for label, lengths in parts.items():
-        colour = {"color": colours[label]} if label in colours else {}
-        axes.barh(names, lengths, left=ends, label=label, **colour, **bars)
+        axes.barh(names, lengths, left=ends, label=label, **bars)
         ends = [end + length for end, length in zip(ends, lengths)]
     _name_rows(axes, names)
     axes.set_xlabel(xlabel)
@@ -167,15 +158,14 @@ def draw_bars(
     return figure
 
 
-def new_figure(size: tuple[float, float]) -> Figure:
-    """A figure of so many inches, whose parts make room for each other."""
+def new_figure(
+    size: tuple[float, float], n_panels: int = 1, **share: bool
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of so many inches, with panels side by side."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size, layout="constrained")
-
-
-def _panels(figure: Figure, n: int, **share: bool) -> Sequence[Axes]:
-    return figure.subplots(1, n, squeeze=False, **share)[0]
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(1, n_panels, squeeze=False, **share)[0]
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

@@ -45,11 +45,14 @@ def option(flag: str, help: str, default: Any = None, **keywords: Any) -> Option
     return lambda parser: parser.add_argument(flag, help=help, **keywords)
 
 
+def at_once(flag: str, help: str, default: Sequence[Any], **keywords: Any) -> Option:
+    """An option with several values."""
+    return _plural(flag, help, default, nargs="+", **keywords)
+
+
 def several(flag: str, help: str, default: Sequence[Any], **keywords: Any) -> Option:
     """An option that may be given again and again, in place of its defaults."""
-    keywords = {"type": type(default[0]), "default": tuple(default)} | keywords
-    help = f"{help} ({' '.join(map(str, default))})".lstrip()
-    return lambda parser: parser.add_argument(flag, action=_Several, help=help, **keywords)
+    return _plural(flag, help, default, action=_Several, **keywords)
 
 
 def run_experiment(
@@ -81,12 +84,14 @@ def run_experiment(
         "--force", action="store_true", help="replace results of other settings in the folder"
     )
 
-    def work(args: argparse.Namespace) -> None:
+    def work(args: argparse.Namespace) -> int:
         args.folder = results_folder(name, args)
         import_keras()
         words = sys.argv[1:] if argv is None else argv
-        write_page(args.folder, experiment.run(args), shlex.join([*program, *words]))
+        page = experiment.run(args)
+        write_page(args.folder, page, shlex.join([*program, *words]))
         print(args.folder / PAGE)
+        return int(page.failed)
 
     return run_command(work, parser, argv)
 
@@ -107,6 +112,12 @@ def results_folder(name: str, args: argparse.Namespace) -> Path:
     if (folder / PAGE).exists() and not args.force:
         raise InputError(f"{folder}: holds results already; choose another --out, or add --force")
     return folder
+
+
+def _plural(flag, help, default, **keywords):
+    told = f"{help} ({' '.join(map(str, default))})".lstrip()
+    keywords |= {"type": type(default[0]), "default": tuple(default), "help": told}
+    return lambda parser: parser.add_argument(flag, **keywords)
 
 
 class _Several(argparse.Action):

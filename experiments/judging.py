@@ -5,50 +5,104 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from tqdm import tqdm
 
-from classifiers.catalogue import make_classifier
-from classifiers.evaluation.bootstrap import CONFIDENCE
-from classifiers.evaluation.evaluation import (
-    INTERVAL_METRICS,
-    MAJORITY,
-    FeatureSet,
-    evaluate,
-)
 from experiments.data import Photos
 from experiments.pages import Row
 from features.errors import InputError
-from features.files import whole_file
+from features.files import write_file
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Classifiers on one feature set: what is judged at a time, and kept in a file.
+
+    Attributes
+    ----------
+    features : str
+        The feature set's name.
+    X : ndarray, shape (n_photos, …)
+        Features, or what the transformer makes features of, anew in each fold.
+    classifiers : sequence of str, or dict of str to estimator
+    settings : dict
+        JSON values; all on which the figures depend beside photos, classifiers' names and seed.
+    columns : dict
+        What its rows begin with.
+    transformer : estimator, optional
+    train_on : ndarray of bool, shape (n_photos,), optional
+        As in `classifiers.evaluation.folds.Folds.training_on`.
+    file : str, optional
+        Its name; the feature set's by default.
+    """
+
+    features: str
+    X: np.ndarray
+    classifiers: Sequence[str] | Mapping[str, Any]
+    settings: dict[str, Any]
+    columns: Row = field(default_factory=dict)
+    transformer: Any = None
+    train_on: np.ndarray | None = None
+    file: str = ""
+
+
+def given(
+    features: str,
+    score: Sequence[float],
+    settings: dict[str, Any],
+    columns: Row,
+    *,
+    threshold: float = 0.5,
+    classifier: str = "softmax",
+    file: str = "",
+) -> Cell:
+    """A cell of scores that were found before: a photo above the threshold is professional."""
+    from experiments.given_scores import GivenScores
+
+    classifiers = {classifier: GivenScores(threshold)}
+    X = np.array(score, float)[:, None]
+    return Cell(features, X, classifiers, settings, columns, file=file)
+
+
+def judge(cells: Sequence[Cell], photos: Photos, args: argparse.Namespace) -> list[Row]:
+    """Judge classifiers on feature sets; go on where it was interrupted.
+
+    Of each cell there is a row a classifier: the cell's columns; what
+    `classifiers.evaluation.evaluation.Evaluation.to_pandas` says; ``n_train``, training photos on
+    the folds' average; and under ``resampled`` the figures of each bootstrap resample, which are
+    paired with those of all other rows.
+    """
+    rows = []
+    for cell in cells:
+        settings = cell.settings | {
+            "photos": photos.identity,
+            "features": _digest(cell.X),
+            "classifiers": list(cell.classifiers),
+            "seed": args.seed,
+        }
+        found = compute_once(
+            args, cell.file or cell.features, settings, lambda cell=cell: _judge(cell, photos, args)
+        )
+        rows += [cell.columns | row for row in found]
+    return rows
 
 
 def compute_once(
     args: argparse.Namespace, name: str, settings: dict[str, Any], compute: Callable[[], Any]
 ) -> Any:
-    """Do a piece of work, or read what it gave when it was done before.
+    """Do a piece of work, or read what it gave when it was done before; a JSON value.
 
-    Parameters
-    ----------
-    args : argparse.Namespace
-        Finished work is kept in ``cells`` in ``args.folder``, which git ignores; work of other
-        settings is done again only if ``args.force``.
-    name : str
-        Of the work, and of its file.
-    settings : dict
-        JSON values; everything on which the outcome depends.
-    compute : callable
-        Gives a JSON value.
+    It is kept in ``cells`` in the folder of results. The settings, JSON values, are everything on
+    which it depends.
 
     Raises
     ------
     InputError
-        If what is kept is of other settings, or damaged.
+        If what is kept is damaged, or is of other settings and not to be replaced.
     """
     kept = args.folder / "cells"
     kept.mkdir(parents=True, exist_ok=True)
@@ -69,110 +123,14 @@ def compute_once(
                 "with --out, or add --force"
             )
     outcome = compute()
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps({"settings": settings, "outcome": outcome}), "utf-8")
+    write_file(path, json.dumps({"settings": settings, "outcome": outcome}))
     return outcome
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Classifiers on one feature set: what is judged at a time, and kept in a file.
-
-    Attributes
-    ----------
-    name : str
-        The file's.
-    feature_set : classifiers.evaluation.evaluation.FeatureSet
-    classifiers : sequence of str, or dict of str to estimator
-    settings : dict
-        JSON values; all on which the figures depend beside photos, classifiers' names and seed.
-    columns : dict
-        What its rows begin with.
-    train_on : ndarray of bool, shape (n_photos,), optional
-        As in `classifiers.evaluation.folds.Folds.training_on`.
-    """
-
-    name: str
-    feature_set: FeatureSet
-    classifiers: Sequence[str] | dict[str, BaseEstimator]
-    settings: dict[str, Any]
-    columns: Row = field(default_factory=dict)
-    train_on: np.ndarray | None = None
-
-
-class GivenScores(ClassifierMixin, BaseEstimator):
-    """Takes scores that were found before, so that they are judged as a classifier's are.
-
-    Parameters
-    ----------
-    threshold : float
-        A score above it is the positive class.
-    """
-
-    def __init__(self, threshold: float):
-        self.threshold = threshold
-
-    def fit(self, X, y):
-        """Learn nothing."""
-        self.classes_ = np.array([0, 1])
-        return self
-
-    def decision_function(self, X):
-        """The given score above the threshold, (n_photos,)."""
-        return X[:, 0] - self.threshold
-
-    def predict(self, X):
-        """Whether it is above, (n_photos,)."""
-        return (self.decision_function(X) > 0).astype(int)
-
-
-def judge(cells: Sequence[Cell], photos: Photos, args: argparse.Namespace) -> list[Row]:
-    """Judge classifiers on feature sets, with a progress bar; go on where it was interrupted.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-    photos : experiments.data.Photos
-    args : argparse.Namespace
-        With ``seed``, perhaps ``jobs``, and as `compute_once` takes them.
-
-    Returns
-    -------
-    list of dict
-        Of each cell a row a classifier: the cell's columns; what
-        `classifiers.evaluation.evaluation.Evaluation.to_pandas` says; ``n_train``, training photos
-        on the folds' average; and under ``resampled`` the figures of each bootstrap resample, which
-        are paired with those of all other rows.
-    """
-    n_fits = [
-        len(photos.folds) * (len(cell.classifiers) + (cell.feature_set.transformer is not None))
-        for cell in cells
-    ]
-    rows = []
-    with tqdm(desc="judging", total=sum(n_fits), unit="fit") as bar:
-        for number, cell in enumerate(cells):
-            settings = cell.settings | {
-                "photos": photos.identity,
-                "features": _digest(cell.feature_set.X),
-                "classifiers": list(cell.classifiers),
-                "seed": args.seed,
-            }
-            rows += [
-                cell.columns | row
-                for row in compute_once(
-                    args,
-                    cell.name,
-                    settings,
-                    lambda cell=cell: _judge(cell, photos, args, bar.update),
-                )
-            ]
-            bar.n = sum(n_fits[: number + 1])
-            bar.refresh()
-    return rows
 
 
 def known_classifiers(names: Sequence[str]) -> list[str]:
     """Refuse names that no classifier has, before anything long begins."""
+    from classifiers.catalogue import make_classifier
+
     for name in names:
         make_classifier(name)
     return list(names)
@@ -186,18 +144,13 @@ def add_differences(
 ) -> None:
     """Add to rows how much better they are than others, resampled in pairs.
 
-    Parameters
-    ----------
-    rows, others : sequence of dict
-        As `judge` gives them.
-    name : str
-        What the others are; the columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high``
-        (95 % bootstrap interval).
-    key : callable
-        A row is compared with that of the others which has the same; with none, it stays as it is.
+    A row is compared with that of the others which has the same key; with none, it stays as it is.
+    The columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high`` (95 % interval).
     """
+    from classifiers.evaluation.bootstrap import interval
+    from classifiers.evaluation.evaluation import INTERVAL_METRICS
+
     other_of = {key(other): other for other in others}
-    tail = (1 - CONFIDENCE) / 2
     for row in rows:
         if (other := other_of.get(key(row))) is None:
             continue
@@ -205,9 +158,7 @@ def add_differences(
             column = f"{metric}_minus_{name}"
             differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
             row[column] = row[metric] - other[metric]
-            row[f"{column}_low"], row[f"{column}_high"] = (
-                float(edge) for edge in np.nanquantile(differences, [tail, 1 - tail])
-            )
+            row[f"{column}_low"], row[f"{column}_high"] = map(float, interval(differences))
 
 
 def _digest(X):
@@ -217,22 +168,28 @@ def _digest(X):
     return hashlib.blake2b(np.ascontiguousarray(X), digest_size=16).hexdigest()
 
 
-def _judge(cell, photos, args, progress):
+def _judge(cell, photos, args):
+    from tqdm import tqdm
+
+    from classifiers.evaluation.evaluation import MAJORITY, FeatureSet, evaluate
+
     folds = photos.folds if cell.train_on is None else photos.folds.training_on(cell.train_on)
-    evaluation = evaluate(
-        [cell.feature_set],
-        folds,
-        cell.classifiers,
-        n_jobs=getattr(args, "jobs", 1),
-        seed=args.seed,
-        progress=progress,
-    )
+    n_fits = len(folds) * (len(cell.classifiers) + (cell.transformer is not None))
+    with tqdm(desc=cell.features, total=n_fits, unit="fit") as bar:
+        evaluation = evaluate(
+            [FeatureSet(cell.features, cell.X, cell.transformer)],
+            folds,
+            cell.classifiers,
+            n_jobs=getattr(args, "jobs", 1),
+            seed=args.seed,
+            progress=bar.update,
+        )
     table = evaluation.to_pandas()
     table = table[[name for name in table if not name.startswith("behind_best")]]
     rows = []
     for row, result in zip(table.to_dict("records"), evaluation.results):
         if result.classifier != MAJORITY:
-            resampled = {k: np.round(v, 5).tolist() for k, v in result.resampled.items()}
-            n_train = float(np.mean([len(fold.train) for fold in folds]))
-            rows.append(row | {"n_train": n_train, "resampled": resampled})
+            row["n_train"] = float(np.mean([len(fold.train) for fold in folds]))
+            row["resampled"] = {k: np.round(v, 5).tolist() for k, v in result.resampled.items()}
+            rows.append(row)
     return rows

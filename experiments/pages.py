@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from features.files import whole_file
+from features.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ RESULTS = Path("experiments/results")
 PAGE, FIGURE, CSV, REMARKS = "README.md", "figure.svg", "results.csv", "remarks.md"
 PACKAGES = ("scikit-learn", "scikit-image")
 
-Row = dict[str, object]
+Row = dict[str, Any]
 # What a cell says of a row: a pattern of its columns, such as "{backbone} {width}", or a function.
 Cell = str | Callable[[Row], str]
 
@@ -48,6 +48,8 @@ class Page:
     figure : matplotlib.figure.Figure
     facts : mapping of str to str
         Beside command, date, machine and versions, which every page has.
+    failed : bool
+        Whether something was found that should not be; the exit status tells it.
     """
 
     title: str
@@ -56,10 +58,12 @@ class Page:
     rows: list[Row] | Mapping[str, list[Row]]
     figure: Figure
     facts: Mapping[str, str] = field(default_factory=dict)
+    failed: bool = False
 
 
 def write_page(folder: Path, page: Page, command: str) -> None:
     """Write README.md, its figure and its CSVs; a ``remarks.md`` in the folder begins the page."""
+    import matplotlib
     import pandas
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,124 +71,109 @@ def write_page(folder: Path, page: Page, command: str) -> None:
     for name, rows in tables.items():
         flat = [{k: v for k, v in row.items() if k != "resampled"} for row in rows]
         pandas.DataFrame(flat).to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
-    save_figure(page.figure, folder / FIGURE)
+    # The same bytes for the same figure.
+    with matplotlib.rc_context({"svg.hashsalt": "decaf", "svg.fonttype": "none"}):
+        page.figure.savefig(folder / FIGURE, metadata={"Date": None}, facecolor="white")
     remarks = folder / REMARKS
     said = [remarks.read_text(encoding="utf-8").strip()] if remarks.exists() else []
-    with whole_file(folder / PAGE) as partial:
-        partial.write_text(_markdown(page, said, command), encoding="utf-8")
+    write_file(folder / PAGE, _markdown(page, said, command))
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, Cell]) -> Table:
     """A line a row, with what the columns, by their headers, say of it."""
-    lines = [
-        [cell.format(**row) if isinstance(cell, str) else cell(row) for cell in columns.values()]
-        for row in rows
-    ]
-    return Table(list(columns), lines)
-
-
-def figure_text(row: Row, metric: str, digits: int = 3) -> str:
-    """A figure with its interval, such as ``0.812 (0.790–0.834)``; "" where the row has none.
-
-    Differences (``auc_minus_…``) are signed.
-    """
-    if metric not in row:
-        return ""
-    sign, to = ("+", " to ") if "_minus_" in metric else ("", "–")
-    value, low, high = (
-        f"{row[f'{metric}{end}']:{sign}.{digits}f}" for end in ("", "_low", "_high")
-    )
-    return f"{value} ({low}{to}{high})"
-
-
-def interval(metric: str, digits: int = 3) -> Cell:
-    """A column of `figure_text`."""
-    return lambda row: figure_text(row, metric, digits)
+    return Table(list(columns), [[_say(cell, row) for cell in columns.values()] for row in rows])
 
 
 def pivot(
-    rows: Sequence[Row], line: str, column: str, cell: Cell, headers: Mapping[object, str]
+    rows: Sequence[Row], line: str, column: str, cell: Cell, headers: Mapping[Any, str]
 ) -> Table:
-    """A line for each value of one column, a column for each of another, in the rows' order.
+    """A line for each value of one column, and for those of another, which have headers, a column.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-    line, column : str
-        Keys of the rows.
-    cell : str or callable
-        What is said of the row that has both values.
-    headers : mapping
-        Value of ``column`` → its header.
+    The cell says something of the row that has both values.
     """
     at = {(row[line], row[column]): row for row in rows}
-    say = cell.format_map if isinstance(cell, str) else cell
     lines = [
-        [str(name), *(say(at[name, value]) for value in headers)]
+        [str(name), *(_say(cell, at[name, value]) for value in headers)]
         for name in dict.fromkeys(row[line] for row in rows)
     ]
     return Table([line, *headers.values()], lines)
 
 
+def interval(metric: str, digits: int = 3) -> Cell:
+    """A column of figures with intervals, such as ``0.812 (0.790–0.834)``; "" where there is none.
+
+    Differences (``auc_minus_…``) are signed.
+    """
+    sign, to = ("+", " to ") if "_minus_" in metric else ("", "–")
+
+    def text(row: Row) -> str:
+        if metric not in row:
+            return ""
+        ends = ("", "_low", "_high")
+        value, low, high = (f"{row[metric + end]:{sign}.{digits}f}" for end in ends)
+        return f"{value} ({low}{to}{high})"
+
+    return text
+
+
+def number(column: str, form: str, none: str = "") -> Cell:
+    """A column of numbers in a format, such as ``.3f``; what is said where there is none."""
+    return lambda row: f"{row[column]:{form}}" if column in row else none
+
+
 def comparison_tables(rows: Sequence[Row], data: str) -> dict[str, Table]:
     """AUC and accuracy, a line a classifier, a column a feature set of the photos ``data``."""
     headers = {row["features"]: f"{row['features']} ({row['n_features']:,})" for row in rows}
-    accuracies = "{accuracy:.3f}, {balanced_accuracy:.3f}"
+    cells = {
+        f"AUC on {data}, by features (and how many)": interval("auc"),
+        f"Accuracy and balanced accuracy on {data}": "{accuracy:.3f}, {balanced_accuracy:.3f}",
+    }
     return {
-        f"AUC on {data}, by features (and how many)": pivot(
-            rows, "classifier", "features", interval("auc"), headers
-        ),
-        f"Accuracy and balanced accuracy on {data}": pivot(
-            rows, "classifier", "features", accuracies, headers
-        ),
+        caption: pivot(rows, "classifier", "features", cell, headers)
+        for caption, cell in cells.items()
     }
 
 
-def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *lines])
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Save a figure as SVG, the same bytes for the same figure."""
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "decaf", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None}, facecolor="white")
+def markdown_tables(tables: Mapping[str, Table]) -> str:
+    """Captions and tables in Markdown; empty tables are left out."""
+    parts = []
+    for caption, (header, lines, text) in tables.items():
+        if lines:
+            cells = [header, ["---"] * len(header), *lines]
+            parts += [f"**{caption}**", *filter(None, [text])]
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
+    return "\n\n".join(parts)
 
 
 def machine() -> str:
     """The processor and its cores, in words."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {cores} cores"
+    named = (line.split(":")[1].strip() for line in cpu_info().splitlines() if "model name" in line)
+    return f"{next(named, platform.processor() or platform.machine())}, {cores} cores"
 
 
-def _markdown(page: Page, said: list[str], command: str) -> str:
-    parts = [f"# {page.title}", *said, page.text]
-    for caption, (header, lines, text) in page.tables.items():
-        if lines:
-            parts += [f"**{caption}**", *([text] if text else []), markdown_table(header, lines)]
-    parts.append(f"![{page.title}]({FIGURE})")
+def cpu_info() -> str:
+    """What Linux tells of the processor; nothing elsewhere."""
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _say(cell, row):
+    return cell.format_map(row) if isinstance(cell, str) else cell(row)
+
+
+def _markdown(page, said, command):
+    from decaf.backend import versions
+
+    used = versions() | {package: metadata.version(package) for package in PACKAGES}
     facts = {
         **page.facts,
         "command": f"`{command}`",
         "date": date.today().isoformat(),
         "machine": machine(),
-        "versions": ", ".join(f"{name} {version}" for name, version in _versions().items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in used.items()),
     }
+    parts = [f"# {page.title}", *said, page.text, markdown_tables(page.tables)]
+    parts.append(f"![{page.title}]({FIGURE})")
     parts.append("\n".join(f"- {name}: {fact}" for name, fact in facts.items()))
     return "\n\n".join(parts) + "\n"
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":")[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    from decaf.backend import versions
-
-    return versions() | {package: metadata.version(package) for package in PACKAGES}

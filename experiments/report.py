@@ -8,6 +8,7 @@ import base64
 import importlib.resources
 import mimetypes
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,57 +17,11 @@ from experiments.pages import PAGE, RESULTS
 from features.errors import InputError
 from features.files import write_file
 
-TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{{ title }}</title>
-{{ style }}
-<style>
-section { border-top: 1px solid var(--line); margin-top: 3rem; }
-.matrix { margin: 0 0 1rem; font-size: .9rem; }
-img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .7rem; }
-li { overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<main>
-<header>
-<h1>{{ title }}</h1>
-<nav><ul>
-{% for place, section in sections.items() %}
-<li><a href="#{{ place }}">{{ section.title }}</a> <span class="of">{{ place }}</span></li>
-{% endfor %}
-</ul></nav>
-</header>
-{% for place, section in sections.items() %}
-<section id="{{ place }}">
-<p class="soft">{{ place }}</p>
-{{ section.html }}
-</section>
-{% endfor %}
-</main>
-</body>
-</html>
-"""
 TITLE = "The paper’s experiments"
 
 
-def main(argv=None):
-    """Make the page.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the page; give the exit status."""
     parser = argparse.ArgumentParser("python -m experiments report", description=__doc__)
     parser.add_argument(
         "--results", type=Path, default=RESULTS, metavar="FOLDER", help=f"({RESULTS})"
@@ -76,13 +31,8 @@ def main(argv=None):
     return run_command(report, parser, argv)
 
 
-def report(args):
-    """Collect the results into one page.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-    """
+def report(args: argparse.Namespace) -> None:
+    """Collect the results into one page."""
     import jinja2
 
     out = args.out or args.results / "report.html"
@@ -96,7 +46,7 @@ def report(args):
     }
     html = (
         jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-        .from_string(TEMPLATE)
+        .from_string(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
         .render(title=TITLE, style=_style(), sections=sections)
     )
     write_file(out, html)

@@ -58,8 +58,10 @@ class RatedPhotos:
         A score above it is "professional".
     unrated : int
         How many more photos there are that nobody has given stars.
+    missing : int
+        How many more photos are rated that are not there, and were left out.
     n_beside : int
-        How many of them lie beside the file of their ratings, and not in the photo folder.
+        How many of these photos lie beside the file of their ratings, not in the photo folder.
     initial_stars : int
         How many photos have the one star that darktable gives every new photo.
     failed : tuple of (str, str)
@@ -78,6 +80,7 @@ class RatedPhotos:
     scale: tuple[float, float] | None = None
     midpoint: float | None = None
     unrated: int = 0
+    missing: int = 0
     n_beside: int = 0
     initial_stars: int = 0
     failed: tuple[tuple[str, str], ...] = ()
@@ -262,6 +265,7 @@ def read_ratings(
         midpoint=midpoint,
         split=_read_split(table, test_list),
         group=_read_groups(table, group_by),
+        missing=int((~found).sum()),
         n_beside=n_beside,
         **of_album,
     ).take(found)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
+from operator import itemgetter
 
 import numpy as np
+from tqdm import tqdm
 
-from experiments.figures import Line, Panel, draw_lines
-from experiments.frame import Experiment, option
+from experiments.figures import Panel, draw_lines, lines_of
+from experiments.frame import Experiment, at_once, option
 from experiments.measuring import best_seconds, in_child, peak_megabytes
-from experiments.pages import Page, Row, Table, markdown_table
+from experiments.pages import Page, Row, Table, markdown_tables
 
 # How many times as long the others take at least, and megabytes.
 TARGETS = {
@@ -31,6 +33,13 @@ TARGETS = {
     ("naive Bayes", "predict", "scikit-learn"): 0.5,
 }
 MEMORY_TARGET = 2000
+CLASSIFIERS = {
+    "naive Bayes": "NaiveBayes",
+    "TAN": "TAN",
+    "KDB": "KDB",
+    "AODE": "AODE",
+    "Bayesian network": "BayesianNetwork",
+}
 PYAGRUM_METHODS = {"naive Bayes": "NaiveBayes", "TAN": "TAN"}
 SETS = ("iris", "wine", "breast_cancer", "digits")
 TEXT = """\
@@ -65,14 +74,16 @@ def bench_bayes(args) -> Page:
     load = os.getloadavg()[0]
     rows = {"speed": list(_speed(args, peers))}
     rows["ratios"] = list(_ratios(rows["speed"], args.features))
-    rows["memory"] = [_aode_memory(args.rows, args.features)]
+    size = {"rows": args.rows, "features": args.features}
+    weight = {"megabytes": in_child(_weigh_aode, *size.values()), "at most": MEMORY_TARGET}
+    rows["memory"] = [{"classifier": "AODE", **size, **weight}]
     rows["accuracy"] = list(_accuracy(args.sets, "pyagrum" in peers))
     rows["growth"] = list(_growth(args))
     tables = {}
     for name, caption in CAPTIONS.items():
         note = NOTES.get(name, "").format(n_pgmpy=max(args.pgmpy_features))
-        tables[caption] = table = _table(rows[name], note)
-        print(f"\n{caption}\n{markdown_table(table.header, table.lines)}")
+        tables[caption] = _table(rows[name], note)
+    print(markdown_tables(tables))
     return Page(
         title="Bayesian-network classifiers: speed and accuracy",
         text=TEXT.format(rows=args.rows, features=args.features),
@@ -103,13 +114,8 @@ def make_features(n_rows: int, n_features: int, seed: int = 0) -> tuple[np.ndarr
 def _classifiers(**parameters):
     import classifiers
 
-    return {
-        "naive Bayes": classifiers.NaiveBayesClassifier(**parameters),
-        "TAN": classifiers.TANClassifier(**parameters),
-        "KDB": classifiers.KDBClassifier(**parameters),
-        "AODE": classifiers.AODEClassifier(**parameters),
-        "Bayesian network": classifiers.BayesianNetworkClassifier(**parameters),
-    }
+    kinds = {name: getattr(classifiers, f"{kind}Classifier") for name, kind in CLASSIFIERS.items()}
+    return {name: kind(**parameters) for name, kind in kinds.items()}
 
 
 def _speed(args, peers) -> Iterator[Row]:
@@ -120,59 +126,56 @@ def _speed(args, peers) -> Iterator[Row]:
 
     X, y = make_features(args.rows, args.features)
     codes = ZeroAwareDiscretizer(n_bins=5).fit_transform(X)
-    yield from _timed("naive Bayes", "scikit-learn", CategoricalNB(), codes, y)
-    for name, classifier in _classifiers(discretizer=None).items():
-        yield from _timed(name, "decaf", classifier, codes, y)
+    timed = [("naive Bayes", "scikit-learn", CategoricalNB(), None, 3)]
+    ours = _classifiers(discretizer=None)
+    timed += [(name, "decaf", classifier, None, 3) for name, classifier in ours.items()]
     if "pyagrum" in peers:
         for name, method in PYAGRUM_METHODS.items():
-            yield from _timed(name, "pyagrum", _PyAgrum(method), codes, y, args.pyagrum_rows, 1)
+            timed.append((name, "pyagrum", _PyAgrum(method), args.pyagrum_rows, 1))
+    for name, library, classifier, n_predicted, n_times in tqdm(timed, "speed"):
+        what = {"classifier": name, "library": library, "features": args.features}
+        seconds = best_seconds(partial(classifier.fit, codes, y), n_times)
+        yield what | _measured("fit", len(codes), seconds)
+        predicted = codes[:n_predicted]
+        seconds = best_seconds(partial(classifier.predict_proba, predicted), n_times)
+        yield what | _measured("predict", len(predicted), seconds)
     if "pgmpy" in peers:
         yield from _timed_pgmpy(codes, y, args.pgmpy_features, args.pgmpy_rows)
-
-
-def _timed(name, library, classifier, codes, y, n_predicted=None, n_times=3):
-    _say(f"{name} of {library}")
-    what = {"classifier": name, "library": library, "features": codes.shape[1], "how": "measured"}
-    predicted = codes[:n_predicted]
-    seconds = best_seconds(lambda: classifier.fit(codes, y), n_times)
-    yield what | {"task": "fit", "rows": len(codes), "seconds": seconds}
-    seconds = best_seconds(lambda: classifier.predict_proba(predicted), n_times)
-    yield what | {"task": "predict", "rows": len(predicted), "seconds": seconds}
 
 
 def _timed_pgmpy(codes, y, tree_features, n_predicted):
     """Time pgmpy's tree search on a few features, and its prediction with our tree of all."""
     import pandas as pd
+    from pgmpy.estimators import TreeSearch
+    from pgmpy.models import DiscreteBayesianNetwork
 
     from classifiers import TANClassifier
+
+    def fit(few):
+        some = frame.iloc[:, :few].assign(**{"class": y})
+        search = TreeSearch(some, root_node="x0")
+        tree = search.estimate("tan", class_node="class", show_progress=False)
+        DiscreteBayesianNetwork(tree.edges).fit(some)
 
     n_features = codes.shape[1]
     frame = pd.DataFrame(codes, columns=[f"x{i}" for i in range(n_features)])
     what = {"classifier": "TAN", "library": "pgmpy"}
-    _fit_pgmpy(frame.iloc[:, :2], y)  # Starts joblib's processes, whose start is not timed.
-    for few in tree_features:
-        _say(f"TAN of pgmpy, {few} features")
-        seconds = best_seconds(lambda few=few: _fit_pgmpy(frame.iloc[:, :few], y))
-        fit = {"features": few, "task": "fit", "rows": len(codes), "seconds": seconds}
-        yield what | fit | {"how": "measured"}
-    fit |= {"features": n_features, "seconds": seconds * (n_features / few) ** 2}
-    yield what | fit | {"how": f"extrapolated from {few} features by their square"}
+    fit(2)  # Starts joblib's processes, whose start is not timed.
+    for few in tqdm(tree_features, "pgmpy"):
+        seconds = best_seconds(partial(fit, few))
+        yield what | {"features": few} | _measured("fit", len(codes), seconds)
+    seconds *= (n_features / few) ** 2
+    how = f"extrapolated from {few} features by their square"
+    yield what | {"features": n_features} | _measured("fit", len(codes), seconds, how)
 
     network = TANClassifier(discretizer=None).fit(codes, y).to_pgmpy()
     predicted = frame[:n_predicted]
-    seconds = best_seconds(lambda: network.predict_probability(predicted))
-    predict = {"features": n_features, "task": "predict", "rows": len(predicted)}
-    yield what | predict | {"seconds": seconds, "how": "measured"}
+    seconds = best_seconds(partial(network.predict_probability, predicted))
+    yield what | {"features": n_features} | _measured("predict", len(predicted), seconds)
 
 
-def _fit_pgmpy(frame, y):
-    from pgmpy.estimators import TreeSearch
-    from pgmpy.models import DiscreteBayesianNetwork
-
-    frame = frame.assign(**{"class": y})
-    search = TreeSearch(frame, root_node="x0")
-    tree = search.estimate("tan", class_node="class", show_progress=False)
-    DiscreteBayesianNetwork(tree.edges).fit(frame)
+def _measured(task, n_rows, seconds, how="measured"):
+    return {"how": how, "task": task, "rows": n_rows, "seconds": seconds}
 
 
 class _PyAgrum:
@@ -216,17 +219,6 @@ def _ratios(speed, n_features) -> Iterator[Row]:
             }
 
 
-def _aode_memory(n_rows, n_features) -> Row:
-    _say("memory of AODE")
-    return {
-        "classifier": "AODE",
-        "rows": n_rows,
-        "features": n_features,
-        "megabytes": in_child(_weigh_aode, n_rows, n_features),
-        "at most": MEMORY_TARGET,
-    }
-
-
 def _weigh_aode(n_rows, n_features):
     from classifiers import AODEClassifier
 
@@ -239,8 +231,7 @@ def _accuracy(sets, with_pyagrum) -> Iterator[Row]:
     """Cross-validate all on the same folds and codes."""
     from sklearn import datasets
 
-    for name in sets:
-        _say(f"accuracy on {name}")
+    for name in tqdm(sets, "accuracy"):
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
         peers = PYAGRUM_METHODS if with_pyagrum else {}
         candidates = {f"{name} of pyAgrum": _PyAgrum(method) for name, method in peers.items()}
@@ -271,32 +262,29 @@ def _growth(args) -> Iterator[Row]:
     """Time our classifiers on numbers, discretising included, with more rows or features."""
     sizes = [(rows, args.features) for rows in args.growth_rows]
     sizes += [(args.rows, features) for features in args.growth_features]
-    for n_rows, n_features in dict.fromkeys(sizes):
+    for n_rows, n_features in tqdm(dict.fromkeys(sizes), "growth"):
         X, y = make_features(n_rows, n_features)
         for name, classifier in _classifiers().items():
-            _say(f"{name}, {n_rows:,} × {n_features:,}")
             yield {
                 "classifier": name,
                 "rows": n_rows,
                 "features": n_features,
-                "fit": best_seconds(lambda fit=classifier.fit, X=X, y=y: fit(X, y)),
-                "predict": best_seconds(lambda predict=classifier.predict_proba, X=X: predict(X)),
+                "fit": best_seconds(partial(classifier.fit, X, y)),
+                "predict": best_seconds(partial(classifier.predict_proba, X)),
             }
 
 
 def _draw(args, growth):
-    middle, panels = {"rows": args.rows, "features": args.features}, []
+    timed = [
+        row | {"task": task, "seconds": row[task]} for row in growth for task in ("fit", "predict")
+    ]
+    styles, middle = {"predict": "o--"}, {"rows": args.rows, "features": args.features}
+    panels = []
     for axis, other in (("rows", "features"), ("features", "rows")):
-        lines = []
-        for number, name in enumerate(dict.fromkeys(row["classifier"] for row in growth)):
-            own = [r for r in growth if (r["classifier"], r[other]) == (name, middle[other])]
-            own.sort(key=lambda row, axis=axis: row[axis])
-            for task, style, label in (("fit", "o-", name), ("predict", "o--", "")):
-                x, y = [row[axis] for row in own], [row[task] for row in own]
-                lines.append(Line(x, y, style, label, number))
+        own = sorted((r for r in timed if r[other] == middle[other]), key=itemgetter(axis))
+        lines = lines_of(own, axis, "seconds", ("classifier", "task"), styles)
         axes = {"xlabel": f"{axis} ({middle[other]:,} {other})", "xscale": "log", "yscale": "log"}
-        panels.append(Panel(lines, axes))
-    panels[0].axes["ylabel"] = "seconds (dashed: predict all)"
+        panels.append(Panel(lines, axes | {"ylabel": "seconds"}))
     return draw_lines(*panels, size=(9, 4), sharey=True)
 
 
@@ -307,40 +295,18 @@ def _table(rows, note):
     return Table(list(rows[0]), [[text(value) for value in row.values()] for row in rows], note)
 
 
-def _say(what):
-    print(what, file=sys.stderr)
-
-
-def _options(parser):
-    parser.add_argument(
-        "--peers",
-        nargs="*",
-        choices=("pgmpy", "pyagrum"),
-        help="libraries to compare with (those that are installed)",
-    )
-    parser.add_argument(
-        "--pgmpy-features",
-        type=int,
-        nargs="+",
-        default=(10, 20, 40),
-        help="with how many features pgmpy looks for a tree (10 20 40)",
-    )
-    sizes = {"rows": (2_000, 20_000, 200_000), "features": (50, 250, 1_000)}
-    for axis, default in sizes.items():
-        parser.add_argument(f"--growth-{axis}", type=int, nargs="+", default=default, metavar="N")
-    parser.add_argument(
-        "--sets", nargs="+", choices=SETS, default=SETS, help="of scikit-learn, for accuracy (all)"
-    )
-
-
 EXPERIMENT = Experiment(
     __doc__,
     bench_bayes,
     (
         option("--rows", "", 20_000),
         option("--features", "", 250),
+        option("--peers", "(those installed)", nargs="*", choices=("pgmpy", "pyagrum")),
+        at_once("--pgmpy-features", "with how many pgmpy looks for a tree", (10, 20, 40)),
         option("--pgmpy-rows", "how many rows pgmpy predicts", 40),
         option("--pyagrum-rows", "how many rows pyAgrum predicts", 1000),
-        _options,
+        at_once("--growth-rows", "", (2_000, 20_000, 200_000)),
+        at_once("--growth-features", "", (50, 250, 1_000)),
+        at_once("--sets", "of scikit-learn, for accuracy", SETS, choices=SETS),
     ),
 )

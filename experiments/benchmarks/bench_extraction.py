@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from experiments import measuring
 from experiments.benchmarks import contenders
 from experiments.figures import draw_bars
 from experiments.frame import Experiment, option, several
-from experiments.pages import Page, Row, Table, markdown_table
+from experiments.pages import Page, Row, Table, cpu_info, markdown_tables
 
 # Name: function of `experiments.benchmarks.contenders` and its arguments beside the work.
 CONTENDERS = {
@@ -43,7 +42,7 @@ LOOPS = ("Keras loop float32", "PyTorch loop float32", "PyTorch loop bfloat16")
 RATIOS = {True: dict(zip(LOOPS, (7, 10, 2))), False: dict.fromkeys(LOOPS, 1.3)}
 SHARE = 0.85
 TEXT = """\
-VGG16 with a head of {width} units that is not trained, {n_photos:,} photos of {data}, from files to
+VGG16 with a head of {width} units that is not trained, {n:,} photos of {data}, from files to
 fc7 in an HDF5 file; best of {repeats}, and from the slowest to the fastest in brackets. Starting
 Python, loading the network and its first batch are not counted, for anyone. The *Keras loop* reads
 with `keras.utils.load_img`, calls `predict` for every {batch} photos and writes with h5py at the
@@ -89,17 +88,12 @@ def bench_extraction(args) -> Page:
         ),
         "Fastest matrix product": _peaks_table(best),
     }
-    for caption, (header, lines, _) in tables.items():
-        if lines:
-            print(f"\n{caption}\n{markdown_table(header, lines)}")
+    print(markdown_tables(tables))
     return Page(
         title="Speed of extraction",
         text=TEXT.format(
-            width=args.width,
-            n_photos=len(paths),
-            data=args.data.resolve().name,
-            repeats=args.repeats,
-            batch=work.batch,
+            **vars(args) | {"data": args.data.resolve().name},
+            n=len(paths),
             workers=work.workers,
             bound=BOUND[facts["device"]],
         ),
@@ -108,8 +102,7 @@ def bench_extraction(args) -> Page:
         figure=_draw(best),
         facts={
             "load at the start": f"{load:.1f}",
-            "back end": f"{facts['back_end']} on {facts['device']}, which decaf uses in "
-            f"{facts['precision']}",
+            "back end": "{back_end} on {device}, which decaf uses in {precision}".format(**facts),
             "work": f"{facts['flop'] / 1e9:.1f} GFLOP a photo",
         },
     )
@@ -156,21 +149,15 @@ def compare_features(runs: Sequence[Row]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _has_matrix_units():
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-
-
 def _speeds_table(best):
+    wanted_of = RATIOS["amx_bf16" in cpu_info().split()]
     lines = []
     for name, row in best.items():
         if "speed" not in row or name.startswith("matrix product"):
             continue
         compared = ["", "", ""]
         if name in LOOPS and "decaf" in best:
-            ratio, wanted = best["decaf"]["speed"] / row["speed"], RATIOS[_has_matrix_units()][name]
+            ratio, wanted = best["decaf"]["speed"] / row["speed"], wanted_of[name]
             compared = [f"{ratio:.2f}", f"{wanted:g}", "yes" if ratio >= wanted else "no"]
         speeds = f"{row['speed']:.2f} ({row['slowest']:.2f}–{row['speed']:.2f})"
         lines.append([name, speeds, *compared])
@@ -223,7 +210,7 @@ def _draw(best):
         {"": speeds},
         xlabel="photos a second",
         size=(8, 0.8 + 0.35 * len(names)),
-        colours={"": ["C0" if name.startswith("decaf") else "C7" for name in names]},
+        color=["C0" if name.startswith("decaf") else "C7" for name in names],
         xerr=[spread, [0] * len(names)],
         log=True,
     )
@@ -234,10 +221,10 @@ EXPERIMENT = Experiment(
     bench_extraction,
     (
         measuring.PHOTOS,
-        option("--n-photos", "from all over the folder; best whole batches", 512, metavar="N"),
-        option("--width", "of the head", 250, metavar="UNITS"),
-        option("--batch", "in a forward pass", 32, metavar="PHOTOS"),
-        option("--repeats", "rounds", 3, metavar="N"),
+        option("--n-photos", "from all over the folder; best whole batches", 512),
+        option("--width", "of the head", 250),
+        option("--batch", "in a forward pass", 32),
+        option("--repeats", "rounds", 3),
         several("--contender", "", tuple(CONTENDERS), choices=tuple(CONTENDERS), metavar="NAME"),
     ),
 )

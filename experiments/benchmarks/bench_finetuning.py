@@ -17,19 +17,18 @@ import numpy as np
 
 from experiments import measuring
 from experiments.benchmarks import contenders
-from experiments.data import BLOCKS
+from experiments.data import BLOCKS, WIDTHS
 from experiments.figures import draw_bars
-from experiments.frame import Experiment, option, several
-from experiments.pages import Page, Table, markdown_table, table
+from experiments.frame import Experiment, option
+from experiments.pages import Page, Table, markdown_tables, table
 from features.errors import InputError
 
-WIDTHS = (4096, 1000, 500, 250)
 PRECISIONS = ("auto", "float32")
 TARGET = 20
 # The smaller share of the activations is held in memory, the more often blocks are read.
 SHARE_IN_MEMORY = 1 / 8
 TEXT = """\
-{backbone}, {n_photos:,} photos of {data}, {epochs} epochs of batches of {batch}, widths {widths}.
+{backbone}, {n:,} photos of {data}, {epochs} epochs of batches of {batch}, widths {widths}.
 *decaf* runs the convolutions once a photo, from files to an empty cache (in {precision}), and
 trains the heads on that. *The whole network*, its convolutions frozen, runs them in every epoch of
 every width; it was timed on {part} photos of one epoch, decoded and in memory, and that time
@@ -60,15 +59,8 @@ def bench_finetuning(args) -> Page:
         flop = args.epochs * len(paths) * count_training_flop(ours["n_activations"], width)
         row = {"width": width, **head, "share_of_peak": flop / head["heads"] / peak}
         for precision in PRECISIONS:
-            seconds = measuring.in_child(
-                time_whole_network,
-                paths[: args.batch],
-                args.backbone,
-                args.blocks,
-                width,
-                precision,
-                part // args.batch,
-            )
+            seen = paths[: args.batch], args.backbone, args.blocks, width, precision
+            seconds = measuring.in_child(time_whole_network, *seen, part // args.batch)
             row[f"whole_{precision}"] = seconds / part * args.epochs * len(paths)
         rows.append(row | {"activations": ours["activations"]})
     columns = {
@@ -83,19 +75,14 @@ def bench_finetuning(args) -> Page:
         f"Seconds of {args.epochs} epochs": table(rows, columns),
         "All widths": _total_table(rows, ours["activations"]),
     }
-    for caption, (header, lines, _) in tables.items():
-        print(f"\n{caption}\n{markdown_table(header, lines)}")
+    print(markdown_tables(tables))
     return Page(
         title="Speed of finetuning",
         text=TEXT.format(
-            backbone=args.backbone,
-            n_photos=len(paths),
-            data=args.data.resolve().name,
-            epochs=args.epochs,
-            batch=args.batch,
+            **vars(args) | {"part": part, "data": args.data.resolve().name},
+            n=len(paths),
             widths=", ".join(map(str, widths)),
             precision=ours["precision"],
-            part=part,
             passes=args.epochs * len(widths),
         ),
         tables=tables,
@@ -223,17 +210,12 @@ EXPERIMENT = Experiment(
     bench_finetuning,
     (
         measuring.PHOTOS,
-        option("--n-photos", "from all over the folder", 1024, metavar="N"),
-        option("--backbone", "", "vgg16", metavar="NAME"),
+        option("--n-photos", "from all over the folder", 1024),
+        option("--backbone", "", "vgg16"),
         BLOCKS,
-        several("--width", "", WIDTHS, metavar="UNITS"),
-        option("--epochs", "", 10, metavar="N"),
-        option("--batch", "", 128, metavar="PHOTOS"),
-        option(
-            "--part",
-            "of an epoch through the whole network that are timed",
-            256,
-            metavar="PHOTOS",
-        ),
+        WIDTHS,
+        option("--epochs", "", 10),
+        option("--batch", "photos", 128),
+        option("--part", "photos of an epoch through the whole network that are timed", 256),
     ),
 )

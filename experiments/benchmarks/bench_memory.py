@@ -14,7 +14,7 @@ from pathlib import Path
 
 from experiments.benchmarks.tiny import make_photos, save_network
 from experiments.figures import Line, Panel, draw_lines
-from experiments.frame import Experiment
+from experiments.frame import Experiment, at_once
 from experiments.measuring import in_child, peak_megabytes
 from experiments.pages import Page, Row, table
 from features.errors import InputError
@@ -74,9 +74,4 @@ def _extract(argv):
     return peak_megabytes()
 
 
-def _options(parser):
-    sizes = (2_000, 20_000, 200_000)
-    parser.add_argument("--photos", type=int, nargs="+", default=sizes, metavar="N")
-
-
-EXPERIMENT = Experiment(__doc__, bench_memory, (_options,))
+EXPERIMENT = Experiment(__doc__, bench_memory, (at_once("--photos", "", (2_000, 20_000, 200_000)),))

@@ -1,18 +1,23 @@
 """What `bench-extraction` times, each in a process of its own: decaf, plain loops, the machine.
 
 The plain loops are what a user would write: a network, its file names, and an HDF5 file at the end.
-All compute fc7 of the same network from the same photos.
+All compute fc7 of the same network from the same photos. A contender gives its ``seconds``, from
+the loaded network, which has seen one batch, to the closed ``file``.
 """
 
+from __future__ import annotations
+
 import functools
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, cycle, islice
 from pathlib import Path
 
 import numpy as np
 
-from decaf.backend import import_keras
+from decaf.backend import choose_precision, has_gpu, import_keras
 
 # VGG16's input.
 SIZE = 224
@@ -39,55 +44,47 @@ class Work:
         Processes of PyTorch's DataLoader.
     """
 
-    paths: tuple
+    paths: tuple[str, ...]
     folder: str
     batch: int = 32
     workers: int = 2
 
     @property
-    def network(self):
+    def network(self) -> Path:
         """The network's file."""
         return Path(self.folder, "network.keras")
 
     @property
-    def arrays(self):
+    def arrays(self) -> Path:
         """The network's weights as NumPy arrays, for PyTorch."""
         return Path(self.folder, "network.npz")
 
+    @property
+    def blank(self) -> np.ndarray:
+        """A batch of black photos."""
+        return np.zeros((self.batch, SIZE, SIZE, 3), np.uint8)
 
-def prepare(work, width):
+    @property
+    def noise(self) -> np.ndarray:
+        """A batch of noise."""
+        return np.random.default_rng(0).integers(0, 256, self.blank.shape, np.uint8)
+
+
+def prepare(work: Work, width: int) -> dict:
     """Make the network: VGG16 with a head that is not trained, which makes it no faster.
 
-    Parameters
-    ----------
-    work : Work
-    width : int
-        Units of fc6 and of fc7.
-
-    Returns
-    -------
-    dict
-        ``flop`` a photo, two for a multiplication and an addition; the ``precision`` that decaf
-        chooses here; the ``back_end``; the ``device`` that it computes on.
+    Gives ``flop`` a photo, two for a multiplication and an addition; the ``precision`` that decaf
+    chooses here; the ``back_end``; the ``device`` that it computes on.
     """
     import_keras()
     import keras
 
-    from decaf.backend import choose_precision, has_gpu
     from decaf.networks.network import build_network
 
     keras.utils.set_random_seed(0)
     network = build_network("vgg16", width)
     network.save(work.network)
-    named = {layer.name: layer for layer in network.keras_model.layers if layer.get_weights()}
-    np.savez(
-        work.arrays,
-        **{
-            f"{number:02}-{kind}": values
-            for number, layer in enumerate(named.values())
-            for kind, values in zip(("kernel", "bias"), layer.get_weights())
-        },
-    )
+    np.savez(work.arrays, *network.keras_model.get_weights())
     return {
         "flop": count_flop(network.features_model()),
         "precision": choose_precision("auto"),
@@ -96,75 +93,38 @@ def prepare(work, width):
     }
 
 
-def count_flop(model):
-    """Floating-point operations of a photo's way through convolutions and dense layers.
+def count_flop(network) -> int:
+    """Operations of a photo's way through convolutions and dense layers, two for a product's term.
 
-    Parameters
-    ----------
-    model : keras.Model
-
-    Returns
-    -------
-    int
-        Two for a multiplication and an addition; biases and the rest are not counted.
+    Biases and the rest are not counted.
     """
-    import math
-
     return sum(
         2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in model.layers
+        for layer in network.layers
         if hasattr(layer, "kernel")
     )
 
 
-def decaf(work, precision):
-    """What extract-features does, with an empty cache.
-
-    Returns
-    -------
-    dict
-        ``seconds`` from the loaded network, which has seen one batch, to the closed file; the
-        ``file``.
-    """
+def decaf(work: Work, precision: str) -> dict:
+    """What extract-features does, with an empty cache."""
     from decaf.extraction.feature_file import NamedPhotos, extract_features
-    from decaf.extraction.feature_network import FeatureNetwork
 
-    convolutions, head = _load(work, precision)
-    network = FeatureNetwork(
-        convolutions,
-        lambda activations: (head.predict_on_batch(activations.astype(np.float32)), {}),
-        head.output_shape[1],
-        settings={"resize": "squash"},
-        batch_size=work.batch,
-    )
-    file = Path(work.folder, f"decaf-{precision}.h5")
+    network, photos = _load(work, precision), NamedPhotos(work.paths, work.paths)
+    file, cache = Path(work.folder, f"decaf-{precision}.h5"), Path(work.folder, "empty")
     start = time.perf_counter()
-    extract_features(
-        NamedPhotos(work.paths, work.paths),
-        network,
-        file,
-        cache=Path(work.folder, "empty"),
-        force=True,
-        progress=False,
-    )
+    extract_features(photos, network, file, cache=cache, force=True, progress=False)
     return {"seconds": time.perf_counter() - start, "file": str(file)}
 
 
-def plain_keras(work):
-    """A loop with `keras.utils.load_img` and `predict`, float32.
-
-    Returns
-    -------
-    dict
-        As `decaf`.
-    """
+def plain_keras(work: Work) -> dict:
+    """A loop with `keras.utils.load_img` and `predict`, float32."""
     import_keras()
     import h5py
     import keras
 
     network = keras.saving.load_model(work.network, compile=False)
-    model = keras.Model(network.input, network.get_layer("fc7").output)
-    model.predict(_blank(work), verbose=0)
+    network = keras.Model(network.input, network.get_layer("fc7").output)
+    network.predict(work.blank, verbose=0)
     file = Path(work.folder, "keras.h5")
     start = time.perf_counter()
     features = []
@@ -175,25 +135,19 @@ def plain_keras(work):
             for path in work.paths[first : first + work.batch]
         ]
         batch = np.stack([keras.utils.img_to_array(photo) for photo in photos])
-        features.append(model.predict(batch, verbose=0))
+        features.append(network.predict(batch, verbose=0))
     with h5py.File(file, "w") as store:
         store["features"] = np.concatenate(features)
     return {"seconds": time.perf_counter() - start, "file": str(file)}
 
 
-def plain_torch(work, precision):
-    """A loop with PyTorch's DataLoader, in float32 or under autocast to bfloat16.
-
-    Returns
-    -------
-    dict
-        As `decaf`.
-    """
+def plain_torch(work: Work, precision: str) -> dict:
+    """A loop with PyTorch's DataLoader, in float32 or under autocast to bfloat16."""
     import h5py
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = torch_vgg16(np.load(work.arrays)).to(device)
+    network = torch_vgg16(list(np.load(work.arrays).values())).to(device)
     file = Path(work.folder, f"torch-{precision}.h5")
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
@@ -209,14 +163,9 @@ def plain_torch(work, precision):
 
 
 class PhotoTensors:
-    """A PyTorch dataset of normalised photos, (3, height, width).
+    """A PyTorch dataset of normalised photos, (3, height, width)."""
 
-    Parameters
-    ----------
-    paths : sequence of str
-    """
-
-    def __init__(self, paths):
+    def __init__(self, paths: Sequence[str]):
         self.paths = paths
 
     def __len__(self):
@@ -232,54 +181,36 @@ class PhotoTensors:
         return (rgb - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
 
 
-def torch_vgg16(arrays):
-    """VGG16 up to fc7 in PyTorch, with the weights of a Keras network.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        Kernels and biases as `prepare` writes them.
-
-    Returns
-    -------
-    torch.nn.Module
-        From (n_photos, 3, 224, 224) to (n_photos, width).
-    """
+def torch_vgg16(weights: Sequence[np.ndarray]):
+    """VGG16 up to fc7 in PyTorch, with the kernels and biases of a Keras network."""
     import torch
     from torch import nn
 
-    values = [torch.from_numpy(arrays[name]) for name in sorted(arrays)]
-    # Sorted, the bias comes before its kernel.
-    weights = [(values[i + 1], values[i]) for i in range(0, len(values), 2)]
+    values = map(torch.from_numpy, weights)
     layers, channels = [], 3
+
+    def add(layer, kernel, bias):
+        layer.weight, layer.bias = nn.Parameter(kernel.contiguous()), nn.Parameter(bias)
+        layers.extend([layer, nn.ReLU(inplace=True)])
+
     for step in VGG16:
         if step == "pool":
             layers.append(nn.MaxPool2d(2))
             continue
-        kernel, bias = weights.pop(0)
-        layers.append(
-            _with_weights(nn.Conv2d(channels, step, 3, 1, 1), kernel.permute(3, 2, 0, 1), bias)
-        )
-        layers.append(nn.ReLU(inplace=True))
+        kernel, bias = next(values), next(values)
+        add(nn.Conv2d(channels, step, 3, 1, 1), kernel.permute(3, 2, 0, 1), bias)
         channels = step
     layers.append(nn.Flatten())
     # Keras flattens (height, width, channels), PyTorch (channels, height, width).
-    (kernel6, bias6), (kernel7, bias7), _ = weights
-    side = SIZE // 32
-    kernel6 = kernel6.reshape(side, side, channels, -1).permute(3, 2, 0, 1).flatten(1)
-    for kernel, bias in ((kernel6, bias6), (kernel7.T, bias7)):
-        layers += [_with_weights(nn.Linear(kernel.shape[1], len(kernel)), kernel, bias), nn.ReLU()]
+    fc6, bias6, fc7, bias7 = islice(values, 4)
+    fc6 = fc6.reshape(SIZE // 32, SIZE // 32, channels, -1).permute(3, 2, 0, 1).flatten(1)
+    for kernel, bias in ((fc6, bias6), (fc7.T, bias7)):
+        add(nn.Linear(kernel.shape[1], len(kernel)), kernel, bias)
     return nn.Sequential(*layers).eval()
 
 
-def decode_alone(work):
-    """All photos decoded and resized, on all cores.
-
-    Returns
-    -------
-    dict
-        ``seconds``.
-    """
+def decode_alone(work: Work) -> dict:
+    """All photos decoded and resized, on all cores."""
     from decaf.extraction.forward_pass import decode_photos
 
     start = time.perf_counter()
@@ -288,55 +219,31 @@ def decode_alone(work):
     return {"seconds": time.perf_counter() - start}
 
 
-def forward_alone(work, precision):
-    """As many photos through the network as there are, from memory.
-
-    Returns
-    -------
-    dict
-        ``seconds``, for full batches of as many photos as there are.
-    """
-    model, head = _load(work, precision)
-    batch = _noise(work)
+def forward_alone(work: Work, precision: str) -> dict:
+    """As many photos through the network as there are, in full batches from memory."""
+    network, batch = _load(work, precision), work.noise
     n_batches = max(2, len(work.paths) // work.batch)
     start = time.perf_counter()
     for _ in range(n_batches):
-        head.predict_on_batch(model.predict_on_batch(batch)["flatten"])
+        _forward(network, batch)
     seconds = time.perf_counter() - start
     return {"seconds": seconds * len(work.paths) / (n_batches * work.batch)}
 
 
-def stages(work, precision, n_photos=128):
-    """Milliseconds a photo of each stage by itself.
-
-    Returns
-    -------
-    dict
-        ``read and decode`` and ``resize`` on one core, ``convolutions``, ``head`` and ``write`` on
-        all.
-    """
+def stages(work: Work, precision: str, n_photos: int = 128) -> dict:
+    """Milliseconds a photo of each stage by itself: the first two on one core, the rest on all."""
     from features.photos import read_photo, resize_photo
     from features.store import StoreWriter
 
-    model, head = _load(work, precision)
+    network, batch = _load(work, precision), work.noise
     paths = list(islice(cycle(work.paths), n_photos))
     milliseconds = {}
 
-    def timed(stage, function, n):
+    def timed(stage, n, function):
         start = time.perf_counter()
         outcome = function()
         milliseconds[stage] = 1000 * (time.perf_counter() - start) / n
         return outcome
-
-    decoded = timed(
-        "read and decode", lambda: [read_photo(path, min_side=SIZE) for path in paths], n_photos
-    )
-    timed("resize", lambda: [resize_photo(rgb, SIZE) for rgb, _ in decoded], n_photos)
-    batch = _noise(work)
-    activations = timed(
-        "convolutions", lambda: model.predict_on_batch(batch)["flatten"], work.batch
-    )
-    features = timed("head", lambda: head.predict_on_batch(activations), work.batch)
 
     def write():
         with StoreWriter(Path(work.folder, "written.h5"), features.shape[1], force=True) as writer:
@@ -344,93 +251,65 @@ def stages(work, precision, n_photos=128):
                 digests = [digest for _, digest in decoded[first : first + work.batch]]
                 writer.append(features[: len(digests)], paths[first : first + work.batch], digests)
 
-    timed("write", write, n_photos)
+    def read():
+        return [read_photo(path, min_side=SIZE) for path in paths]
+
+    decoded = timed("read and decode", n_photos, read)
+    timed("resize", n_photos, lambda: [resize_photo(rgb, SIZE) for rgb, _ in decoded])
+    run = network.convolutions.predict_on_batch
+    seen = timed("convolutions", work.batch, lambda: run(batch)["flatten"])
+    features, _ = timed("head", work.batch, lambda: network.to_features(seen))
+    timed("write", n_photos, write)
     return milliseconds
 
 
-def matrix_peak(work, library, precision):
-    """How many operations a second the machine's fastest matrix product does.
-
-    Parameters
-    ----------
-    work : Work
-        Not used.
-    library : {"numpy", "keras", "torch"}
-    precision : {"float32", "bfloat16"}
-
-    Returns
-    -------
-    dict
-        ``flop`` and the ``seconds`` that they took.
-    """
+def matrix_peak(work: Work | None, library: str, precision: str) -> dict:
+    """The machine's fastest matrix product by NumPy, Keras or PyTorch: ``flop`` and ``seconds``."""
     numbers = np.random.default_rng(0)
 
     def square(n):
         # So scaled, products of products stay in range.
         return (numbers.standard_normal((n, n)) / np.sqrt(n)).astype(np.float32)
 
+    gpu = False
     if library == "numpy":
-        multiply, to, finish, n = np.matmul, np.asarray, np.sum, 4096
+        multiply, to = np.matmul, np.asarray
     elif library == "torch":
         import torch
 
-        cuda = torch.cuda.is_available()
-        device, dtype = "cuda" if cuda else "cpu", getattr(torch, precision)
-        multiply, n = torch.matmul, 16384 if cuda else 4096
-        to, finish = functools.partial(torch.tensor, dtype=dtype, device=device), _first
+        gpu = torch.cuda.is_available()
+        device, dtype = "cuda" if gpu else "cpu", getattr(torch, precision)
+        multiply, to = torch.matmul, functools.partial(torch.tensor, dtype=dtype, device=device)
     else:
         import_keras()
         import keras
 
-        from decaf.backend import has_gpu
-
-        n = 16384 if has_gpu() else 4096
-        multiply, finish = keras.ops.matmul, _first
+        gpu, multiply = has_gpu(), keras.ops.matmul
 
         def to(values):
             return keras.ops.cast(keras.ops.convert_to_tensor(values), precision)
 
+    def wait_for(values):
+        return float(values[0, 0])
+
+    n, n_products = (16384, 32) if gpu else (4096, 4)
     a, x = to(square(n)), to(square(n))
-    finish(multiply(a, x))
-    n_products = 4 if n == 4096 else 32
+    wait_for(multiply(a, x))
     start = time.perf_counter()
     for _ in range(n_products):
         x = multiply(a, x)
-    finish(x)
+    wait_for(x)
     return {"flop": 2 * n**3 * n_products, "seconds": time.perf_counter() - start}
 
 
 def _load(work, precision):
-    """The convolutions and the head up to fc7, after one batch."""
-    import_keras()
-    import keras
+    """What makes features, after one batch."""
+    from decaf.extraction.feature_network import load_feature_network
 
-    from decaf.backend import choose_precision
-    from decaf.networks.network import load_network
-
-    network = load_network(work.network, choose_precision(precision))
-    model, head = network.activations_model(), network.head_model()
-    head = keras.Model(head.input, head.output["features"])
-    head.predict_on_batch(model.predict_on_batch(_blank(work))["flatten"])
-    return model, head
+    network = load_feature_network(work.network, precision)
+    _forward(network, work.blank)
+    return replace(network, batch_size=work.batch)
 
 
-def _blank(work):
-    return np.zeros((work.batch, SIZE, SIZE, 3), np.uint8)
-
-
-def _noise(work):
-    return np.random.default_rng(0).integers(0, 256, _blank(work).shape, np.uint8)
-
-
-def _with_weights(layer, weight, bias):
-    import torch
-
-    layer.weight = torch.nn.Parameter(weight.contiguous())
-    layer.bias = torch.nn.Parameter(bias)
-    return layer
-
-
-def _first(values):
-    """Wait until a device has computed a matrix."""
-    return float(values[0, 0])
+def _forward(network, batch):
+    return network.to_features(network.convolutions.predict_on_batch(batch)["flatten"])

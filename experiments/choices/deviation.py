@@ -12,28 +12,15 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.data import (
-    BLOCKS,
-    Photos,
-    View,
-    activations_of,
-    data_options,
-    divide,
-    read_rated,
-    take_readable,
-)
+from experiments import data
 from experiments.figures import Line, Panel, draw_lines
 from experiments.frame import Experiment, option, several
+from experiments.judging import Cell, judge
 from experiments.measuring import cosines
-from experiments.pages import Page, Row, table
-
-if TYPE_CHECKING:
-    from decaf.extraction.activations import Activations
-    from features.ratings import RatedPhotos
+from experiments.pages import Page, Row, number, table
 
 BACKBONES = ("alexnet-owt", "vgg16", "efficientnet-lite0")
 POOLINGS = ("average", "multilevel", "flatten")
@@ -43,23 +30,29 @@ CLASSIFIER = "logistic-regression"
 # Eight times the input of these backbones: such a JPEG is decoded at a quarter of its scale.
 LARGE_SIDE = 8 * 224
 QUALITY = 92
-LEAST_COSINE = {"reduced decoding": 0.99, "bfloat16": 0.999}
+REDUCED, BFLOAT16 = 0.99, 0.999
+LEAST_COSINE = {"reduced decoding": REDUCED, "bfloat16": BFLOAT16}
 MOST_AUC_CHANGE = 0.003
-TEXT = """\
+# What a change has no figures of.
+OTHERS = {
+    "reduced decoding": ("AUC in float32", "change of the AUC"),
+    "bfloat16": ("decoding, times as fast",),
+}
+TEXT = f"""\
 Cosine of each photo's activations with those of a full decode, and with those in float32: the
 median and the quantile that 5 % of the photos lie below. *Reduced decoding* is measured on
-{n_large} photos, enlarged by a whole factor to at least {large_side:,} pixels a side (Lanczos), and
-on {n_large} mosaics of that size of photos as they are, JPEGs of quality {quality}; *bfloat16* on
-all photos as they are. The AUC is that of {classifier} on pooled activations, fitted and judged in
-the same folds in both precisions. Wanted are medians of at least {decoding} and {bfloat16}, and
-AUCs that differ by less than {change}."""
+{{n}} photos, enlarged by a whole factor to at least {LARGE_SIDE:,} pixels a side (Lanczos), and
+on {{n}} mosaics of that size of photos as they are, JPEGs of quality {QUALITY}; *bfloat16* on
+all photos as they are. The AUC is that of {CLASSIFIER} on pooled activations, fitted and judged in
+the same folds in both precisions. Wanted are medians of at least {REDUCED} and {BFLOAT16}, and
+AUCs that differ by less than {MOST_AUC_CHANGE}."""
 
 
 def deviation(args) -> Page:
     """Compare the activations of each backbone."""
     from tqdm import tqdm
 
-    rated = read_rated(args)
+    rated = data.read_rated(args)
     rows, facts = [], {}
     with tempfile.TemporaryDirectory() as made:
         large = make_large_photos(rated.paths, args.n_large, args.seed, Path(made))
@@ -74,15 +67,7 @@ def deviation(args) -> Page:
         )
     return Page(
         title=f"Reduced decoding and bfloat16, on {args.data.resolve().name}",
-        text=TEXT.format(
-            n_large=args.n_large,
-            large_side=LARGE_SIDE,
-            quality=QUALITY,
-            classifier=CLASSIFIER,
-            decoding=LEAST_COSINE["reduced decoding"],
-            bfloat16=LEAST_COSINE["bfloat16"],
-            change=MOST_AUC_CHANGE,
-        ),
+        text=TEXT.format(n=args.n_large),
         tables={change: _table(rows, change) for change in LEAST_COSINE},
         rows=rows,
         figure=_draw(rows),
@@ -90,17 +75,15 @@ def deviation(args) -> Page:
     )
 
 
-def make_large_photos(
-    paths: Sequence[str], n_photos: int, seed: int, folder: Path
-) -> dict[str, list[str]]:
+def make_large_photos(paths: Sequence[str], n_photos: int, seed: int, folder: Path) -> dict:
     """Make large JPEGs of photos drawn at random: n that are ``enlarged``, and n ``mosaics``."""
     from PIL import Image
 
     from features.photos import read_photo
 
     random = np.random.default_rng(seed)
-    large: dict[str, list[str]] = {"enlarged": [], "mosaics": []}
-    for number, chosen in enumerate(
+    large = {"enlarged": [], "mosaics": []}
+    for count, chosen in enumerate(
         random.choice(len(paths), n_photos, replace=n_photos > len(paths))
     ):
         photo = Image.fromarray(read_photo(paths[chosen])[0])
@@ -112,14 +95,12 @@ def make_large_photos(
             tile = Image.fromarray(read_photo(paths[other])[0]).resize(photo.size)
             mosaic.paste(tile, (place % factor * width, place // factor * height))
         for kind, image in (("enlarged", enlarged), ("mosaics", mosaic)):
-            large[kind].append(str(folder / f"{kind}-{number}.jpg"))
+            large[kind].append(str(folder / f"{kind}-{count}.jpg"))
             image.save(large[kind][-1], quality=QUALITY)
     return large
 
 
-def compare_decoding(
-    backbone: str, large: Mapping[str, Sequence[str]], blocks: int | None = None
-) -> list[Row]:
+def compare_decoding(backbone: str, large: Mapping, blocks: int | None = None) -> list[Row]:
     """Compare the activations of photos decoded at reduced scale with those of whole ones.
 
     A row has a kind of `large` photos and a pooling: ``deviation`` (1 - median of the cosines),
@@ -148,46 +129,35 @@ def compare_decoding(
     return rows
 
 
-def compare_precision(
-    backbone: str, rated: RatedPhotos, args: argparse.Namespace
-) -> tuple[list[Row], dict[str, str]]:
+def compare_precision(backbone: str, rated, args) -> tuple[list[Row], dict[str, str]]:
     """Compare activations, and classifiers on them, in bfloat16 and in float32.
 
     A row has a pooling: ``deviation``, ``deviation_95`` and, of the pooled activations, ``auc`` in
     float32 and ``auc_change``. The other facts are what the photos are.
     """
-    views = {pooling: View(backbone, pooling, args.blocks) for pooling in POOLINGS}
-    seen = []
+    views = {pooling: data.View(backbone, pooling, args.blocks) for pooling in POOLINGS}
+    seen = {}
     for precision in ("float32", "bfloat16"):
-        of_precision = argparse.Namespace(**vars(args) | {"precision": precision})
-        seen.append(activations_of(rated, views.values(), of_precision))
-    photos = divide(take_readable(rated, [each[views["average"]] for each in seen]), args)
+        named = argparse.Namespace(**vars(args) | {"precision": precision})
+        seen[precision] = data.activations_of(rated, views.values(), named)
+    kept = [of_precision[views["average"]] for of_precision in seen.values()]
+    photos = data.divide(data.take_readable(rated, kept), args)
     rows = []
     for pooling, view in views.items():
-        exact, fast = (each[view] for each in seen)
+        exact, fast = (of_precision[view] for of_precision in seen.values())
         parts = np.array_split(np.arange(len(photos.rated)), len(photos.rated) // 256 + 1)
         found = np.concatenate([cosines(exact.read(part), fast.read(part)) for part in parts])
         row = {"change": "bfloat16", "backbone": backbone, "pooling": pooling, "photos": "all"}
         row |= _quantiles(found)
         if pooling in JUDGED:
-            auc = mean_auc(exact, photos)
-            row |= {"auc": auc, "auc_change": mean_auc(fast, photos) - auc}
+            cells = []
+            for precision, of_precision in seen.items():
+                X = of_precision[view].read(photos.positions[:, 0]).astype(np.float32)
+                cells.append(Cell(f"{backbone} {pooling} {precision}", X, [CLASSIFIER], {}))
+            auc, auc_fast = (of_cell["auc"] for of_cell in judge(cells, photos, args))
+            row |= {"auc": auc, "auc_change": auc_fast - auc}
         rows.append(row)
     return rows, photos.facts
-
-
-def mean_auc(activations: Activations, photos: Photos) -> float:
-    """AUC of a classifier on activations, the mean of the folds."""
-    from sklearn.metrics import roc_auc_score
-
-    from classifiers.catalogue import make_classifier
-
-    label, aucs = photos.rated.label, []
-    for fold in photos.folds:
-        train, test = (activations.read(rows).astype(np.float32) for rows in fold)
-        classifier = make_classifier(CLASSIFIER).fit(train, label[fold.train])
-        aucs.append(roc_auc_score(label[fold.test], classifier.predict_proba(test)[:, 1]))
-    return float(np.mean(aucs))
 
 
 def _quantiles(found):
@@ -196,21 +166,20 @@ def _quantiles(found):
 
 
 def _table(rows, change):
-    own = [row for row in rows if row["change"] == change]
-
-    def number(name, form):
-        return lambda row: form.format(row[name]) if name in row else ""
-
-    columns = {"backbone": "{backbone}", "activations": "{pooling}", "photos": "{photos}"}
-    columns["median"] = lambda row: f"{1 - row['deviation']:.5f}"
-    columns["5 % quantile"] = lambda row: f"{1 - row['deviation_95']:.5f}"
-    if change == "bfloat16":
-        columns["AUC in float32"] = number("auc", "{:.4f}")
-        columns["change of the AUC"] = number("auc_change", "{:+.4f}")
-    else:
-        columns["decoding, times as fast"] = number("times_as_fast", "{:.1f}")
-    columns["reached"] = lambda row: "yes" if row["reached"] else "no"
-    return table(own, columns)
+    columns = {
+        "backbone": "{backbone}",
+        "activations": "{pooling}",
+        "photos": "{photos}",
+        "median": lambda row: f"{1 - row['deviation']:.5f}",
+        "5 % quantile": lambda row: f"{1 - row['deviation_95']:.5f}",
+        "decoding, times as fast": number("times_as_fast", ".1f"),
+        "AUC in float32": number("auc", ".4f"),
+        "change of the AUC": number("auc_change", "+.4f"),
+        "reached": lambda row: "yes" if row["reached"] else "no",
+    }
+    for header in OTHERS[change]:
+        del columns[header]
+    return table([row for row in rows if row["change"] == change], columns)
 
 
 def _draw(rows):
@@ -234,9 +203,9 @@ EXPERIMENT = Experiment(
     __doc__,
     deviation,
     (
-        data_options,
-        several("--backbone", "", BACKBONES, metavar="NAME"),
-        BLOCKS,
-        option("--n-large", "large photos to decode", 64, metavar="N"),
+        data.data_options,
+        several("--backbone", "", BACKBONES),
+        data.BLOCKS,
+        option("--n-large", "large photos to decode", 64),
     ),
 )

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from experiments.choices.exported import TARGET_BYTES
-from experiments.figures import Line, Panel, draw_lines
-from experiments.frame import Experiment, option, several
+from experiments.data import WIDTHS
+from experiments.figures import Panel, draw_lines, lines_of
+from experiments.frame import Experiment, option
+from experiments.judging import compute_once
 from experiments.pages import Page, Row, Table, machine
-from experiments.paper.table1 import PAPER_MILLIONS, WIDTHS, count_networks
+from experiments.paper.table1 import PAPER_MILLIONS, count_networks
 
 # The float32 file of each format that latencies are given in units of.
 REFERENCE = ("mobilenet-v2", "multilevel", 250)
@@ -28,29 +30,29 @@ N_PHOTOS = 4
 MARKERS = {"float32": "o", "float16": "D", "int8": "^", "int8-full": "v"}
 RUNTIMES = {"onnx": "ONNX Runtime", "tflite": "LiteRT"}
 COLUMNS = ("backbone", "pooling", "width", "parameters", "paper_millions", "paper_mib")
-TEXT = """\
+TEXT = f"""\
 Every backbone with heads of the paper's widths on the averages of all blocks, and the networks of
 the paper's table I (*flatten*), each exported by `decaf.models.export` to one file with everything
 inside, from RGB bytes to the probability. MB are 10**6 bytes of the file. The number in brackets
-is the latency in units of that of {reference} in float32 and the same format: the median of {runs}
+is the latency in units of that of {{like}} in float32 and the same format: the median of {{runs}}
 runs on one thread, each file's right before the reference's. ONNX files are run by ONNX Runtime,
 LiteRT files by ai-edge-litert. float16 and int8 are of the weights; LiteRT rounds the activations
 of int8 layers as well; int8-full computes in int8. Weights are random. The paper's sizes are its
 table I's.
-Networks of more than {limit:g} million parameters are left out.
+Networks of more than {{up_to:g}} million parameters are left out.
 
-The target, `{target}` in int8 in at most {size:.1f} MB: {reached}."""
+The target, `{{target}}` in int8 in at most {TARGET_BYTES / 1e6:.1f} MB: {{reached}}."""
 
 
 def devices(args) -> Page:
     """Export and time every network."""
     from tqdm import tqdm
 
-    from experiments.judging import compute_once
+    from decaf.networks.backbones import list_backbones
 
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        networks = list_networks(args.backbone, args.width, args.up_to)
+        networks = list_networks(args.backbone or list_backbones(), args.width, args.up_to)
         for row in tqdm(networks, "exporting", unit="network"):
             network = row["backbone"], row["pooling"], row["width"]
             files = compute_once(
@@ -71,11 +73,9 @@ def devices(args) -> Page:
     return Page(
         title="Files for small devices: size and latency",
         text=TEXT.format(
-            reference=" ".join(map(str, REFERENCE)),
+            **vars(args),
+            like=" ".join(map(str, REFERENCE)),
             target=" ".join(map(str, TARGET)),
-            size=TARGET_BYTES / 1e6,
-            runs=args.runs,
-            limit=args.up_to,
             reached=", ".join(reached) or "not among these networks",
         ),
         tables={
@@ -88,16 +88,11 @@ def devices(args) -> Page:
     )
 
 
-def list_networks(
-    backbones: Sequence[str] | None, widths: Sequence[int], limit: float
-) -> list[Row]:
+def list_networks(backbones: Sequence[str], widths: Sequence[int], limit: float) -> list[Row]:
     """The networks of at most `limit` million parameters, smallest first."""
-    from decaf.networks.backbones import list_backbones
-
-    names = backbones or list_backbones()
     papers = dict.fromkeys(backbone for backbone, _ in PAPER_MILLIONS)
-    asked = [(name, "multilevel") for name in names]
-    asked += [(name, "flatten") for name in papers if name in names]
+    asked = [(name, "multilevel") for name in backbones]
+    asked += [(name, "flatten") for name in papers if name in backbones]
     rows = [
         {name: row[name] for name in COLUMNS if name in row}
         for backbone, pooling in asked
@@ -107,9 +102,7 @@ def list_networks(
     return sorted(rows, key=lambda row: row["parameters"])
 
 
-def measure_files(
-    backbone: str, pooling: str, width: int, runs: int, folder: Path
-) -> list[dict[str, object]]:
+def measure_files(backbone: str, pooling: str, width: int, runs: int, folder: Path) -> list[Row]:
     """Export a network to every format and precision; measure the files.
 
     Files of `REFERENCE` are made in the folder once. A file each has ``format``, ``precision``,
@@ -175,26 +168,14 @@ def _table(rows, suffix):
 
 
 def _draw(rows):
-    backbones = list(dict.fromkeys(row["backbone"] for row in rows))
     panels = []
     for suffix in dict.fromkeys(row["format"] for row in rows):
-        lines = [
-            Line(
-                [row["bytes"] / 1e6],
-                [row["ratio"]],
-                MARKERS[row["precision"]],
-                colour=backbones.index(row["backbone"]),
-                more={"alpha": 0.8},
-            )
-            for row in rows
-            if row["format"] == suffix
-        ]
+        own = [row for row in rows if row["format"] == suffix]
+        by = ("backbone", "precision")
+        lines = lines_of(own, lambda row: row["bytes"] / 1e6, "ratio", by, MARKERS)
         axes = {"xlabel": f"MB of the {suffix} file", "xscale": "log", "yscale": "log"}
         panels.append(Panel(lines, axes, {"x": TARGET_BYTES / 1e6, "y": 1}))
-    legend = [Line([], [], "s", name, number) for number, name in enumerate(backbones)]
-    legend += [Line([], [], marker, name, 7) for name, marker in MARKERS.items()]
     panels[0].axes["ylabel"] = "latency, the reference's being 1"
-    panels[0].lines.extend(legend)
     return draw_lines(*panels, size=(9, 4), sharey=True)
 
 
@@ -203,8 +184,8 @@ EXPERIMENT = Experiment(
     devices,
     (
         option("--backbone", "(all)", action="append", metavar="NAME"),
-        several("--width", "", WIDTHS, metavar="UNITS"),
-        option("--runs", "timed, of each file", 30, metavar="N"),
-        option("--up-to", "leave networks of more parameters out", 70.0, metavar="MILLIONS"),
+        WIDTHS,
+        option("--runs", "timed, of each file", 30),
+        option("--up-to", "leave networks of more million parameters out", 70.0),
     ),
 )

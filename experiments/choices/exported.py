@@ -7,30 +7,19 @@ the training photos of each fold; its file in every format and precision judges 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.data import (
-    Photos,
-    View,
-    data_options,
-    predict_unseen,
-    read_rated,
-    see,
-    training_facts,
-)
-from experiments.figures import draw_intervals, new_figure
+from experiments import data
+from experiments.figures import draw_intervals, group_rows, new_figure
 from experiments.frame import Experiment
+from experiments.judging import add_differences, compute_once, given, judge
 from experiments.pages import Page, interval, table
+from experiments.recipes import Recipe
 
-if TYPE_CHECKING:
-    from decaf.extraction.activations import Activations
-    from decaf.training.settings import TrainingSettings
-
-VIEW, WIDTH, RECIPE = View("alexnet-owt", "multilevel"), 250, "decaf"
+VIEW, WIDTH, RECIPE = data.View("alexnet-owt", "multilevel"), 250, Recipe("decaf")
 # Small enough for any device, and a loss that no one would see in an album's order.
 TARGET_BYTES, TARGET_AUC = 3.5e6, 0.005
 NETWORK = "the network itself"
@@ -45,31 +34,24 @@ at most {size:.1f} MB and an AUC within {auc:g} in int8."""
 
 def exported(args) -> Page:
     """Finetune, export, judge every file."""
-    from classifiers.evaluation.evaluation import FeatureSet
     from decaf.backend import choose_precision
     from decaf.models.formats import CALIBRATION_PHOTOS
-    from decaf.training.settings import RECIPES
-    from experiments.judging import Cell, GivenScores, add_differences, compute_once, judge
 
-    settings = replace(RECIPES[RECIPE], validation_fraction=0.0, seed=args.seed)
-    photos, seen = see(read_rated(args), [VIEW], args)
-    what = {
-        "network": [asdict(VIEW), WIDTH],
-        "precision": choose_precision(args.precision),
-        "training": asdict(settings),
-    }
+    settings = RECIPE.settings(args.seed)
+    photos, seen = data.see(data.read_rated(args), [VIEW], args)
+    what = {"network": [asdict(VIEW), WIDTH], "training": asdict(settings)}
+    what |= {"precision": choose_precision(args.precision)}
     found = compute_once(
         args,
         "scores",
         what | {"photos": photos.identity},
-        lambda: score_unseen(seen[VIEW], photos, settings),
+        lambda: score_unseen(seen[VIEW], photos, args.seed),
     )
     cells = []
     for name, score in found["score"].items():
         difference = np.nanmax(np.abs(np.subtract(score, found["score"][NETWORK])))
         columns = {"file": name, "bytes": found["bytes"][name], "largest_difference": difference}
-        feature_set = FeatureSet(name, np.array(score)[:, None])
-        cells.append(Cell(name, feature_set, {"softmax": GivenScores(0.5)}, what, columns))
+        cells.append(given(name, score, what, columns))
     rows = judge(cells, photos, args)
     add_differences(rows, rows[:1], "network")
     columns = {
@@ -85,19 +67,15 @@ def exported(args) -> Page:
         tables={f"Scorers on {args.data.name}": table(rows, columns)},
         rows=rows,
         figure=_draw(rows),
-        facts=photos.facts | training_facts(settings),
+        facts=photos.facts | data.training_facts(settings),
     )
 
 
-def score_unseen(activations: Activations, photos: Photos, settings: TrainingSettings) -> dict:
+def score_unseen(activations, photos: data.Photos, seed: int) -> dict:
     """Finetune a head on each fold's training photos, export it, score the test photos.
 
-    Returns
-    -------
-    dict
-        By the names of the network itself and of its files: ``score``, a list of n_photos
-        probabilities, NaN where a photo is in no fold's test photos; ``bytes``, the file's size, 0
-        for the network.
+    Gives by the names of the network itself and of its files ``score``, a list of n_photos
+    probabilities, and the files' ``bytes``, 0 for the network.
     """
     from tqdm import tqdm
 
@@ -106,21 +84,13 @@ def score_unseen(activations: Activations, photos: Photos, settings: TrainingSet
     from decaf.models.scorer import softmax_probability
     from decaf.networks.network import attach_head
     from decaf.networks.record import NetworkRecord
-    from decaf.training.finetune import finetune
-    from decaf.training.targets import Targets
 
     rated, sizes = photos.rated, {NETWORK: 0}
     files = [(suffix, precision) for suffix in FORMATS for precision in PRECISIONS]
     bar = tqdm(desc="scoring", total=len(photos.folds) * len(files), unit="file")
 
     def score(fold):
-        head, _ = finetune(
-            activations,
-            Targets.of(rated),
-            WIDTH,
-            settings,
-            rows=fold.train,
-        )
+        head = RECIPE.finetune(activations, rated, WIDTH, fold.train, seed)
         record = NetworkRecord("label", VIEW.backbone, VIEW.pooling, WIDTH)
         network = softmax_probability(attach_head(head, record))
         size = network.input_shape[1]
@@ -138,7 +108,7 @@ def score_unseen(activations: Activations, photos: Photos, settings: TrainingSet
         return found
 
     with bar, tempfile.TemporaryDirectory() as folder:
-        return {"score": predict_unseen(photos, score), "bytes": sizes}
+        return {"score": data.predict_unseen(photos, score), "bytes": sizes}
 
 
 def _read(paths, size):
@@ -148,14 +118,12 @@ def _read(paths, size):
 
 
 def _draw(rows):
-    figure = new_figure((8, 3.2))
-    axes = figure.subplots()
-    named = [(row["file"], row) for row in rows[1:]]
-    draw_intervals(axes, {"less the network's": named}, "auc_minus_network")
+    figure, (axes,) = new_figure((8, 3.2))
+    draw_intervals(axes, group_rows(rows[1:], "less the network's", "{file}"), "auc_minus_network")
     axes.axvline(0, color="0.5", lw=0.8)
     axes.axvspan(-TARGET_AUC, TARGET_AUC, color="0.9", zorder=0)
     axes.set_xlabel("AUC less the network's; the band is the target")
     return figure
 
 
-EXPERIMENT = Experiment(__doc__, exported, (data_options,))
+EXPERIMENT = Experiment(__doc__, exported, (data.data_options,))

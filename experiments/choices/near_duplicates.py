@@ -7,17 +7,13 @@ group should be found, and those of two groups should not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.data import View, activations_of, data_options, read_rated, take_readable
-from experiments.figures import Line, Panel, draw_lines
+from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, several
 from experiments.pages import Page, Row, pivot
-
-if TYPE_CHECKING:
-    from decaf.extraction.activations import Activations
 
 BACKBONES = ("alexnet-owt", "vgg16", "efficientnet-lite0")
 COSINES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.998)
@@ -51,7 +47,8 @@ def near_duplicates(args) -> Page:
 
     tables = {}
     for backbone in dict.fromkeys(view.backbone for view in views):
-        own = [row for pooling in NEAR for row in _of(rows, backbone, pooling)]
+        own = [row for row in rows if row["backbone"] == backbone]
+        own.sort(key=lambda row: list(NEAR).index(row["pooling"]))
         headers = {cosine: str(cosine) for cosine in COSINES}
         caption = f"{backbone}: pairs of one group found, and others"
         tables[caption] = pivot(own, "pooling", "cosine", found, headers)
@@ -70,9 +67,7 @@ def near_duplicates(args) -> Page:
     )
 
 
-def count_pairs(
-    activations: Activations, group: np.ndarray, cosines: Sequence[float], view: View
-) -> list[Row]:
+def count_pairs(activations, group: np.ndarray, cosines: Sequence[float], view: View) -> list[Row]:
     """Count the pairs of photos that have at least these cosines; a row a cosine.
 
     There are ``found`` pairs of one group, of ``near_pairs``, and ``others`` of ``other_pairs``.
@@ -97,23 +92,17 @@ def count_pairs(
     ]
 
 
-def _of(rows, backbone, pooling):
-    return [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
-
-
 def _draw(rows):
-    lines = []
-    for number, backbone in enumerate(dict.fromkeys(row["backbone"] for row in rows)):
-        for pooling, style in STYLES.items():
-            own = _of(rows, backbone, pooling)
-            others = [max(row["others"], 0.5) / row["other_pairs"] for row in own]
-            found = [row["found"] / row["near_pairs"] for row in own]
-            lines.append(Line(others, found, style, f"{backbone}, {pooling}", number))
+    def others(row):
+        return max(row["others"], 0.5) / row["other_pairs"]
+
+    by = ("backbone", "pooling")
+    lines = lines_of(rows, others, lambda row: row["found"] / row["near_pairs"], by, STYLES)
     axes = {"xscale": "log", "xlabel": "share of the other pairs"}
     axes["ylabel"] = "share of the pairs of one group"
     return draw_lines(Panel(lines, axes), legend="outside right upper")
 
 
 EXPERIMENT = Experiment(
-    __doc__, near_duplicates, (data_options, several("--backbone", "", BACKBONES, metavar="NAME"))
+    __doc__, near_duplicates, (data_options, several("--backbone", "", BACKBONES))
 )

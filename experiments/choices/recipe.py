@@ -7,23 +7,19 @@ with the best AUC in inner folds; the others are shown beside it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.data import Photos, View, data_options, predict_unseen, read_rated, see
-from experiments.figures import Line, Panel, draw_lines
+from experiments import data
+from experiments.data import View
+from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, several
+from experiments.judging import Cell, add_differences, compute_once, given, judge
 from experiments.pages import Page, interval, table
-
-if TYPE_CHECKING:
-    from classifiers.evaluation.folds import Fold
-    from decaf.extraction.activations import Activations
-    from decaf.training.settings import TrainingSettings
-    from experiments.choices.starts import AveragedActivations
+from experiments.recipes import Recipe
 
 N_INNER_FOLDS = 3
 CLASSIFIERS = ("softmax", "logistic-regression", "rbf-svm")
@@ -44,38 +40,6 @@ DIFFERENCES = {
     "plain": "less VGG16 plain",
     "decaf": "less decaf's",
 }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a head is finetuned.
-
-    Attributes
-    ----------
-    base : {"paper", "decaf", ""}
-        Whose settings it has, or the defaults.
-    changes : dict
-        Of these settings.
-    on_votes : bool
-        Trained on the votes instead of labels; judged by the predicted mean.
-    directions : {"principal", "discriminant", ""}
-        What fc6 starts from, as in `experiments.choices.starts.first_kernel`.
-    mirrored : bool
-        Activations are averaged with those of the mirrored photo.
-    """
-
-    base: str = "decaf"
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    on_votes: bool = False
-    directions: str = ""
-    mirrored: bool = False
-
-    def settings(self, seed: int) -> TrainingSettings:
-        """All training photos are trained on."""
-        from decaf.training.settings import RECIPES, TrainingSettings
-
-        base = RECIPES[self.base] if self.base else TrainingSettings()
-        return replace(base, **self.changes, validation_fraction=0.0, seed=seed)
 
 
 CANDIDATES = {
@@ -128,13 +92,12 @@ EXPLORED = ("efficientnet-lite0-blocks6", "vgg16")
 def recipe(args) -> Page:
     """Finetune and judge every network by every recipe."""
     from decaf.backend import choose_precision
-    from experiments.judging import judge
 
-    rated = read_rated(args, "score", "the ratings hold labels only; recipes need scores")
+    rated = data.read_rated(args, "score", "the ratings hold labels only; recipes need scores")
     networks = {name: NETWORKS[name] for name in args.network}
     views = [network.view for network in networks.values()]
     views += [replace(networks[name].view, mirrored=True) for name in EXPLORED if name in networks]
-    photos, seen = see(rated, views, args)
+    photos, seen = data.see(rated, views, args)
     what = {"photos": photos.identity, "precision": choose_precision(args.precision)}
     recipes = CANDIDATES | {
         name: variant
@@ -177,9 +140,6 @@ def _finetune(args, networks, recipes, photos, seen, what):
     """What `judge_unseen` gives for each network and recipe."""
     from tqdm import tqdm
 
-    from experiments.choices.starts import AveragedActivations
-    from experiments.judging import compute_once
-
     pairs = [(name, each) for name in networks for each in networks[name].recipes]
     variants = [each for each in recipes if each in VARIANTS]
     pairs += [(name, each) for name in networks if name in EXPLORED for each in variants]
@@ -192,21 +152,15 @@ def _finetune(args, networks, recipes, photos, seen, what):
             activations = AveragedActivations((activations, mirrored))
         choose = len(network.recipes) > 1 and each in CANDIDATES
         settings = {"network": asdict(network), "recipe": asdict(tried), "choose": choose}
+        settings["training"] = asdict(tried.settings(args.seed))
+        work = activations, photos, tried, network.width, args.seed, choose
         found[name, each] = compute_once(
-            args,
-            f"{name}-{each}",
-            what | settings | {"training": asdict(tried.settings(args.seed))},
-            lambda seen=(activations, photos, tried, network.width), choose=choose: judge_unseen(
-                *seen, args.seed, choose=choose
-            ),
+            args, f"{name}-{each}", what | settings, lambda work=work: judge_unseen(*work)
         )
     return found
 
 
 def _cells(args, networks, recipes, found, photos, seen, what):
-    from classifiers.evaluation.evaluation import FeatureSet
-    from experiments.judging import Cell, GivenScores
-
     def columns(name, each):
         parameters = _count(networks[name], each != PLAIN)
         return {"network": name, "recipe": each, "parameters": parameters}
@@ -215,86 +169,49 @@ def _cells(args, networks, recipes, found, photos, seen, what):
     cells = []
     for (name, each), scores in found.items():
         on_votes = each != CHOSEN and recipes[each].on_votes
-        for classifier in CLASSIFIERS:
-            threshold = photos.rated.midpoint if on_votes else 0.5
-            judged = GivenScores(threshold if classifier == "softmax" else 0.0)
-            given = np.array(scores["score"][classifier])[:, None]
-            cells.append(
-                Cell(
-                    f"judged-{name}-{each}-{classifier}",
-                    FeatureSet(f"{name} {each}", given),
-                    {classifier: judged},
-                    what | {"training": training},
-                    columns(name, each),
-                )
+        thresholds = {"softmax": photos.rated.midpoint if on_votes else 0.5}
+        cells += [
+            given(
+                f"{name} {each}",
+                scores["score"][classifier],
+                what | {"training": training},
+                columns(name, each),
+                threshold=thresholds.get(classifier, 0.0),
+                classifier=classifier,
+                file=f"judged-{name}-{each}-{classifier}",
             )
+            for classifier in CLASSIFIERS
+        ]
     for name, network in networks.items():
         if network.view.pooling != "flatten":
-            X = seen[network.view].read(photos.positions[:, 0])
-            feature_set = FeatureSet(name, X)
-            names = list(CLASSIFIERS[1:])
-            plain = Cell(f"judged-{name}-plain", feature_set, names, what, columns(name, PLAIN))
-            cells.append(plain)
+            X, file = seen[network.view].read(photos.positions[:, 0]), f"judged-{name}-plain"
+            cells.append(Cell(name, X, CLASSIFIERS[1:], what, columns(name, PLAIN), file=file))
     return cells
 
 
 def judge_unseen(
-    activations: Activations | AveragedActivations,
-    photos: Photos,
-    recipe: Recipe,
-    width: int,
-    seed: int,
-    *,
-    choose: bool,
+    activations, photos: data.Photos, recipe: Recipe, width: int, seed: int, choose: bool
 ) -> dict:
     """Finetune a head on each fold's training photos and judge its test photos by it.
 
-    Returns
-    -------
-    dict
-        ``score``: classifier → list of n_photos, NaN where a photo is in no fold's test photos.
-        ``inner``: if it is among those to `choose` from, the AUC of the softmax in inner folds of
-        each fold's training photos.
+    Gives for each classifier their ``score``; and where the recipe may be chosen, ``inner``, the
+    AUC of the softmax in inner folds of each fold's training photos.
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
 
     from classifiers.catalogue import make_classifier
     from decaf.networks.network import features_model
-    from decaf.networks.votes import mean_and_spread
     from decaf.training.batches import predict
-    from decaf.training.finetune import finetune
-    from decaf.training.targets import Targets
-    from experiments.choices.starts import first_kernel
 
-    rated, settings = photos.rated, recipe.settings(seed)
-    label = rated.label
+    rated, label, inner = photos.rated, photos.rated.label, []
     group = np.arange(len(rated)) if rated.group is None else rated.group
-    inner = []
-
-    def train(rows):
-        kernel = None
-        if recipe.directions:
-            score = rated.score[rows]
-            kernel = first_kernel(activations.read(rows), score, width, recipe.directions, seed)
-        return finetune(
-            activations,
-            Targets.of(rated, "votes" if recipe.on_votes else "label"),
-            width,
-            settings,
-            rows=rows,
-            fc6_kernel=kernel,
-        )[0]
-
-    def softmax(head, rows):
-        output = predict(head, activations, rows)
-        return mean_and_spread(output)[0] if recipe.on_votes else output[:, 1]
 
     def score(fold):
-        head = train(fold.train)
+        head = recipe.finetune(activations, rated, width, fold.train, seed)
         fc7 = features_model(head)
         known, unknown = (predict(fc7, activations, rows) for rows in fold)
-        found = {"softmax": softmax(head, fold.test)}
+        found = {"softmax": recipe.predict(head, activations, fold.test)}
         for name in CLASSIFIERS[1:]:
             classifier = make_classifier(name).fit(known, label[fold.train])
             found[name] = classifier.decision_function(unknown)
@@ -303,14 +220,31 @@ def judge_unseen(
             aucs = []
             for sides in splitter.split(fold.train, label[fold.train], group[fold.train]):
                 kept, held_out = (fold.train[side] for side in sides)
-                aucs.append(roc_auc_score(label[held_out], softmax(train(kept), held_out)))
+                head = recipe.finetune(activations, rated, width, kept, seed)
+                probability = recipe.predict(head, activations, held_out)
+                aucs.append(roc_auc_score(label[held_out], probability))
             inner.append(float(np.mean(aucs)))
         return found
 
-    return {"score": predict_unseen(photos, score), "inner": inner}
+    return {"score": data.predict_unseen(photos, score), "inner": inner}
 
 
-def choose_recipes(found: dict[str, dict], folds: Sequence[Fold]) -> tuple[dict, list[str]]:
+class AveragedActivations:
+    """Activations of the same photos, seen in several ways, averaged."""
+
+    def __init__(self, views: Sequence):
+        self.views = views
+        self.shape, self.storage_order = views[0].shape, views[0].storage_order
+
+    def __len__(self):
+        return self.shape[0]
+
+    def read(self, photos: np.ndarray) -> np.ndarray:
+        """As `decaf.extraction.activations.Activations.read`."""
+        return np.mean([view.read(photos) for view in self.views], axis=0, dtype=np.float32)
+
+
+def choose_recipes(found: dict[str, dict], folds: Sequence) -> tuple[dict, list[str]]:
     """Take in each fold the scores of the recipe that was best in the inner folds.
 
     Gives what `judge_unseen` gives, made of that for each recipe; and the recipe of each fold.
@@ -330,17 +264,15 @@ def _count(network, with_head):
     from decaf.networks.network import build_head
 
     view = network.view
-    model = build_activations(view.backbone, (view.pooling,), view.blocks, weights=None)
+    backbone = build_activations(view.backbone, (view.pooling,), view.blocks, weights=None)
     if not with_head:
-        return model.count_params()
-    head = build_head(model.output[view.pooling].shape[1], network.width)
-    return model.count_params() + head.count_params()
+        return backbone.count_params()
+    head = build_head(backbone.output[view.pooling].shape[1], network.width)
+    return backbone.count_params() + head.count_params()
 
 
 def _compare(rows):
     """Add the differences to the paper's widest network, VGG16 without a head, and `decaf`."""
-    from experiments.judging import add_differences
-
     papers = [row for row in rows if row["network"] == PAPERS]
     plain = [row for row in rows if (row["network"], row["recipe"]) == ("vgg16", PLAIN)]
     for name, others in (("paper", papers), ("plain", plain)):
@@ -357,14 +289,8 @@ def _megabytes(row):
 
 def _draw(rows):
     rows = [row for row in rows if row["recipe"] not in VARIANTS]
-    lines = []
-    for number, each in enumerate(dict.fromkeys(row["recipe"] for row in rows)):
-        for classifier, marker in zip(CLASSIFIERS, "os^"):
-            own = [row for row in rows if (row["recipe"], row["classifier"]) == (each, classifier)]
-            x, y = map(_megabytes, own), [row["auc"] for row in own]
-            lines.append(
-                Line(list(x), y, marker, f"{each}, {classifier}", number, more={"alpha": 0.8})
-            )
+    markers = dict(zip(CLASSIFIERS, "os^"))
+    lines = lines_of(rows, _megabytes, "auc", ("recipe", "classifier"), markers)
     axes = {"xlabel": "MB of float32 parameters", "ylabel": "AUC", "xscale": "log"}
     figure = draw_lines(Panel(lines, axes), size=(9, 5))
     for name in dict.fromkeys(row["network"] for row in rows):
@@ -377,8 +303,5 @@ def _draw(rows):
 EXPERIMENT = Experiment(
     __doc__,
     recipe,
-    (
-        data_options,
-        several("--network", "", tuple(NETWORKS), choices=tuple(NETWORKS), metavar="NAME"),
-    ),
+    (data.data_options, several("--network", "", tuple(NETWORKS), choices=tuple(NETWORKS))),
 )

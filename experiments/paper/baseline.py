@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.data import JOBS, data_options, divide, read_rated
+from experiments import data
 from experiments.figures import draw_comparison
 from experiments.frame import Experiment, option, several
+from experiments.judging import Cell, judge, known_classifiers
 from experiments.pages import Page, comparison_tables
 
 # The paper's five, as the catalogue names them.
@@ -33,21 +34,20 @@ intervals; the best of a table is chosen by these very figures."""
 
 def baseline(args) -> Page:
     """Judge the classifiers on every family."""
-    from experiments.judging import Cell, judge, known_classifiers
     from experiments.paper.described import describe, describe_keypoints
 
     classifiers = known_classifiers(args.classifier)
     families = list(dict.fromkeys(args.family))
-    rated, measured = describe(read_rated(args), cache=args.cache, jobs=args.jobs)
+    rated, measured = describe(data.read_rated(args), cache=args.cache, jobs=args.jobs)
     keypoints = None
     if set(families) - set(MEASURED):
         keypoints = describe_keypoints(rated, cache=args.cache, jobs=args.jobs)
-    photos = divide(rated, args)
+    photos = data.divide(rated, args)
     settings = {"words": args.words, "gaussians": args.gaussians}
-    cells = [
-        Cell(family, _feature_set(family, measured, keypoints, args), classifiers, settings)
-        for family in families
-    ]
+    cells = []
+    for family in families:
+        X, transformer = _features(family, measured, keypoints, args)
+        cells.append(Cell(family, X, classifiers, settings, transformer=transformer))
     rows = judge(cells, photos, args)
     return Page(
         title="Figure 6: generic image descriptors",
@@ -59,19 +59,19 @@ def baseline(args) -> Page:
     )
 
 
-def _feature_set(family, measured, keypoints, args):
+def _features(family, measured, keypoints, args):
+    """Numbers and None, or what a transformer makes numbers of, and it."""
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import FunctionTransformer
 
-    from classifiers.evaluation.evaluation import FeatureSet
     from features.descriptors.keypoints import BagOfVisualWords, FisherVectors
 
     if family in MEASURED:
-        return FeatureSet(family, measured[family])
+        return measured[family], None
     words = BagOfVisualWords(args.words, random_state=args.seed)
     fisher = FisherVectors(args.gaussians, random_state=args.seed)
     if family != "all":
-        return FeatureSet(family, keypoints, words if family == "sift words" else fisher)
+        return keypoints, words if family == "sift words" else fisher
     X = np.empty((len(keypoints), 2), dtype=object)
     X[:, 0] = list(np.hstack([measured[name] for name in MEASURED]))
     X[:, 1] = keypoints
@@ -80,18 +80,18 @@ def _feature_set(family, measured, keypoints, args):
         ("words", words, 1),
         ("fisher", fisher, 1),
     ]
-    return FeatureSet(family, X, ColumnTransformer(together, sparse_threshold=0))
+    return X, ColumnTransformer(together, sparse_threshold=0)
 
 
 EXPERIMENT = Experiment(
     __doc__,
     baseline,
     (
-        data_options,
-        several("--family", "of descriptors", FAMILIES, choices=FAMILIES, metavar="NAME"),
-        several("--classifier", "", CLASSIFIERS, metavar="NAME"),
+        data.data_options,
+        several("--family", "of descriptors", FAMILIES, choices=FAMILIES),
+        several("--classifier", "", CLASSIFIERS),
         option("--words", "visual words", 256),
         option("--gaussians", "of Fisher vectors", 16),
-        JOBS,
+        data.JOBS,
     ),
 )

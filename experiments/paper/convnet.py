@@ -10,20 +10,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from experiments.data import (
-    BLOCKS,
-    JOBS,
-    View,
-    data_options,
-    network_settings,
-    read_rated,
-    see,
-    training_facts,
-    training_options,
-    training_settings,
-)
+from experiments import data
 from experiments.figures import draw_comparison
 from experiments.frame import Experiment, option, several
+from experiments.judging import Cell, add_differences, judge, known_classifiers
 from experiments.pages import Page, comparison_tables, interval, pivot
 
 # The paper's two; alexnet-owt has weights that a package ships.
@@ -48,32 +38,28 @@ table is what finetuning adds: AUC on fc7 less AUC on the same backbone's averag
 
 def convnet(args) -> Page:
     """Judge the classifiers on every feature set."""
-    from classifiers.evaluation.evaluation import FeatureSet
     from decaf.training.heads import FinetunedHead
-    from experiments.judging import Cell, add_differences, judge, known_classifiers
 
-    settings = training_settings(args)
+    settings = data.training_settings(args)
     backbones = list(dict.fromkeys(args.backbone))
     classifiers = known_classifiers(args.classifier)
     plain = ("average", "multilevel") if args.multilevel else ("average",)
     views = {
-        (name, pooling): View(name, pooling, args.blocks)
+        (name, pooling): data.View(name, pooling, args.blocks)
         for name in backbones
         for pooling in (*plain, "flatten")
     }
-    photos, seen = see(read_rated(args), views.values(), args)
-    plain_settings = network_settings(args)
-    training = plain_settings | {"training": asdict(settings) | {"width": args.width}}
+    photos, seen = data.see(data.read_rated(args), views.values(), args)
+    what = data.network_settings(args)
+    training = what | {"training": asdict(settings) | {"width": args.width}}
     cells = []
-    for backbone in backbones:
+    for name in backbones:
         for pooling in plain:
-            name = f"{backbone} {pooling}"
-            X = seen[views[backbone, pooling]].read(photos.positions[:, 0]).astype(np.float32)
-            cells.append(Cell(name, FeatureSet(name, X), classifiers, plain_settings))
-        name = f"{backbone} fc7"
-        head = FinetunedHead(seen[views[backbone, "flatten"]], args.width, settings)
-        feature_set = FeatureSet(name, photos.positions, head)
-        cells.append(Cell(name, feature_set, classifiers, training))
+            X = seen[views[name, pooling]].read(photos.positions[:, 0]).astype(np.float32)
+            cells.append(Cell(f"{name} {pooling}", X, classifiers, what))
+        head = FinetunedHead(seen[views[name, "flatten"]], args.width, settings)
+        fc7 = Cell(f"{name} fc7", photos.positions, classifiers, training, transformer=head)
+        cells.append(fc7)
     rows = judge(cells, photos, args)
     fc7, average = (
         [row for row in rows if row["features"].endswith(s)] for s in ("fc7", "average")
@@ -87,7 +73,7 @@ def convnet(args) -> Page:
         tables=comparison_tables(rows, args.data.name) | {"AUC on fc7 less AUC on averages": gains},
         rows=rows,
         figure=draw_comparison(rows),
-        facts=photos.facts | {"width of fc7": str(args.width)} | training_facts(settings),
+        facts=photos.facts | {"width of fc7": str(args.width)} | data.training_facts(settings),
     )
 
 
@@ -99,13 +85,13 @@ EXPERIMENT = Experiment(
     __doc__,
     convnet,
     (
-        data_options,
-        several("--backbone", "", BACKBONES, metavar="NAME"),
-        BLOCKS,
+        data.data_options,
+        several("--backbone", "", BACKBONES),
+        data.BLOCKS,
         option("--multilevel", "judge the averages of all blocks, too", action="store_true"),
-        option("--width", "of fc7", 250, metavar="UNITS"),
-        several("--classifier", "", CLASSIFIERS, metavar="NAME"),
-        JOBS,
-        training_options,
+        option("--width", "of fc7", 250),
+        several("--classifier", "", CLASSIFIERS),
+        data.JOBS,
+        data.training_options,
     ),
 )

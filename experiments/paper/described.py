@@ -41,20 +41,7 @@ SHARD_PHOTOS = 64
 def describe(rated, *, cache=None, jobs=None):
     """Measure photos, by all measures of `FAMILIES`; those that cannot be read are reported.
 
-    Parameters
-    ----------
-    rated : features.ratings.RatedPhotos
-    cache : path-like, optional
-        As of `decaf.extraction.activations.cached_activations`.
-    jobs : int, optional
-        Photos measured at once.
-
-    Returns
-    -------
-    rated : features.ratings.RatedPhotos
-        Those that could be read.
-    measured : dict of str to ndarray, shape (n_photos, n_numbers)
-        By family.
+    Gives the photos that could be read, and by family their numbers, (n_photos, n_numbers).
     """
     describer = PhotoDescriptors([name for family in FAMILIES.values() for name in family], jobs)
     sizes = [
@@ -77,20 +64,7 @@ def describe(rated, *, cache=None, jobs=None):
 
 
 def describe_keypoints(rated, *, cache=None, jobs=None):
-    """SIFT descriptors of photos that can be read.
-
-    Parameters
-    ----------
-    rated : features.ratings.RatedPhotos
-        With digests.
-    cache, jobs
-        As in `describe`.
-
-    Returns
-    -------
-    ndarray of objects, shape (n_photos,)
-        As `features.descriptors.keypoints.SiftDescriptors` gives them.
-    """
+    """SIFT descriptors of photos that can be read, as `SiftDescriptors` gives them, (n_photos,)."""
     describer = SiftDescriptors(n_jobs=jobs)
 
     def measure(paths):

@@ -12,20 +12,20 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.figures import Line, Panel, draw_lines
-from experiments.frame import Experiment, option, several
+from experiments.data import PAPER_WIDTHS, WIDTHS
+from experiments.figures import Line, Panel, draw_lines, lines_of
+from experiments.frame import Experiment, option
 from experiments.pages import Page, Row, table
 
-WIDTHS = (4096, 1000, 500, 250)
 # The paper's table I, in millions of parameters, rounded there.
 PAPER_MILLIONS = {
-    **{("alexnet", width): n for width, n in zip(WIDTHS, (60, 14, 8.6, 6.1))},
-    **{("vgg16", width): n for width, n in zip(WIDTHS, (134, 41, 28, 21))},
+    **{("alexnet", width): n for width, n in zip(PAPER_WIDTHS, (60, 14, 8.6, 6.1))},
+    **{("vgg16", width): n for width, n in zip(PAPER_WIDTHS, (134, 41, 28, 21))},
 }
 # It tells the file size of the largest; 513 can only be in units of 2**20 bytes.
 PAPER_MIB = {("vgg16", 4096): 513}
 POOLINGS = ("flatten", "multilevel")
-KINDS = ("float32", "float16", "int8")
+KINDS = ("float32", "float16", "int8", "saved")
 TEXT = """\
 The paper's table I. MiB are 2**20 bytes. The sizes float32, float16 and int8 are **computed**: 4 or
 2 bytes a parameter; in int8, 1 byte a number of every kernel, and 4 bytes (float32) a channel that
@@ -41,25 +41,20 @@ def table1(args) -> Page:
 
     from decaf.networks.backbones import get_backbone, list_backbones
 
-    backbones = [get_backbone(name).name for name in args.backbone or list_backbones()]
     rows = []
-    for backbone in tqdm(backbones, unit="backbone"):
+    for name in tqdm(args.backbone or list_backbones(), unit="backbone"):
         for pooling in POOLINGS:
-            rows += count_networks(backbone, pooling, args.width)
+            rows += count_networks(get_backbone(name).name, pooling, args.width)
     saved = [row for row in rows if row["parameters"] <= args.save_up_to * 1e6]
     for row in tqdm(saved, unit="file"):
         row["saved_bytes"] = _save(row["backbone"], row["width"], row["pooling"])
-    sizes = {
-        "parameters": "{parameters:,}",
-        **{f"{kind} MiB": lambda row, kind=kind: _mebibytes(row, kind) for kind in KINDS},
-        "saved MiB": lambda row: _mebibytes(row, "saved"),
-    }
     papers = {
         "network": "{backbone} {width}",
         "the paper's parameters": "{paper_millions:g} M",
         "the paper's MB": lambda row: str(row.get("paper_mib", "")),
     }
     others = {"network": "{backbone} {width}", "pooling": "{pooling}"}
+    sizes = {"parameters": "{parameters:,}"} | {f"{kind} MiB": _mebibytes(kind) for kind in KINDS}
     return Page(
         title="Table I: parameters and file size",
         text=TEXT.format(limit=args.save_up_to),
@@ -99,19 +94,15 @@ def count_networks(backbone: str, pooling: str, widths: Sequence[int]) -> list[R
             "float16_bytes": 2 * parameters,
             "int8_bytes": sum(count_int8_bytes(*each) for each in weights),
         }
-        if pooling == "flatten":
-            for column, printed in (("paper_millions", PAPER_MILLIONS), ("paper_mib", PAPER_MIB)):
-                if (backbone, width) in printed:
-                    row[column] = printed[backbone, width]
+        for column, printed in (("paper_millions", PAPER_MILLIONS), ("paper_mib", PAPER_MIB)):
+            if pooling == "flatten" and (backbone, width) in printed:
+                row[column] = printed[backbone, width]
         rows.append(row)
     return rows
 
 
 def count_int8_bytes(count: int, n_channels: int) -> int:
-    """Bytes of so many numbers of a layer.
-
-    They are quantised if they are a kernel's: it gives channels, each with a float32 scale.
-    """
+    """Bytes of a layer's numbers: a kernel's, with channels, are quantised, a scale a channel."""
     return count + 4 * n_channels if n_channels else 4 * count
 
 
@@ -143,9 +134,9 @@ def _save(backbone, width, pooling):
         return path.stat().st_size
 
 
-def _mebibytes(row, kind):
-    size = row.get(f"{kind}_bytes")
-    return "–" if size is None else f"{size / 2**20:.1f}"
+def _mebibytes(kind):
+    name = f"{kind}_bytes"
+    return lambda row: f"{row[name] / 2**20:.1f}" if name in row else "–"
 
 
 def _printed(rows):
@@ -153,13 +144,9 @@ def _printed(rows):
 
 
 def _draw(rows):
-    lines = []
-    for number, backbone in enumerate(dict.fromkeys(row["backbone"] for row in rows)):
-        for pooling, style in zip(POOLINGS, ("o-", "s--")):
-            own = [row for row in rows if (row["backbone"], row["pooling"]) == (backbone, pooling)]
-            label = backbone if pooling == "flatten" else f"{backbone}, {pooling}"
-            sizes = [row["float32_bytes"] / 2**20 for row in own]
-            lines.append(Line([row["width"] for row in own], sizes, style, label, number))
+    styles = {"flatten": "o-", "multilevel": "s--"}
+    by = ("backbone", "pooling")
+    lines = lines_of(rows, "width", lambda row: row["float32_bytes"] / 2**20, by, styles)
     printed = _printed(rows)
     sizes = [row["paper_millions"] * 4e6 / 2**20 for row in printed]
     label, black = "4 bytes × the paper's parameters", {"ms": 8, "color": "k"}
@@ -174,12 +161,7 @@ EXPERIMENT = Experiment(
     table1,
     (
         option("--backbone", "(all)", action="append", metavar="NAME"),
-        several("--width", "", WIDTHS, metavar="UNITS"),
-        option(
-            "--save-up-to",
-            "save networks of so many parameters, to measure their files",
-            8.0,
-            metavar="MILLIONS",
-        ),
+        WIDTHS,
+        option("--save-up-to", "save networks of so many million parameters, to measure", 8.0),
     ),
 )

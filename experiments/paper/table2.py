@@ -9,22 +9,12 @@ from dataclasses import asdict
 from itertools import product
 from operator import itemgetter
 
-from experiments.data import (
-    BLOCKS,
-    View,
-    data_options,
-    network_settings,
-    read_rated,
-    see,
-    training_facts,
-    training_options,
-    training_settings,
-)
+from experiments import data
 from experiments.figures import draw_widths
-from experiments.frame import Experiment, option, several
+from experiments.frame import Experiment, option
+from experiments.judging import Cell, add_differences, judge
 from experiments.pages import Page, interval, table
 
-WIDTHS = (4096, 1000, 500, 250)
 METRICS = ("accuracy", "balanced_accuracy", "auc")
 # The paper's table II, on AVA: accuracy, balanced accuracy, AUC.
 PAPER = {
@@ -49,24 +39,24 @@ STAND_IN = ", and of the AlexNet of one tower, for which `alexnet-owt` stands he
 
 def table2(args) -> Page:
     """Finetune and judge every network."""
-    from classifiers.evaluation.evaluation import FeatureSet
     from decaf.training.heads import FinetunedHead
-    from experiments.judging import Cell, add_differences, judge
 
-    settings = training_settings(args)
+    settings = data.training_settings(args)
     backbones = args.backbone or ["alexnet" if args.alexnet_weights else "alexnet-owt", "vgg16"]
-    weights = dict.fromkeys(backbones, "pretrained")
-    if args.alexnet_weights:
-        weights["alexnet"] = args.alexnet_weights
-    views = {name: View(name, blocks=args.blocks, weights=weights[name]) for name in backbones}
-    photos, seen = see(read_rated(args), views.values(), args)
+    own = {"alexnet": args.alexnet_weights} if args.alexnet_weights else {}
+    views = {
+        name: data.View(name, blocks=args.blocks, weights=own.get(name, "pretrained"))
+        for name in backbones
+    }
+    photos, seen = data.see(data.read_rated(args), views.values(), args)
+    what = data.network_settings(args) | {"training": asdict(settings)}
     widths = sorted(args.width, reverse=True)
     cells = [
         Cell(
-            f"{backbone}-{width}",
-            FeatureSet(f"{backbone} {width}", photos.positions),
+            f"{backbone} {width}",
+            photos.positions,
             {"softmax": FinetunedHead(seen[views[backbone]], width, settings)},
-            network_settings(args) | {"weights": weights[backbone], "training": asdict(settings)},
+            what | {"weights": views[backbone].weights},
             {"backbone": backbone, "width": width},
         )
         for backbone, width in product(backbones, widths)
@@ -79,7 +69,7 @@ def table2(args) -> Page:
     add_differences(rows, widest, str(widths[0]), itemgetter("backbone"))
     differences = [f"{metric}_minus_{widths[0]}" for metric in ("accuracy", "auc")]
     columns = {
-        "network": "{backbone} {width}",
+        "network": "{features}",
         **{name.replace("_", " "): interval(name) for name in (*METRICS, *differences)},
         "the paper's accuracy, balanced, AUC": lambda row: ", ".join(
             f"{row[f'paper_{metric}']:.2f}" for metric in METRICS if f"paper_{metric}" in row
@@ -90,8 +80,8 @@ def table2(args) -> Page:
         text=TEXT.format(stand_in=STAND_IN if "alexnet-owt" in backbones else ""),
         tables={f"Networks on {args.data.name}": table(rows, columns)},
         rows=rows,
-        figure=draw_widths(rows, METRICS, "backbone", "{}"),
-        facts=photos.facts | training_facts(settings),
+        figure=draw_widths(rows, METRICS, "{backbone}"),
+        facts=photos.facts | data.training_facts(settings),
     )
 
 
@@ -99,16 +89,11 @@ EXPERIMENT = Experiment(
     __doc__,
     table2,
     (
-        data_options,
-        option(
-            "--backbone",
-            "(alexnet-owt, or alexnet where its weights are given; vgg16)",
-            action="append",
-            metavar="NAME",
-        ),
+        data.data_options,
+        option("--backbone", "(alexnet-owt or, with its weights, alexnet; vgg16)", action="append"),
         option("--alexnet-weights", "BVLC AlexNet's, for the paper's alexnet", metavar="FILE"),
-        BLOCKS,
-        several("--width", "", WIDTHS, metavar="UNITS"),
-        training_options,
+        data.BLOCKS,
+        data.WIDTHS,
+        data.training_options,
     ),
 )

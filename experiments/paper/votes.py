@@ -7,33 +7,19 @@ same others.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import product
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.data import (
-    BLOCKS,
-    Photos,
-    View,
-    data_options,
-    network_settings,
-    predict_unseen,
-    read_rated,
-    see,
-    training_facts,
-)
+from experiments import data
 from experiments.figures import draw_widths
-from experiments.frame import Experiment, option, several
-from experiments.pages import Page, interval, table
+from experiments.frame import Experiment, option
+from experiments.judging import add_differences, compute_once, given, judge
+from experiments.pages import Page, interval, number, table
+from experiments.recipes import Recipe
 
-if TYPE_CHECKING:
-    from decaf.extraction.activations import Activations
-    from decaf.training.settings import TrainingSettings
-
-WIDTHS = (4096, 1000, 500, 250)
 OUTPUTS = ("label", "votes")
 METRICS = ("accuracy", "balanced_accuracy", "auc")
 VOTE_METRICS = {
@@ -57,32 +43,25 @@ def votes(args) -> Page:
     """Finetune and judge every network."""
     from tqdm import tqdm
 
-    from classifiers.evaluation.evaluation import FeatureSet
-    from decaf.training.settings import RECIPES
-    from experiments.judging import Cell, GivenScores, add_differences, compute_once, judge
-
-    settings = replace(RECIPES[args.recipe], validation_fraction=0.0, seed=args.seed)
-    rated = read_rated(args, "votes", "the ratings hold no votes (columns count1 … countK)")
-    view = View(args.backbone, args.pooling, args.blocks)
-    photos, seen = see(rated, [view], args)
-    what = {"backbone": args.backbone, "pooling": args.pooling, "training": asdict(settings)}
-    what |= network_settings(args)
+    settings = Recipe(args.recipe).settings(args.seed)
+    rated = data.read_rated(args, "votes", "the ratings hold no votes (columns count1 … countK)")
+    view = data.View(args.backbone, args.pooling, args.blocks)
+    photos, seen = data.see(rated, [view], args)
+    what = data.network_settings(args) | {"pooling": args.pooling, "training": asdict(settings)}
     cells, measures = [], {}
     networks = list(product(sorted(args.width, reverse=True), OUTPUTS))
     for width, outputs in tqdm(networks, "finetuning", unit="network"):
+        recipe = Recipe(args.recipe, on_votes=outputs == "votes")
         columns = {"backbone": args.backbone, "width": width, "outputs": outputs}
         found = compute_once(
             args,
             f"{width}-{outputs}-predicted",
             what | columns | {"photos": photos.identity},
-            lambda width=width, outputs=outputs: judge_unseen(
-                seen[view], photos, settings, width, outputs
-            ),
+            lambda work=(recipe, width): judge_unseen(seen[view], photos, *work, args.seed),
         )
         threshold = 0.5 if outputs == "label" else photos.rated.midpoint
-        feature_set = FeatureSet(f"{width}-{outputs}", np.array(found["score"])[:, None])
-        classifier = {"softmax": GivenScores(threshold)}
-        cells.append(Cell(feature_set.name, feature_set, classifier, what | columns, columns))
+        name = f"{width}-{outputs}"
+        cells.append(given(name, found["score"], what | columns, columns, threshold=threshold))
         measures[width, outputs] = found["measures"]
     rows = judge(cells, photos, args)
     for row in rows:
@@ -92,7 +71,7 @@ def votes(args) -> Page:
     network = {"network": "{backbone} {width} {outputs}"}
     binary = {name.replace("_", " "): interval(name) for name in METRICS}
     binary["AUC less the label's"] = interval("auc_minus_label")
-    found = {header: _number(name) for header, name in VOTE_METRICS.items()}
+    found = {header: number(name, ".3f", "–") for header, name in VOTE_METRICS.items()}
     of_the_votes = table(rows, network | found)
     constant = ["constant", f"{of_votes[0]['emd_constant']:.3f}", "–", "–", "–", "–"]
     facts = {"activations": args.pooling, "blocks": str(args.blocks or "all")}
@@ -104,67 +83,51 @@ def votes(args) -> Page:
             "The votes": of_the_votes._replace(lines=[*of_the_votes.lines, constant]),
         },
         rows=rows,
-        figure=draw_widths(rows, METRICS, "outputs", "trained on {}"),
-        facts=photos.facts | facts | training_facts(settings),
+        figure=draw_widths(rows, METRICS, "trained on {outputs}"),
+        facts=photos.facts | facts | data.training_facts(settings),
     )
 
 
-def judge_unseen(
-    activations: Activations, photos: Photos, settings: TrainingSettings, width: int, outputs: str
-) -> dict:
+def judge_unseen(activations, photos: data.Photos, recipe: Recipe, width: int, seed: int) -> dict:
     """Finetune a head on each fold's training photos and predict its test photos.
 
-    Gives their ``score``, the predicted mean of the votes or the probability of the positive class;
-    and ``measures``, on the folds' average what `decaf.networks.votes.judge_votes` says, of labels
-    ``srcc_mean`` only, that of the probability with the mean of the votes; of votes also
-    ``emd_constant``.
+    Gives their ``score``, as the recipe predicts it; and ``measures``, on the folds' average what
+    `decaf.networks.votes.judge_votes` says, of labels ``srcc_mean`` only, that of the probability
+    with the mean of the votes; of votes also ``emd_constant``.
     """
     from scipy.stats import spearmanr
 
     from decaf.networks.votes import judge_votes, mean_and_spread, mean_distance, vote_shares
     from decaf.training.batches import predict
-    from decaf.training.finetune import finetune
-    from decaf.training.targets import Targets
 
-    rated, measures = photos.rated, []
+    votes, shares, measures = photos.rated.votes, vote_shares(photos.rated.votes), []
 
     def score(fold):
-        head, _ = finetune(
-            activations,
-            Targets.of(rated, outputs),
-            width,
-            settings,
-            rows=fold.train,
-        )
+        head = recipe.finetune(activations, photos.rated, width, fold.train, seed)
         output = predict(head, activations, fold.test)
-        if outputs == "label":
-            mean, _ = mean_and_spread(rated.votes[fold.test])
+        if not recipe.on_votes:
+            mean, _ = mean_and_spread(votes[fold.test])
             measures.append({"srcc_mean": float(spearmanr(mean, output[:, 1]).statistic)})
             return {"score": output[:, 1]}
-        shares = vote_shares(rated.votes)
         constant = np.broadcast_to(shares[fold.train].mean(axis=0), output.shape)
         of_constant = {"emd_constant": mean_distance(shares[fold.test], constant)}
-        measures.append(judge_votes(rated.votes[fold.test], output) | of_constant)
+        measures.append(judge_votes(votes[fold.test], output) | of_constant)
         return {"score": mean_and_spread(output)[0]}
 
-    found = predict_unseen(photos, score)
+    found = data.predict_unseen(photos, score)
     means = {name: np.mean([fold[name] for fold in measures]) for name in measures[0]}
     return found | {"measures": means}
-
-
-def _number(name):
-    return lambda row: f"{row[name]:.3f}" if name in row else "–"
 
 
 EXPERIMENT = Experiment(
     __doc__,
     votes,
     (
-        data_options,
-        option("--backbone", "", "vgg16", metavar="NAME"),
-        BLOCKS,
+        data.data_options,
+        option("--backbone", "", "vgg16"),
+        data.BLOCKS,
         option("--pooling", "", "flatten", choices=("flatten", "multilevel", "average")),
-        several("--width", "", WIDTHS, metavar="UNITS"),
+        data.WIDTHS,
         option("--recipe", "", "decaf", choices=("paper", "decaf")),
     ),
 )

@@ -5,15 +5,17 @@ import os
 import subprocess
 import sys
 
-from experiments.__main__ import EXPERIMENTS, main
+from experiments.__main__ import SHOWS, main
+from experiments.figures import new_figure
 from experiments.frame import Experiment, option, run_experiment, several
+from experiments.pages import Page, Table
 from features.errors import InputError
 
 
 def test_all_experiments_are_listed(capsys):
     assert main([]) == 0
     listing = capsys.readouterr().out
-    for name, (_, shows) in EXPERIMENTS.items():
+    for name, shows in SHOWS.items():
         assert name in listing
         assert shows in listing
 
@@ -27,13 +29,26 @@ def test_help_needs_nothing_that_takes_long_to_import():
     script = f"""
 import contextlib, sys
 from experiments.__main__ import main
-for name in {list(EXPERIMENTS)}:
+for name in {list(SHOWS)}:
     with contextlib.suppress(SystemExit):
         main([name, "--help"])
 print({{"keras", "sklearn", "pandas", "matplotlib.figure"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "set()", done.stderr
+
+
+def test_what_should_not_be_found_is_told_by_the_exit_status_and_on_the_page(tmp_path):
+    table = Table(["what"], [["crashes"]])
+
+    def run(args):
+        figure, _ = new_figure((2, 2))
+        return Page("Findings", "Tried.", {"Found": table}, [{"n": 1}], figure, failed=args.fail)
+
+    tried = Experiment("", run, (option("--fail", "", action="store_true"),))
+    assert run_experiment("tried", tried, ["--out", str(tmp_path / "good")]) == 0
+    assert run_experiment("tried", tried, ["--out", str(tmp_path / "bad"), "--fail"]) == 1
+    assert "| crashes |" in (tmp_path / "bad" / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_is_given_takes_the_place_of_all_defaults(tmp_path):

@@ -201,6 +201,7 @@ def test_missing_photos_are_counted_or_skipped(folder):
     )
     ratings = read_ratings(folder / "r.csv", skip_missing=True)
     assert list(ratings.names) == ["a.jpg", "b.jpg"] and list(ratings.group) == ["x", "z"]
+    assert ratings.missing == 2
 
 
 def test_a_file_without_any_of_its_photos_is_refused(tmp_path):

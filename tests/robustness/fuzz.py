@@ -77,6 +77,7 @@ def fuzz(args) -> Page:
             "time": f"{args.minutes:g} minutes, {sum(row['files'] for row in rows):,} files",
             "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES),
         },
+        failed=bool(findings),
     )
 
 

@@ -8,6 +8,7 @@ must be there whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from decaf.extraction.feature_file import SHARD_ROWS
 from experiments.benchmarks.tiny import make_photos, save_network
-from experiments.figures import Line, Panel, draw_lines
+from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, option, run_experiment
 from experiments.pages import Page, table
 from features.store import FeatureStore
@@ -68,11 +69,9 @@ def interruptions(args) -> Page:
         "while merging or later": "{late}",
         "temporary files left": "{left}",
     }
-    lines = []
-    for number, chosen in enumerate(SIGNALS):
-        own = [kill for kill in kills if kill["signal"] == chosen.name]
-        moments, shards = ([kill[name] for kill in own] for name in ("moment", "shards"))
-        lines.append(Line(moments, shards, "o", chosen.name, number, more={"alpha": 0.7}))
+    lines = lines_of(
+        kills, "moment", "shards", ("signal",), {chosen.name: "o" for chosen in SIGNALS}
+    )
     axes = {"xlabel": "seconds from the run's start to the kill", "ylabel": "finished shards"}
     return Page(
         title="Extraction that is killed at random moments",
@@ -165,8 +164,9 @@ def _run_and_kill(argv, chosen, moment):
     """Run the command and send it a signal; give its exit status."""
     process = _fork(_extract, argv)
     process.join(moment)
-    if process.is_alive():
-        os.kill(process.pid, chosen)
+    with contextlib.suppress(ProcessLookupError):  # it may end by itself in this very moment
+        if process.is_alive():
+            os.kill(process.pid, chosen)
     return _end(process)
 
 

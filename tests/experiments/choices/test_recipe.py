@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 from classifiers.evaluation.folds import Fold
 from experiments.__main__ import main
 from experiments.choices import recipe
-from experiments.choices.starts import first_kernel
 from experiments.data import View, activations_of
+from experiments.recipes import first_kernel
 
 
 @pytest.fixture(scope="module")
