@@ -99,7 +99,15 @@ class NetworkRecord(Record):
 
     @property
     def name(self) -> str:
-        """What sets it apart, such as ``vgg16-250`` or ``vgg16-multilevel-blocks4-votes-500``."""
+        """What sets it apart, as its file is called.
+
+        Examples
+        --------
+        >>> NetworkRecord("label", "vgg16", "flatten", width=250).name
+        'vgg16-250'
+        >>> NetworkRecord("label", "vgg16", "multilevel", width=500, blocks=4).name
+        'vgg16-multilevel-blocks4-500'
+        """
         parts = [self.backbone]
         if self.pooling != "flatten":
             parts.append(self.pooling)

@@ -7,6 +7,8 @@ costs less than one three steps off.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -14,12 +16,12 @@ from keras import ops
 TINY = 1e-12
 
 
-def earth_movers_distance(shares, predicted, r):
+def earth_movers_distance(shares: Any, predicted: Any, r: int) -> Any:
     """How far predicted shares lie from the given ones (NIMA, equation 1).
 
     Parameters
     ----------
-    shares, predicted : array or tensor, shape (n_photos, n_steps)
+    shares, predicted : array or tensor, shape (n_photos, n_grades)
         Shares of the steps of the scale, of sum 1.
     r : int
         2 for training, 1 for judging, as NIMA does.
@@ -28,44 +30,55 @@ def earth_movers_distance(shares, predicted, r):
     -------
     tensor, shape (n_photos,)
         From 0 to below 1: the r-norm of the difference between the cumulative shares, each step
-        weighing ``1 / n_steps``.
+        weighing ``1 / n_grades``.
     """
     difference = ops.cumsum(ops.subtract(shares, predicted), axis=-1)
     mean = ops.mean(ops.abs(difference) ** r, axis=-1)
     return ops.maximum(mean, TINY) ** (1 / r)
 
 
-def emd_loss(shares, predicted):
+def emd_loss(shares: Any, predicted: Any) -> Any:
     """NIMA's loss: the earth mover's distance with r = 2."""
     return earth_movers_distance(shares, predicted, 2)
 
 
-def vote_shares(votes):
+def vote_shares(votes: np.ndarray) -> np.ndarray:
     """Turn counts into shares.
 
     Parameters
     ----------
-    votes : ndarray of int, shape (n_photos, n_steps)
+    votes : ndarray of int, shape (n_photos, n_grades)
 
     Returns
     -------
-    ndarray of float32, shape (n_photos, n_steps)
+    ndarray of float32, shape (n_photos, n_grades)
+
+    Examples
+    --------
+    >>> vote_shares(np.array([[1, 3, 0]]))
+    array([[0.25, 0.75, 0.  ]], dtype=float32)
     """
     return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def mean_and_spread(votes):
-    """Mean and standard deviation of the votes 1, 2, … n_steps.
+def mean_and_spread(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the votes 1, 2, … n_grades.
 
     Parameters
     ----------
-    votes : ndarray, shape (n_photos, n_steps)
+    votes : ndarray, shape (n_photos, n_grades)
         Counts, or shares. Of counts the mean is exact, so that equal means stay equal.
 
     Returns
     -------
     mean, spread : ndarray of float64, shape (n_photos,)
         In steps of the scale.
+
+    Examples
+    --------
+    >>> mean, spread = mean_and_spread(np.array([[1, 0, 1], [0, 4, 0]]))
+    >>> mean.tolist(), spread.tolist()
+    ([2.0, 2.0], [1.0, 0.0])
     """
     votes = votes.astype(np.float64)
     steps = np.arange(1, votes.shape[1] + 1)
@@ -74,12 +87,12 @@ def mean_and_spread(votes):
     return mean, np.sqrt((votes * (steps - mean[:, None]) ** 2).sum(axis=1) / total)
 
 
-def mean_distance(shares, predicted):
+def mean_distance(shares: np.ndarray, predicted: np.ndarray) -> float:
     """Mean earth mover's distance with r = 1, as NIMA judges.
 
     Parameters
     ----------
-    shares, predicted : ndarray, shape (n_photos, n_steps)
+    shares, predicted : ndarray, shape (n_photos, n_grades)
 
     Returns
     -------
@@ -88,13 +101,13 @@ def mean_distance(shares, predicted):
     return float(ops.mean(earth_movers_distance(shares, predicted, 1)))
 
 
-def judge_votes(votes, predicted):
+def judge_votes(votes: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """NIMA's measures of predicted votes (its tables 1 to 3).
 
     Parameters
     ----------
-    votes : ndarray of int, shape (n_photos, n_steps)
-    predicted : ndarray of float, shape (n_photos, n_steps)
+    votes : ndarray of int, shape (n_photos, n_grades)
+    predicted : ndarray of float, shape (n_photos, n_grades)
         Predicted shares.
 
     Returns

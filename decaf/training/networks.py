@@ -19,7 +19,7 @@ from decaf.networks.votes import judge_votes, mean_and_spread
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.settings import RECIPES, TrainingSettings, check_width
-from decaf.training.targets import Targets
+from decaf.training.targets import Targets, require_votes
 from decaf.training.training_photos import TrainingPhotos
 from features.errors import AlreadyThere
 from features.folders import check_writable
@@ -245,7 +245,7 @@ def _judge(rated: RatedPhotos, output: np.ndarray, kind: str) -> dict[str, float
     """Measures of a network's output for photos that it has not seen."""
     if kind == "votes":
         score, _ = mean_and_spread(output)
-        threshold, judged = rated.midpoint, judge_votes(rated.votes, output)
+        threshold, judged = rated.midpoint, judge_votes(require_votes(rated), output)
     else:
         score, threshold, judged = output[:, 1], 0.5, {}
     return {

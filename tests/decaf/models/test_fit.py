@@ -10,6 +10,7 @@ from decaf import load_model
 from decaf.extraction import activations
 from decaf.models.fit import fit_model, fit_model_on_features
 from decaf.training.settings import RECIPES, TrainingSettings
+from features import photos
 from features.errors import InputError, NoNetworkFile
 from features.ratings import read_ratings
 
@@ -67,6 +68,21 @@ def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
     counting("cache_folder")
     fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
     assert done == {"file_digest": len(rated), "cache_folder": 1}
+
+
+def test_with_activations_at_hand_a_cross_validation_reads_every_photo_once(
+    model, rated, monkeypatch
+):
+    n_reads = Counter()
+    read_bytes = photos._read_bytes
+
+    def count(path):
+        n_reads[str(path)] += 1
+        return read_bytes(path)
+
+    monkeypatch.setattr(photos, "_read_bytes", count)
+    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, **QUICK)
+    assert n_reads == dict.fromkeys(rated.paths, 1)
 
 
 def test_wrong_names_are_refused_before_a_photo_is_read(rated, monkeypatch):
