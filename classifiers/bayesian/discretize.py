@@ -128,7 +128,7 @@ class ZeroAwareDiscretizer(_EdgeDiscretizer):
     array([0, 0, 0, 1, 1, 2, 2], dtype=int16)
     """
 
-    def __init__(self, n_bins: int = 5) -> None:
+    def __init__(self, n_bins: int = 5):
         self.n_bins = n_bins
 
     def _column_edges(self, column, y, weight):
@@ -168,7 +168,7 @@ class EqualWidthDiscretizer(_EdgeDiscretizer):
     array([0, 0, 1, 1], dtype=int16)
     """
 
-    def __init__(self, n_bins: int = 5) -> None:
+    def __init__(self, n_bins: int = 5):
         self.n_bins = n_bins
 
     def _column_edges(self, column, y, weight):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from numbers import Integral
 
 from decaf.extraction.feature_network import PlainBackbone
 from decaf.models.comparison import compare_classifiers, make_classifiers
@@ -78,7 +77,7 @@ def fit_model(
         There are too few photos, or a name or a setting is wrong.
     """
     made = make_classifiers(classifiers, seed)
-    widths = [width] if isinstance(width, Integral) else width
+    widths = list(width) if isinstance(width, Iterable) else [width]
     for each in widths:
         check_width(each)
     recipes = find_recipe(recipe)

@@ -109,7 +109,7 @@ class LocalResponseNormalization(layers.Layer):
     alpha = 1e-4 / size
     beta = 0.75
 
-    def call(self, x):
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Normalise (batch, height, width, channels) over its channels."""
         half = self.size // 2
         n_channels = x.shape[-1]

@@ -123,7 +123,10 @@ def _all_pictures(ranking: Ranking, progress: bool) -> Iterator[Iterable[Picture
     # An interruption leaves those that wait undone.
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        contextlib.closing(pool.map(make_pictures, [photo.path for photo in ranking])) as pictures,
+        # A generator, which its stubs call an iterator.
+        contextlib.closing(  # type: ignore[type-var]
+            pool.map(make_pictures, [photo.path for photo in ranking])
+        ) as pictures,
     ):
         yield tqdm(pictures, "thumbnails", len(ranking), unit="photo", disable=not progress)
 
