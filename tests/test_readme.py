@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from decaf.networks.backbones import list_backbones
 from features.samples import make_samples
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,12 @@ def test_the_examples_run_in_their_order(workplace):
         assert done.returncode == 0, f"{example}\n{done.stderr}"
     assert (workplace / "model" / "report.html").stat().st_size > 10_000
     assert (workplace / "judged" / "results.csv").exists()
+
+
+def test_the_readme_has_a_row_for_every_backbone():
+    section = (ROOT / "README.md").read_text().split("\n## Backbones\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\|(.*?)\|", section, re.M)
+    assert set(re.findall(r"`([\w-]+)`", " ".join(cells))) == set(list_backbones())
 
 
 def test_the_files_that_the_readme_links_to_are_there():

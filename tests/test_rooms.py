@@ -1,6 +1,7 @@
-"""What may import what: the rooms lie above one another, and no import goes upwards."""
+"""The rooms: no import goes upwards, and docs/architecture.md tells of every module."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,16 @@ def imported(path):
 @pytest.mark.parametrize("module", MODULES)
 def test_no_import_goes_upwards(module):
     assert [name for name in imported(MODULES[module]) if room(name) > room(module)] == []
+
+
+def test_the_map_tells_what_every_module_is_for_in_the_words_of_the_module():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told, true = {}, {}
+    for room, section in re.findall(r"^### `([a-z.]+)`\n(.*?)(?=^#)", page, re.M | re.S):
+        told[room] = re.findall(r"^\| `.*$", section, re.M)
+    for module, path in MODULES.items():
+        if path.name != "__init__.py":
+            room, _, name = module.rpartition(".")
+            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+            true.setdefault(room, []).append(f"| `{name}` | {words} |")
+    assert told == true
