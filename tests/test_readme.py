@@ -37,6 +37,16 @@ def test_the_examples_run_in_their_order(workplace):
         assert done.returncode == 0, f"{example}\n{done.stderr}"
     assert (workplace / "model" / "report.html").stat().st_size > 10_000
     assert (workplace / "judged" / "results.csv").exists()
+    assert (workplace / "ranking" / "ranking.html").stat().st_size > 10_000
+    assert len(list((workplace / "photos").glob("*.jpg.xmp"))) == 80
+
+
+def test_the_error_that_the_readme_shows_is_the_one_that_a_hidden_package_gives(tmp_path):
+    (tmp_path / "features.py").write_text("")
+    code = [sys.executable, "-c", "import decaf"]
+    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
+    told = done.stderr.splitlines()[-1].replace(str(tmp_path), "/home/you")
+    assert f"```\n{told}\n```" in (ROOT / "README.md").read_text()
 
 
 def test_the_readme_has_a_row_for_every_backbone():
