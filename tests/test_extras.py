@@ -1,12 +1,16 @@
-"""The README names every extra; where a package of one is missing, the line is named, too."""
+"""What decaf needs: all of it declared, every extra explained, and named where it is missing."""
 
+import ast
 import importlib
 import re
 import sys
 from configparser import ConfigParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from features import descriptors
 from features.errors import InputError
@@ -15,9 +19,47 @@ from features.samples import make_samples
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_readme_tells_what_every_extra_is_for():
-    setup = ConfigParser()
-    setup.read(ROOT / "setup.cfg")
+@pytest.fixture(scope="module")
+def setup():
+    read = ConfigParser()
+    read.read(ROOT / "setup.cfg")
+    return read
+
+
+def declared(lines):
+    """Give the names of requirements, a line each; dask[distributed] is both."""
+    requirements = map(Requirement, lines.strip().splitlines())
+    return {canonicalize_name(name) for each in requirements for name in (each.name, *each.extras)}
+
+
+def imported():
+    """Give what decaf imports from other distributions while it runs, as it is imported."""
+    for top in ("features", "classifiers", "decaf"):
+        for path in (ROOT / top).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                    node.body.clear()
+                elif isinstance(node, ast.Import):
+                    yield from (alias.name.split(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    yield node.module.split(".")[0]
+
+
+def test_what_is_imported_is_declared_and_what_every_install_brings_is_imported(setup):
+    always = declared(setup["options"]["install_requires"])
+    extras = setup["options.extras_require"]
+    at_times = set().union(*(declared(extras[name]) for name in extras if name != "test"))
+    distributions = packages_distributions()
+    wanted = set()
+    for name in set(imported()) - sys.stdlib_module_names - {"features", "classifiers", "decaf"}:
+        found = set(map(canonicalize_name, distributions[name])) & (always | at_times)
+        assert found, f"{name} is imported, and setup.cfg does not know it"
+        wanted |= found
+    assert always <= wanted
+
+
+def test_the_readme_tells_what_every_extra_is_for(setup):
     rows = re.findall(r"^\|(.*?)\|", (ROOT / "README.md").read_text().split("| extra |")[1], re.M)
     named = re.findall(r"`(\w+)`", " ".join(rows))
     assert set(named) >= set(setup["options.extras_require"])
