@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decaf.extraction.feature_file import extract_features
+    from decaf.extraction.feature_network import PlainBackbone
     from decaf.models.export import export_model
     from decaf.models.fit import fit_model, fit_model_on_features
     from decaf.models.model import load_model
     from decaf.networks.backbones import list_backbones
     from decaf.networks.network import build_network, load_network
     from decaf.ranking.ranking import rank_photos
+    from decaf.training.networks import finetune_networks
+    from decaf.training.training_photos import read_training_photos
     from decaf.training.transformer import ConvNetFeatures
     from features.ratings import read_ratings
 
@@ -29,6 +32,9 @@ _HOMES = {
     "load_model": "decaf.models.model",
     "rank_photos": "decaf.ranking.ranking",
     "extract_features": "decaf.extraction.feature_file",
+    "PlainBackbone": "decaf.extraction.feature_network",
+    "read_training_photos": "decaf.training.training_photos",
+    "finetune_networks": "decaf.training.networks",
     "export_model": "decaf.models.export",
     "list_backbones": "decaf.networks.backbones",
     "build_network": "decaf.networks.network",
@@ -37,9 +43,11 @@ _HOMES = {
 }
 __all__ = [
     "ConvNetFeatures",
+    "PlainBackbone",
     "build_network",
     "export_model",
     "extract_features",
+    "finetune_networks",
     "fit_model",
     "fit_model_on_features",
     "list_backbones",
@@ -47,6 +55,7 @@ __all__ = [
     "load_network",
     "rank_photos",
     "read_ratings",
+    "read_training_photos",
 ]
 
 

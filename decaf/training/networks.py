@@ -100,6 +100,15 @@ def finetune_networks(
     InputError
         A width is out of its range; there are no votes, scores or classes to learn; the folder
         cannot be written.
+
+    Examples
+    --------
+    ::
+
+        rated = decaf.read_ratings("photos/ratings.csv", "photos")
+        photos = decaf.read_training_photos(rated, "vgg16")
+        for file in decaf.finetune_networks(photos, [250, 500], "networks"):
+            print(file.path, file.test["auc"])
     """
     for width in widths:
         check_width(width)

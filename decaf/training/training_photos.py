@@ -12,6 +12,7 @@ from decaf.extraction.feature_network import PlainBackbone
 from decaf.networks.convolutions import build_activations
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
+from decaf.training.settings import POOLING_OF_RECIPE
 from decaf.training.targets import require_votes
 from features.errors import InputError
 from features.ratings import RatedPhotos
@@ -79,7 +80,7 @@ class TrainingPhotos:
 
 def read_training_photos(
     rated: RatedPhotos,
-    backbone: PlainBackbone,
+    backbone: str | PlainBackbone,
     *,
     precision: str = "auto",
     cache: str | os.PathLike | None = None,
@@ -91,7 +92,8 @@ def read_training_photos(
     ----------
     rated : RatedPhotos
         With paths.
-    backbone : PlainBackbone
+    backbone : str or PlainBackbone
+        A name stands for the averages of all of that backbone's blocks.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
     cache : path-like, optional
@@ -109,6 +111,8 @@ def read_training_photos(
     InputError
         If there is no such backbone, or its weights cannot be had; or the photos have no paths.
     """
+    if isinstance(backbone, str):
+        backbone = PlainBackbone(backbone, POOLING_OF_RECIPE["decaf"])
     if rated.paths is None:
         raise InputError("the rated photos have no paths to be read from")
     precision = choose_precision(precision)

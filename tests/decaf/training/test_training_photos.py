@@ -52,6 +52,8 @@ def test_a_record_tells_of_the_photos_and_of_the_backbone(samples, tmp_path):
     assert (record.scale, record.midpoint) == ((1, 10), 5)
     assert (record.resize, record.weights, record.precision) == ("pad", "pretrained", "float32")
     assert record.parameters == 3
+    named = read_training_photos(rated, "alexnet-owt", cache=tmp_path, progress=False)
+    assert named.backbone == PlainBackbone("alexnet-owt", "multilevel")
     with pytest.raises(InputError, match="the rated photos have no paths"):
         read_training_photos(replace(rated, paths=None), PlainBackbone("vgg16"), progress=False)
     with pytest.raises(InputError, match="pooling median: unknown"):
