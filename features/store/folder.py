@@ -190,6 +190,19 @@ def write_manifest(
     InputError
         When a shard cannot be read, or has other datasets than the first; when there is none; when
         the manifest cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from features.store import FeatureStore, StoreWriter, write_manifest
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("0.h5", "1.h5"):
+    ...     with StoreWriter(folder / name, 2) as writer:
+    ...         writer.append(np.eye(2), [f"a {name}", f"b {name}"], ["0" * 32] * 2)
+    >>> write_manifest(folder, ["0.h5", "1.h5"], {"backbone": "vgg16"})
+    >>> with FeatureStore(folder) as store:
+    ...     store.features.shape, store.attributes, store.paths[2]
+    ((4, 2), {'backbone': 'vgg16'}, 'a 1.h5')
     """
     folder = Path(folder)
     paths = [folder / name for name in names]

@@ -49,6 +49,21 @@ def merge_stores(
     InputError
         When a part cannot be read, differs in its datasets from the first, or the file cannot be
         written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from features.store import FeatureStore, StoreWriter, merge_stores
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a", "b"):
+    ...     with StoreWriter(folder / f"{name}.h5", 1) as writer:
+    ...         writer.append([[1.5]], [name], ["0" * 32])
+    >>> parts = [folder / "a.h5", folder / "b.h5"]
+    >>> merge_stores(parts, folder / "both.h5", ratings={"label": [0, 1]})
+    >>> with FeatureStore(folder / "both.h5") as store:
+    ...     store.paths.tolist(), store.label.tolist()
+    (['a', 'b'], [0, 1])
     """
     parts = list(parts)
     if not parts:

@@ -35,6 +35,17 @@ class FeatureStore:
     InputError
         When it is missing, truncated, newer than this program, or no feature store; when a folder
         is not whole.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from features.store import FeatureStore, StoreWriter
+    >>> path = Path(tempfile.mkdtemp(), "features.h5")
+    >>> with StoreWriter(path, 3) as writer:
+    ...     writer.append(np.eye(3), ["a.jpg", "b.jpg", "c.jpg"], ["0" * 32] * 3, score=[1, 5, 4])
+    >>> with FeatureStore(path) as store:
+    ...     store.features[store.score > 3, 1].tolist(), store.paths[0], store.label
+    ([1.0, 0.0], 'a.jpg', None)
     """
 
     def __init__(self, path: str | os.PathLike):
