@@ -120,7 +120,7 @@ def extract_features(
     """
     photos = _named_photos(photos)
     run = RunFolder(output, force)
-    if not run.path.exists():
+    if not run.path.exists() and run.written_by() is None:
         run.check_output()
     with run.locked():
         # A run that was killed while it was cleaning up; perhaps this one.
@@ -146,7 +146,7 @@ def extract_features(
         if scheduler is None:
             run.finish_as_file(list(shards), attributes, asked)
         else:
-            run.finish_as_folder(list(shards), attributes)
+            run.finish_as_folder(list(shards), attributes, asked)
         return _extraction(run.output, changed)
 
 

@@ -56,16 +56,12 @@ class RunFolder:
         """
         if self.output.exists() and not self._force:
             raise AlreadyThere(f"{self.output}: is there already; choose another name")
-        if self.output.is_dir():
-            names = sorted(os.listdir(self.output))
-            foreign = [name for name in names if not _OWN.fullmatch(name)]
-            if MANIFEST not in names:
-                foreign = names
-            if foreign:
-                raise InputError(
-                    f"{self.output}: is a folder that holds {foreign[0]!r}, which is no shard; "
-                    "choose another name"
-                )
+        foreign = _foreign(self.output)
+        if foreign:
+            raise InputError(
+                f"{self.output}: is a folder that holds {foreign[0]!r}, which is no shard; choose "
+                "another name"
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,6 +96,8 @@ class RunFolder:
 
     def written_by(self) -> str | None:
         """What was asked of the run that wrote the output, if it was killed while it cleaned up."""
+        if self._is_left_in_output():
+            return read_json(self.output / _RUN)["asked"]
         run = read_json(self.path / _RUN)
         if run is None or run["written"] is None or run["written"] != stamp_of(self.output):
             return None
@@ -127,7 +125,8 @@ class RunFolder:
         """
         run = read_json(self.path / _RUN)
         if run is None:
-            self._note(settings, shard_rows)
+            run = {"settings": settings, "shard_rows": shard_rows, "asked": None, "written": None}
+            write_file(self.path / _RUN, json.dumps(run))
             return shard_rows
         if run["settings"] != settings:
             raise InputError(
@@ -154,50 +153,60 @@ class RunFolder:
         merge_stores(shards, merged, attributes=attributes, force=True)
         self.check_output()
         with writing(self.output):
-            run = read_json(self.path / _RUN)
-            self._note(run["settings"], run["shard_rows"], asked, stamp_of(merged))
+            self._note_end(asked, stamp_of(merged))
             _put(merged, self.output)
         self.clean()
 
-    def finish_as_folder(self, shards: Sequence[Path], attributes: dict[str, Any]) -> None:
+    def finish_as_folder(
+        self, shards: Sequence[Path], attributes: dict[str, Any], asked: str
+    ) -> None:
         """Put the folder itself in the output's place: the shards, and their manifest.
 
         Parameters
         ----------
-        shards, attributes
+        shards, attributes, asked
             As in `finish_as_file`.
         """
-        kept = [shard.name for shard in shards]
-        write_manifest(self.path, kept, attributes)
+        names = [shard.name for shard in shards]
+        write_manifest(self.path, names, attributes)
         self.check_output()
         with writing(self.output):
             # An unfinished run may have had more photos.
             for shard in self.path.glob("*.h5"):
-                if shard.name not in kept:
+                if shard.name not in names:
                     shard.unlink()
-            _put(self.path, self.output)
+            self._note_end(asked, None)
             self._became_output = True
-            for path in self.output.iterdir():
-                if path.name not in (MANIFEST, *kept):
-                    path.unlink()
+            _put(self.path, self.output)
+        self.clean()
 
     def clean(self) -> None:
         """Remove what is not needed any more, now that the output is there."""
+        if self._is_left_in_output():
+            for path in self.output.iterdir():
+                if path.suffix != ".h5" and path.name not in (MANIFEST, _RUN):
+                    path.unlink()
+            (self.output / _RUN).unlink()
+            return
         for path in self.path.iterdir():
             if path.name not in (_RUN, _LOCK):
                 path.unlink()
         # What tells that the run was finished goes last.
         (self.path / _RUN).unlink()
 
-    def _note(
-        self,
-        settings: dict[str, Any],
-        shard_rows: int,
-        asked: str | None = None,
-        written: list[int] | None = None,
-    ) -> None:
-        run = {"settings": settings, "shard_rows": shard_rows, "asked": asked, "written": written}
-        write_file(self.path / _RUN, json.dumps(run))
+    def _is_left_in_output(self) -> bool:
+        """Whether this folder has become the output, and was not cleaned up."""
+        return (self.output / _RUN).exists() and not _foreign(self.output)
+
+    def _note_end(self, asked: str, written: list[int] | None) -> None:
+        run = read_json(self.path / _RUN)
+        write_file(self.path / _RUN, json.dumps(run | {"asked": asked, "written": written}))
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Names in a folder that a folder of shards does not hold; all, where it has no manifest."""
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [name for name in names if MANIFEST not in names or not _OWN.fullmatch(name)]
 
 
 def _put(new: Path, output: Path) -> None:

@@ -500,6 +500,43 @@ def test_a_folder_is_replaced_only_when_forced_and_only_by_all_of_its_shards(
     assert os.listdir(tmp_path) == ["f.h5"]
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_on_a_cluster_that_was_killed_while_it_cleaned_up_ends_well(
+    one_worker, photos, tmp_path, monkeypatch, force
+):
+    def killed(folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_folder, "sync_folder", killed)
+        extract_on_cluster(photos, tmp_path / "f.h5", columns=RATINGS)
+    assert "run.json" in os.listdir(tmp_path / "f.h5")
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "read_or_run", None)
+        done = extract_on_cluster(photos, tmp_path / "f.h5", columns=RATINGS, force=force)
+    assert (done.n_rows, done.n_shards) == (12, 3)
+    whole = [*(f"00000{number}.h5" for number in range(3)), "shards.json"]
+    assert sorted(os.listdir(tmp_path / "f.h5")) == whole
+    assert os.listdir(tmp_path) == ["f.h5"]
+
+
+def test_another_run_on_a_cluster_does_not_take_over_what_was_killed_while_it_cleaned_up(
+    one_worker, photos, tmp_path, monkeypatch
+):
+    def killed(folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_folder, "sync_folder", killed)
+        extract_on_cluster(photos, tmp_path / "f.h5", columns=RATINGS)
+    for _ in range(2):
+        with pytest.raises(AlreadyThere, match=r"f\.h5: is there already"):
+            extract_on_cluster(photos[:7], tmp_path / "f.h5")
+        assert "run.json" not in os.listdir(tmp_path / "f.h5")
+        assert os.listdir(tmp_path) == ["f.h5"]
+    assert extract_on_cluster(photos[:7], tmp_path / "f.h5", force=True).n_rows == 7
+
+
 def test_a_folder_of_other_files_is_never_replaced(one_worker, model, photos, tmp_path):
     output = tmp_path / "f.h5"
     extract_on_cluster(photos[:7], output)
@@ -508,7 +545,11 @@ def test_a_folder_of_other_files_is_never_replaced(one_worker, model, photos, tm
         with pytest.raises(InputError, match=r"is a folder that holds 'notes\.txt', which is no"):
             again(photos, output, force=True)
     assert len(os.listdir(output)) == 4
-    for name in ("notes.txt", "shards.json"):
+    (output / "run.json").write_text('{"distance": "10 km"}')
+    with pytest.raises(AlreadyThere):
+        extract_on_cluster(photos, output)
+    assert len(os.listdir(output)) == 5
+    for name in ("notes.txt", "run.json", "shards.json"):
         (output / name).unlink()
     with pytest.raises(InputError, match=r"is a folder that holds '000000\.h5', which is no shard"):
         extract_on_cluster(photos, output, force=True)
