@@ -17,6 +17,7 @@ from features.errors import InputError
 from features.samples import make_samples
 
 ROOT = Path(__file__).parents[1]
+OURS = {"features", "classifiers", "decaf"}
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +33,21 @@ def declared(lines):
     return {canonicalize_name(name) for each in requirements for name in (each.name, *each.extras)}
 
 
-def imported():
-    """Give what decaf imports from other distributions while it runs, as it is imported."""
-    for top in ("features", "classifiers", "decaf"):
-        for path in (ROOT / top).rglob("*.py"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            for node in ast.walk(tree):
-                if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-                    node.body.clear()
-                elif isinstance(node, ast.Import):
-                    yield from (alias.name.split(".")[0] for alias in node.names)
-                elif isinstance(node, ast.ImportFrom):
-                    yield node.module.split(".")[0]
+class Imported(ast.NodeVisitor):
+    """What a module imports while it runs, and not for its types alone."""
+
+    def __init__(self):
+        self.names = set()
+
+    def visit_If(self, node):
+        if ast.unparse(node.test) != "TYPE_CHECKING":
+            self.generic_visit(node)
+
+    def visit_Import(self, node):
+        self.names.update(alias.name.split(".")[0] for alias in node.names)
+
+    def visit_ImportFrom(self, node):
+        self.names.add(node.module.split(".")[0])
 
 
 def test_what_is_imported_is_declared_and_what_every_install_brings_is_imported(setup):
@@ -51,8 +55,12 @@ def test_what_is_imported_is_declared_and_what_every_install_brings_is_imported(
     extras = setup["options.extras_require"]
     at_times = set().union(*(declared(extras[name]) for name in extras if name != "test"))
     distributions = packages_distributions()
+    imports = Imported()
+    for top in OURS:
+        for path in (ROOT / top).rglob("*.py"):
+            imports.visit(ast.parse(path.read_text(encoding="utf-8")))
     wanted = set()
-    for name in set(imported()) - sys.stdlib_module_names - {"features", "classifiers", "decaf"}:
+    for name in imports.names - sys.stdlib_module_names - OURS:
         found = set(map(canonicalize_name, distributions[name])) & (always | at_times)
         assert found, f"{name} is imported, and setup.cfg does not know it"
         wanted |= found
