@@ -36,7 +36,7 @@ SHOWS["report"] = "one HTML page of all results"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment that the first argument names, or list all; give the exit status."""
-    name, *arguments = (sys.argv[1:] if argv is None else argv) or [None]
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name == "report":
         return importlib.import_module("experiments.report").main(arguments)
     for room, names in ROOMS.items():
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = importlib.import_module(f"experiments.{room}.{name.replace('-', '_')}")
             return run_experiment(name, module.EXPERIMENT, arguments)
     listing = "\n".join(f"  {name:<18}{shows}" for name, shows in SHOWS.items())
-    if name in (None, "-h", "--help"):
+    if name in ("-h", "--help"):
         print(f"usage: python -m experiments NAME [options]\n\n{listing}")
         return 0
     print(

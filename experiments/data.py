@@ -31,8 +31,8 @@ AVA_TEST_LISTS = ("generic_test.jpgl", "aesthetics_image_lists/generic_test.jpgl
 PAPER_WIDTHS = (4096, 1000, 500, 250)
 WIDTHS = several("--width", "units of fc6 and of fc7", PAPER_WIDTHS)
 # What of the training an experiment may change.
-TRAINING = ("optimizer", "learning_rate", "momentum", "weight_decay", "batch_size", "epochs")
-TRAINING += ("dropout",)
+TRAINING = ["optimizer", "learning_rate", "momentum", "weight_decay"]
+TRAINING += ["batch_size", "epochs", "dropout"]
 BLOCKS = option("--blocks", "cut the backbones after N (all)", type=int, metavar="N")
 JOBS = option("--jobs", "fits at once; -1 on all cores", -1)
 
@@ -161,7 +161,7 @@ def activations_of(
     views_of: dict[View, dict[str, View]] = {}  # of one pass of the network
     for view in views:
         views_of.setdefault(replace(view, pooling=""), {})[view.pooling] = view
-    seen = {}
+    seen: dict[View, Activations] = {}
     for of, of_poolings in views_of.items():
         network = build_activations(
             of.backbone, tuple(of_poolings), of.blocks, of.weights, precision=precision
@@ -172,7 +172,7 @@ def activations_of(
             network = keras.Model(photo, network(keras.ops.flip(photo, axis=2)))
             # A cache tells networks apart by their weights, which are the same here.
             cache = (cache or default_cache()) / f"mirrored-{precision}"
-        found = cached_activations(list(rated.paths), network, cache=cache)
+        found = cached_activations(np.asarray(rated.paths).tolist(), network, cache=cache)
         seen |= {view: found[pooling] for pooling, view in of_poolings.items()}
     return seen
 

@@ -30,7 +30,7 @@ class Line:
     style: str = "o-"
     label: str = ""
     colour: int = 0
-    band: tuple[Sequence[float], Sequence[float]] | None = None
+    band: Sequence[Sequence[float]] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -60,8 +60,8 @@ def lines_of(
     for key, own in groups.items():
         xs, ys = ([row[v] if isinstance(v, str) else v(row) for row in own] for v in (x, y))
         style, label = styles.get(key[-1], "o-"), ", ".join(map(str, key))
-        ends = [[row.get(f"{y}{end}") for row in own] for end in ("_low", "_high")]
-        band = None if None in ends[0] else (ends[0], ends[1])
+        ends = (f"{y}_low", f"{y}_high")
+        band = [[row[end] for row in own] for end in ends if all(end in row for row in own)]
         lines.append(Line(xs, ys, style, label, colours.index(key[0]), band))
     return lines
 
@@ -69,20 +69,21 @@ def lines_of(
 def draw_lines(
     *panels: Panel,
     size: tuple[float, float] = (8, 4.5),
-    legend: str = "outside right center",
+    legend: Any = "outside right center",
     ncols: int = 1,
     sharey: bool = False,
 ) -> Figure:
     """Draw panels side by side; every label is in the legend once."""
     figure, all_axes = new_figure(size, len(panels), sharey=sharey)
-    labelled = {}
+    labelled: dict[str, Any] = {}
     for axes, panel in zip(all_axes, panels):
         for line in panel.lines:
-            style = {"color": f"C{line.colour}", "ms": 4} | line.more
+            style: dict[str, Any] = {"color": f"C{line.colour}", "ms": 4} | line.more
             (drawn,) = axes.plot(line.x, line.y, line.style, **style)
             labelled.setdefault(line.label, drawn)
             if line.band:
-                axes.fill_between(line.x, *line.band, color=style["color"], alpha=0.1, lw=0)
+                low, high = line.band
+                axes.fill_between(line.x, low, high, color=style["color"], alpha=0.1, lw=0)
         axes.set(**panel.axes)
         if "xticks" in panel.axes:
             axes.minorticks_off()
@@ -91,7 +92,7 @@ def draw_lines(
         axes.grid(alpha=0.3)
     labelled.pop("", None)
     if labelled:
-        figure.legend(labelled.values(), labelled, loc=legend, ncols=ncols, fontsize=8)
+        figure.legend(list(labelled.values()), list(labelled), loc=legend, ncols=ncols, fontsize=8)
     return figure
 
 
@@ -159,13 +160,13 @@ def draw_bars(
 
 
 def new_figure(
-    size: tuple[float, float], n_panels: int = 1, **share: bool
+    size: tuple[float, float], n_panels: int = 1, sharey: bool = False
 ) -> tuple[Figure, Sequence[Axes]]:
     """A figure of so many inches, with panels side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(1, n_panels, squeeze=False, **share)[0]
+    return figure, figure.subplots(1, n_panels, squeeze=False, sharey=sharey)[0]
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -85,7 +86,7 @@ def judge(cells: Sequence[Cell], photos: Photos, args: argparse.Namespace) -> li
             "seed": args.seed,
         }
         found = compute_once(
-            args, cell.file or cell.features, settings, lambda cell=cell: _judge(cell, photos, args)
+            args, cell.file or cell.features, settings, partial(_judge, cell, photos, args)
         )
         rows += [cell.columns | row for row in found]
     return rows
@@ -165,7 +166,7 @@ def _digest(X):
     """A digest of features; None of what a transformer makes features of."""
     if X.dtype == object:
         return None
-    return hashlib.blake2b(np.ascontiguousarray(X), digest_size=16).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(X).data, digest_size=16).hexdigest()
 
 
 def _judge(cell, photos, args):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
+
+    from decaf.extraction.activations import Activations
     from decaf.training.settings import TrainingSettings
     from features.ratings import RatedPhotos
 
@@ -44,15 +47,17 @@ class Recipe:
         base = RECIPES[self.base] if self.base else TrainingSettings()
         return replace(base, **self.changes, validation_fraction=0.0, seed=seed)
 
-    def finetune(self, activations, rated: RatedPhotos, width: int, rows: np.ndarray, seed: int):
+    def finetune(
+        self, activations: Activations, rated: RatedPhotos, width: int, rows: np.ndarray, seed: int
+    ) -> keras.Model:
         """A head of a width, finetuned on some of the photos."""
         from decaf.training.finetune import finetune
         from decaf.training.targets import Targets
 
         kernel = None
         if self.directions:
-            seen, score = activations.read(rows), rated.score[rows]
-            kernel = first_kernel(seen, score, width, self.directions, seed)
+            score = np.asarray(rated.score)[rows]
+            kernel = first_kernel(activations.read(rows), score, width, self.directions, seed)
         head, _ = finetune(
             activations,
             Targets.of(rated, "votes" if self.on_votes else "label"),
@@ -63,7 +68,7 @@ class Recipe:
         )
         return head
 
-    def predict(self, head, activations, rows: np.ndarray) -> np.ndarray:
+    def predict(self, head: keras.Model, activations: Activations, rows: np.ndarray) -> np.ndarray:
         """The head's probability that photos are professional, or the mean of their votes."""
         from decaf.networks.votes import mean_and_spread
         from decaf.training.batches import predict

@@ -90,5 +90,5 @@ def _style():
     import markupsafe
 
     template = importlib.resources.files("classifiers.evaluation").joinpath("report.html")
-    style = re.search(r"<style>.*?</style>", template.read_text(encoding="utf-8"), re.DOTALL)
-    return markupsafe.Markup(style.group())
+    (style,) = re.findall(r"<style>.*?</style>", template.read_text(encoding="utf-8"), re.DOTALL)
+    return markupsafe.Markup(style)
