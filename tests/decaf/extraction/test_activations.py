@@ -206,14 +206,6 @@ def test_copies_of_a_photo_that_cannot_be_decoded_have_its_reason(model, photos,
     assert len({reason for _, reason in found.failed}) == 1
 
 
-def test_digests_are_forgotten_before_they_fill_the_memory(photos, monkeypatch, read):
-    monkeypatch.setattr(digests_module, "REMEMBERED", 5)
-    for _ in range(2):
-        digests, _ = digest_files(photos, progress=False)
-        assert len(set(digests)) == 12
-    assert len(digests_module._remembered) <= 5
-
-
 def test_weights_are_hashed_once_and_shards_gone_through_when_they_have_changed(
     model, photos, tmp_path, monkeypatch
 ):
