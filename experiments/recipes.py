@@ -92,7 +92,7 @@ def first_kernel(
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.preprocessing import StandardScaler
 
-    from decaf.networks.network import build_head
+    from decaf.networks.head import build_head
 
     X = StandardScaler().fit_transform(activations.astype(np.float32))
     if directions == "principal":

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
-from keras import layers
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.networks.alexnet  # noqa: F401
 from decaf.networks.convolutions import build_convolutions, pool, set_precision
+from decaf.networks.head import add_head, features_model
 from decaf.networks.network_file import add_record, check_harmless, read_record
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED, weights_name
@@ -253,47 +252,6 @@ def attach_head(
     return Network(keras_model, replace(record, parameters=keras_model.count_params()))
 
 
-def build_head(
-    n_activations: int, width: int, n_outputs: int = 2, dropout: float = 0.5, seed: int = 0
-) -> keras.Model:
-    """Build a head: fc6 and fc7, reduced to a width, and the softmax output.
-
-    Parameters
-    ----------
-    n_activations : int
-    width : int
-        Units in fc6 and in fc7.
-    n_outputs : int
-        Classes, or steps of the votes.
-    dropout : float
-        Rate after fc6 and after fc7, while training.
-    seed : int
-        Of the initial weights and of the dropout.
-
-    Returns
-    -------
-    keras.Model
-        From activations (n_photos, n_activations) to probabilities (n_photos, n_outputs).
-    """
-    activations = keras.Input((n_activations,), name="activations")
-    return keras.Model(activations, _add_head(activations, width, n_outputs, dropout, seed))
-
-
-def features_model(keras_model: keras.Model) -> keras.Model:
-    """The part of a network's or a head's graph that gives the features.
-
-    Parameters
-    ----------
-    keras_model : keras.Model
-
-    Returns
-    -------
-    keras.Model
-        To fc7 after ReLU, (n_photos, width); it shares the weights.
-    """
-    return keras.Model(keras_model.input, keras_model.get_layer("fc7").output)
-
-
 def _fit(keras_model: keras.Model, record: NetworkRecord) -> bool:
     """Whether a graph is what its record says."""
     photo, output = keras_model.input_shape, keras_model.output_shape
@@ -311,32 +269,5 @@ def _build(
 ) -> keras.Model:
     convolutions = build_convolutions(record.backbone, record.blocks, weights)
     activations = pool(convolutions, record.pooling)
-    head = _add_head(activations, record.width, record.n_outputs, dropout)
+    head = add_head(activations, record.width, record.n_outputs, dropout)
     return keras.Model(convolutions.input, head)
-
-
-def _add_head(
-    activations: keras.KerasTensor,
-    width: int,
-    n_outputs: int,
-    dropout: float,
-    seed: int | None = None,
-) -> keras.KerasTensor:
-    # Seeds of their own, so that a seeded head depends on no other layer and on no global state.
-    seeds = iter([None] * 5 if seed is None else np.random.SeedSequence(seed).generate_state(5))
-
-    def dense(units, activation, name):
-        kernel = keras.initializers.GlorotUniform(_seed(seeds))
-        return layers.Dense(units, activation, kernel_initializer=kernel, name=name)
-
-    x = dense(width, "relu", "fc6")(activations)
-    x = layers.Dropout(dropout, seed=_seed(seeds), name="drop6")(x)
-    x = dense(width, "relu", "fc7")(x)
-    x = layers.Dropout(dropout, seed=_seed(seeds), name="drop7")(x)
-    return dense(n_outputs, "softmax", "output")(x)
-
-
-def _seed(seeds):
-    seed = next(seeds)
-    # Keras takes 31 bits.
-    return None if seed is None else int(seed) >> 1

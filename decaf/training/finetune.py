@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from decaf.backend import forgetting_gradients
 from decaf.extraction.activations import Activations
-from decaf.networks.network import build_head
+from decaf.networks.head import build_head
 from decaf.training.batches import MEMORY_BYTES, ActivationBatches, fit_scaler, predict
 from decaf.training.settings import RECIPES, TrainingSettings, check_width
 from decaf.training.targets import Targets

@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from decaf.extraction.activations import Activations
-from decaf.networks.network import features_model
+from decaf.networks.head import features_model
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.settings import RECIPES, TrainingSettings

@@ -144,7 +144,8 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         import keras
 
         from decaf.backend import choose_precision
-        from decaf.networks.network import features_model, load_network
+        from decaf.networks.head import features_model
+        from decaf.networks.network import load_network
 
         if self.network is None and y is None:
             raise ValueError(

@@ -201,7 +201,7 @@ def judge_unseen(
     from sklearn.model_selection import StratifiedGroupKFold
 
     from classifiers.catalogue import make_classifier
-    from decaf.networks.network import features_model
+    from decaf.networks.head import features_model
     from decaf.training.batches import predict
 
     rated, label, inner = photos.rated, photos.rated.label, []
@@ -261,7 +261,7 @@ def choose_recipes(found: dict[str, dict], folds: Sequence) -> tuple[dict, list[
 def _count(network, with_head):
     """Parameters of the backbone, and of the head if there is one."""
     from decaf.networks.convolutions import build_activations
-    from decaf.networks.network import build_head
+    from decaf.networks.head import build_head
 
     view = network.view
     backbone = build_activations(view.backbone, (view.pooling,), view.blocks, weights=None)

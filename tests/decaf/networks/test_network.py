@@ -14,13 +14,12 @@ from network_record import RECORD
 
 from decaf.networks.backbones import list_backbones
 from decaf.networks.convolutions import build_activations, set_precision
+from decaf.networks.head import build_head, features_model
 from decaf.networks.network import (
     Network,
     attach_head,
-    build_head,
     build_network,
     build_plain_network,
-    features_model,
     load_network,
 )
 from decaf.networks.network_file import add_record, check_harmless, read_record
@@ -55,33 +54,6 @@ def photos():
 def test_parameters_are_counted_as_in_the_paper(backbone, width, n_parameters):
     network = build_network(backbone, width, weights=None)
     assert network.keras_model.count_params() == n_parameters
-
-
-def test_a_head_is_two_relu_layers_with_dropout_and_a_softmax():
-    head = build_head(10, 4, n_outputs=3, dropout=0.25)
-    names = [layer.name for layer in head.layers]
-    assert names == ["activations", "fc6", "drop6", "fc7", "drop7", "output"]
-    assert [head.get_layer(name).rate for name in ("drop6", "drop7")] == [0.25, 0.25]
-    x = np.random.default_rng(0).normal(size=(5, 10)).astype("float32")
-    found = head.predict_on_batch(x)
-    fc6, fc7, output = (head.get_layer(name).get_weights() for name in ("fc6", "fc7", "output"))
-    x = np.maximum(x @ fc6[0] + fc6[1], 0)
-    x = np.maximum(x @ fc7[0] + fc7[1], 0)
-    x = np.exp(x @ output[0] + output[1])
-    np.testing.assert_allclose(found, x / x.sum(axis=1, keepdims=True), rtol=1e-5)
-
-
-def test_the_same_seed_gives_the_same_head():
-    first, same, other = (build_head(10, 4, seed=seed) for seed in (1, 1, 2))
-    for weights, same_weights in zip(first.get_weights(), same.get_weights(), strict=True):
-        np.testing.assert_array_equal(weights, same_weights)
-    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
-
-
-def test_the_layers_of_a_head_start_from_different_weights():
-    head = build_head(4, 4, seed=0)
-    fc6, fc7 = (head.get_layer(name).get_weights()[0] for name in ("fc6", "fc7"))
-    assert not np.array_equal(fc6, fc7)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +277,7 @@ def test_a_record_that_is_no_dictionary_is_refused(small_network, tmp_path, reco
 def test_a_record_that_is_none_is_refused_with_the_file_and_what_is_wrong(saved):
     whole = RECORD.to_json()
     for values, told in (
-        (whole | {"width": 0}, "width must be a whole number, 1 or more"),
+        (whole | {"width": 0}, "width must be a whole number, 1 or more, not 0"),
         ({name: value for name, value in whole.items() if name != "kind"}, "does not tell kind"),
     ):
         repack(saved, **{"decaf.json": json.dumps(values)})

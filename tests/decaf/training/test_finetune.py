@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from decaf.networks.network import build_head
+from decaf.networks.head import build_head
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.settings import TrainingSettings

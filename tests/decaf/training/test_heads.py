@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from decaf import ConvNetFeatures
 from decaf.extraction.feature_network import PlainBackbone
-from decaf.networks.network import features_model
+from decaf.networks.head import features_model
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.heads import FinetunedHead

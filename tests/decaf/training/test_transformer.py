@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from decaf import ConvNetFeatures
 from decaf.extraction import activations as activations_module
 from decaf.extraction import digests as digests_module
-from decaf.networks.network import attach_head, build_head
+from decaf.networks.head import build_head
+from decaf.networks.network import attach_head
 from decaf.networks.record import NetworkRecord
 from decaf.training.settings import RECIPES
 from features import photos as photos_module
