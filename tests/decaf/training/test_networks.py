@@ -55,6 +55,25 @@ def test_a_network_is_judged_on_the_photos_that_it_has_not_seen(photos):
     assert finetune_network(photos, 4, SHORT, progress=False).record.test is None
 
 
+def test_labels_are_softened_by_the_scores(photos):
+    losses = {}
+    for softness in (0.001, 10.0):
+        settings = replace(
+            SHORT,
+            optimizer="adam",
+            learning_rate=0.01,
+            dropout=0.0,
+            class_weight=None,
+            epochs=20,
+            softness=softness,
+        )
+        network = finetune_network(photos, 4, settings, progress=False)
+        losses[softness] = network.record.history[-1]["loss"]
+    # Labels that are all nearly 0.5 leave no less than the entropy of a coin.
+    assert losses[10.0] == pytest.approx(np.log(2), abs=0.02)
+    assert losses[0.001] < 0.6
+
+
 def test_a_network_that_is_there_is_kept_if_it_is_the_same(photos, tmp_path):
     (made,) = finetune(photos, [4], tmp_path)
     before = made.path.read_bytes()
