@@ -1,6 +1,7 @@
 """fit-classifier: what it prints, its refusals, what an interruption leaves, its exit statuses."""
 
 import contextlib
+import re
 
 import numpy as np
 import pandas
@@ -47,7 +48,9 @@ def test_a_feature_file_gives_a_classifier_a_table_and_a_report(tmp_path, capsys
     assert f"{table.auc[1]:.3f}  ({table.auc_low[1]:.3f}–{table.auc_high[1]:.3f})" in printed
     best = table.loc[table.auc.idxmax(), "classifier"]
     assert f"best AUC: {best} on features; 60 photos" in printed
-    assert "training photos the AUC" in printed
+    told = " ".join(printed.split())
+    sentence = re.search(r"From \d+ to \d+ training photos the AUC .*?\)\.", told)[0]
+    assert sentence in page
     with FeatureStore(store) as opened:
         predicted = load_classifier(output / "classifier.skops").predict(opened.features[:])
         assert np.mean(predicted == opened.label) > 0.8
