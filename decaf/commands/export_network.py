@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.options import add_rating_options, read_ratings_of
+from decaf.commands.options import PHOTOS, add_rating_options, read_ratings_of
 from decaf.commands.printing import report_failed
 from decaf.commands.running import run_command
 from decaf.models.formats import AUC_TOLERANCE, PRECISIONS, TOLERANCES, check_destination
@@ -85,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--photos",
         type=Path,
         metavar="PHOTOS",
-        help="folder of photos, .txt list of paths, or .csv with a column file",
+        help=PHOTOS,
     )
     check.add_argument(
         "--tolerance",

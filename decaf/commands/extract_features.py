@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.commands.options import (
+    PHOTOS,
     add_backbone_options,
     add_machine_options,
     add_rating_options,
@@ -60,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         "photos",
         type=Path,
         metavar="PHOTOS",
-        help="folder of photos, .txt list of paths, or .csv with a column file",
+        help=PHOTOS,
     )
     parser.add_argument(
         "--network", type=Path, metavar="FILE", help="a network of finetune-network"

@@ -20,12 +20,14 @@ from decaf.commands.printing import report_failed
 from decaf.commands.running import run_command
 from decaf.commands.training_options import (
     SETTINGS,
+    add_delta_option,
     add_recipe_options,
     add_training_options,
+    add_width_option,
     chosen_backbone,
+    chosen_widths,
     training_settings,
 )
-from decaf.training.settings import DEFAULT_WIDTH, check_width
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,13 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="share of the photos kept for testing where the ratings have no split (0.2)",
     )
     add_backbone_options(parser, required=True)
-    parser.add_argument(
-        "--width",
-        type=int,
-        action="append",
-        metavar="UNITS",
-        help="units of fc6 and fc7; may be given several times (250)",
-    )
+    add_width_option(parser)
     parser.add_argument(
         "--outputs",
         choices=("label", "votes"),
@@ -95,12 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_recipe_options(training)
     names = [name for name in SETTINGS if name not in ("standardize", "seed")]
     add_training_options(training, names)
-    training.add_argument(
-        "--delta",
-        type=float,
-        default=0.0,
-        help="leave training photos out whose score is nearer than this to the midpoint (0)",
-    )
+    add_delta_option(training)
     training.add_argument("--seed", type=int, default=0)
     add_machine_options(parser)
     parser.add_argument(
@@ -117,9 +108,7 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
     from decaf.training.training_photos import read_training_photos
 
     settings = training_settings(args)
-    widths = args.width or [DEFAULT_WIDTH]
-    for width in widths:
-        check_width(width)
+    widths = chosen_widths(args)
     rated = read_ratings_of(args, args.photos, args.test_list)
     if args.outputs == "votes" and rated.votes is None:
         raise InputError(

@@ -24,12 +24,14 @@ from decaf.commands.options import (
 from decaf.commands.printing import report_failed
 from decaf.commands.running import explain, run_command
 from decaf.commands.training_options import (
+    add_delta_option,
     add_recipe_options,
     add_training_options,
+    add_width_option,
     chosen_backbone,
+    chosen_widths,
     training_settings,
 )
-from decaf.training.settings import DEFAULT_WIDTH, check_width
 from features.errors import InputError, NoNetwork
 from features.files import writing
 from features.folders import check_output_folder, filling_folder
@@ -110,12 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     judging.add_argument(
         "--folds", type=int, default=5, metavar="N", help="where there is no split (5)"
     )
-    judging.add_argument(
-        "--delta",
-        type=float,
-        default=0.0,
-        help="leave training photos out whose score is nearer than this to the midpoint (0)",
-    )
+    add_delta_option(judging)
     judging.add_argument(
         "--allow-leak",
         action="store_true",
@@ -127,13 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     heads = parser.add_argument_group(
         "heads, finetuned in each fold (what is not given is the recipe's)"
     )
-    heads.add_argument(
-        "--width",
-        type=int,
-        action="append",
-        metavar="UNITS",
-        help="units of fc6 and fc7; may be given several times (250)",
-    )
+    add_width_option(heads)
     add_recipe_options(heads)
     add_training_options(heads, ["learning_rate", "momentum", "epochs"])
     add_machine_options(parser)
@@ -212,10 +203,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     from decaf.models.heads import head_sources
     from decaf.training.training_photos import read_training_photos
 
-    settings = training_settings(args)
-    widths = args.width or [DEFAULT_WIDTH]
-    for width in widths:
-        check_width(width)
+    settings, widths = training_settings(args), chosen_widths(args)
     rated = read_ratings_of(args, args.source[0])
     photos = read_training_photos(
         rated, chosen_backbone(args), precision=args.precision, cache=args.cache

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from features.ratings import RatedPhotos
 
 
+# How a command takes photos that need not be rated.
+PHOTOS = "folder of photos, .txt list of paths, or .csv with a column file"
+
+
 def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Options of `features.ratings.read_ratings`."""
     group = parser.add_argument_group("ratings")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.options import add_machine_options
+from decaf.commands.options import PHOTOS, add_machine_options
 from decaf.commands.printing import printable, report_failed, report_first, report_passed_over
 from decaf.commands.running import run_command
 from features.errors import InputError
@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         "photos",
         type=Path,
         metavar="PHOTOS",
-        help="folder of photos, .txt list of paths, or .csv with a column file",
+        help=PHOTOS,
     )
     parser.add_argument(
         "--model", type=Path, required=True, metavar="FOLDER", help="a model of fit-classifier"

@@ -7,12 +7,39 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from decaf.training.settings import POOLING_OF_RECIPE, RECIPES, TrainingSettings
+from decaf.training.settings import (
+    DEFAULT_WIDTH,
+    POOLING_OF_RECIPE,
+    RECIPES,
+    TrainingSettings,
+    check_width,
+)
 
 if TYPE_CHECKING:
     from decaf.extraction.feature_network import PlainBackbone
 
 SETTINGS = {field.name: field for field in fields(TrainingSettings)}
+
+
+def add_width_option(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The option of the heads' widths; `chosen_widths` reads it."""
+    group.add_argument(
+        "--width",
+        type=int,
+        action="append",
+        metavar="UNITS",
+        help=f"units of fc6 and fc7; may be given several times ({DEFAULT_WIDTH})",
+    )
+
+
+def add_delta_option(group: argparse._ArgumentGroup) -> None:
+    """The option of the margin around the midpoint that is not trained on."""
+    group.add_argument(
+        "--delta",
+        type=float,
+        default=0.0,
+        help="leave training photos out whose score is nearer than this to the midpoint (0)",
+    )
 
 
 def add_recipe_options(group: argparse._ArgumentGroup) -> None:
@@ -86,6 +113,20 @@ def chosen_backbone(args: argparse.Namespace) -> PlainBackbone:
         args.weights,
         args.resize,
     )
+
+
+def chosen_widths(args: argparse.Namespace) -> list[int]:
+    """The widths asked for, each one that a head can have.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    widths = args.width or [DEFAULT_WIDTH]
+    for width in widths:
+        check_width(width)
+    return widths
 
 
 def _choice(word: str) -> str | None:
