@@ -176,7 +176,7 @@ def _draw(rows):
         axes = {"xlabel": f"MB of the {suffix} file", "xscale": "log", "yscale": "log"}
         panels.append(Panel(lines, axes, {"x": TARGET_BYTES / 1e6, "y": 1}))
     panels[0].axes["ylabel"] = "latency, the reference's being 1"
-    return draw_lines(*panels, size=(9, 4), sharey=True)
+    return draw_lines(*panels, size=(12, 4), ncols=2, sharey=True)
 
 
 EXPERIMENT = Experiment(
