@@ -7,7 +7,7 @@ import pytest
 from feature_stores import NETWORK, N, write_network, write_store
 
 from decaf import load_model
-from decaf.extraction import activations
+from decaf.extraction import activations, digests
 from decaf.models.fit import fit_model, fit_model_on_features
 from decaf.training.settings import RECIPES, TrainingSettings
 from features import photos
@@ -50,37 +50,38 @@ def test_a_model_that_was_saved_scores_as_the_fitted_one(model, rated, tmp_path)
     )
 
 
-def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
-    rated, monkeypatch, tmp_path
-):
-    done = Counter()
-
-    def counting(name):
-        function = getattr(activations, name)
-
-        def count(*arguments, **options):
-            done[name] += 1
-            return function(*arguments, **options)
-
-        monkeypatch.setattr(activations, name, count)
-
-    counting("file_digest")
-    counting("cache_folder")
-    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
-    assert done == {"file_digest": len(rated), "cache_folder": 1}
-
-
-def test_with_activations_at_hand_a_cross_validation_reads_every_photo_once(
-    model, rated, monkeypatch
-):
-    n_reads = Counter()
+@pytest.fixture
+def n_reads(monkeypatch):
+    """How often each photo's file was read, from now on."""
+    counts = Counter()
     read_bytes = photos._read_bytes
 
     def count(path):
-        n_reads[str(path)] += 1
+        counts[str(path)] += 1
         return read_bytes(path)
 
     monkeypatch.setattr(photos, "_read_bytes", count)
+    monkeypatch.setattr(digests, "_remembered", {})
+    return counts
+
+
+def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
+    rated, monkeypatch, tmp_path, n_reads
+):
+    hashed = Counter()
+    cache_folder = activations.cache_folder
+
+    def count(*arguments, **options):
+        hashed["weights"] += 1
+        return cache_folder(*arguments, **options)
+
+    monkeypatch.setattr(activations, "cache_folder", count)
+    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
+    assert n_reads == dict.fromkeys(rated.paths, 1)
+    assert hashed == {"weights": 1}
+
+
+def test_with_activations_at_hand_a_cross_validation_reads_every_photo_once(model, rated, n_reads):
     fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, **QUICK)
     assert n_reads == dict.fromkeys(rated.paths, 1)
 
