@@ -28,6 +28,7 @@ ROOMS = {
         "bench-extraction": "extraction beside plain loops and what the machine allows",
         "bench-finetuning": "finetuning from activations beside the whole network's",
         "bench-memory": "peak memory of extract-features by the number of photos",
+        "bench-page": "the ranking's page opened, scrolled and searched, by the number of photos",
     },
 }
 SHOWS = {name: shows for room in ROOMS.values() for name, shows in room.items()}

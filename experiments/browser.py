@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from features.errors import InputError
 
@@ -100,7 +101,7 @@ class Browser:
         self.call("Page.reload")
         self.wait_for("!window.isOld && document.readyState === 'complete'")
 
-    def run(self, script: str):
+    def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
         result = self.call(
             "Runtime.evaluate",
@@ -199,6 +200,40 @@ class Browser:
         )
         return base64.b64decode(printed["data"])
 
+    def longest_task(self, script: str) -> tuple[Any, float]:
+        """The value of an expression, and what the page's longest task took of it.
+
+        In milliseconds of its thread's own time: what other processes take does not count.
+        """
+        # The mark tells the page's thread from those of other pages, which Chromium keeps ready.
+        self._of_browser("Tracing.start", categories="toplevel,blink.user_timing")
+        self.run("performance.mark('the page'), 0")
+        value, since = self.run(script), len(self.events)
+        self._of_browser("Tracing.end")
+        while self.events[-1].get("method") != "Tracing.tracingComplete":
+            self.events.append(self._read())
+        parts, self.events[since:] = self.events[since:], []
+        events = [event for part in parts for event in part["params"].get("value", [])]
+        threads = {(event["pid"], event["tid"]) for event in events if event["name"] == "the page"}
+        tasks = [
+            event.get("tdur", 0) / 1000
+            for event in events
+            if event["name"].endswith("RunTask") and (event["pid"], event["tid"]) in threads
+        ]
+        return value, max(tasks)
+
+    def renderer_megabytes(self) -> float:
+        """Resident memory of the process that the page is in, on Linux."""
+        processes = self._of_browser("SystemInfo.getProcessInfo")["processInfo"]
+        sizes = [
+            int(line.split()[1]) * 1024 / 1e6
+            for process in processes
+            if process["type"] == "renderer"
+            for line in Path(f"/proc/{process['id']}/status").read_text().splitlines()
+            if line.startswith("VmRSS:")
+        ]
+        return max(sizes)
+
     def close(self) -> None:
         """End the browser."""
         self._session = None
@@ -206,6 +241,14 @@ class Browser:
         self._process.wait(timeout=60)
         os.close(self._to)
         self._answers.close()
+
+    def _of_browser(self, method, **parameters):
+        """Like `call`, but of the browser, and not of its page."""
+        session, self._session = self._session, None
+        try:
+            return self.call(method, **parameters)
+        finally:
+            self._session = session
 
     def _mouse(self, kind, point, **values):
         self.call("Input.dispatchMouseEvent", type=kind, x=point[0], y=point[1], **values)

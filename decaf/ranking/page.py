@@ -22,8 +22,9 @@ from features.files import write_file, writing
 if TYPE_CHECKING:
     from decaf.ranking.ranking import RankedPhoto, Ranking
 
-# Up to so many photos the page holds their thumbnails itself.
-MOST_IN_PAGE = 2000
+# Up to so many photos the page holds their thumbnails itself: with 27 MB it opens within a second,
+# with twice as many in 1.6 s (experiments/results/bench-page).
+MOST_IN_PAGE = 5000
 # Thumbnails of a part, some 350 kB.
 PER_PART = 64
 
@@ -173,7 +174,7 @@ def _page_entry(photo: RankedPhoto, pictures: Pictures | None, folder: Path) -> 
         "w": pictures.width if pictures else 4,
         "h": pictures.height if pictures else 3,
         "r": photo.rank,
-        "p": round(photo.percentile, 1),
+        "p": int(10 * photo.percentile) / 10,  # only the best is above 100 %
         "q": round(photo.probability, 4),
     }
     if photo.stack is not None:

@@ -2,7 +2,7 @@
 
 const grid = $("grid"), tiles = new Map();
 // CSS pixels above and below that part.
-const MARGIN = 800;
+const MARGIN = 600;
 const GAP = 4;
 // `wanted` is the photo that was gone to last; `current`, whose tile is in the order of the Tab key,
 // is that one, or another where it is not shown; none where none is shown.

@@ -16,6 +16,12 @@ function fillPrinted() {
     item.append(image, rank, ` ${percent(Math.floor(photo.p))}`, name);
     return item;
   }));
+  tellUnprinted();
+}
+
+// The browser's own menu prints what is there.
+function tellUnprinted() {
+  $("unprinted").hidden = ![...$("printed").querySelectorAll("img")].some((image) => image.waits);
 }
 
 const emptyPrinted = () => $("printed").replaceChildren();
@@ -32,6 +38,7 @@ async function printShown() {
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
   tell();
+  tellUnprinted();
   print();
   emptyPrinted();
   isPrinting = false;
