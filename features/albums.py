@@ -22,12 +22,12 @@ _BESIDE_RAW = (".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif", ".hif")
 # Folders that programs keep beside photos: thumbnails and snapshots of NAS systems (Synology, QNAP,
 # TerraMaster), recycle bins of those and of Windows, caches of Lightroom, libraries of Apple, of
 # which the photos lie in "originals" with names of the program's, Capture One's sessions' caches,
-# and what archives of macOS leave.
+# what archives of macOS leave, and the previews beside decaf's own ranking.html.
 _OF_PROGRAMS = (
     *("@eaDir", "@__thumb", "@Recently-Snapshot", "@tmp", "#recycle", "#snapshot", "@Recycle"),
     *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "lost+found", "CaptureOne"),
     *("*.lrdata", "*.lrcat-data", "*.photoslibrary", "*.aplibrary", "*.migratedphotolibrary"),
-    *("iPod Photo Cache", "__MACOSX"),
+    *("iPod Photo Cache", "__MACOSX", "ranking_files"),
 )
 
 _VIDEOS = (

@@ -139,7 +139,7 @@ class Ranking(Sequence[RankedPhoto]):
     def write(
         self, folder: str | os.PathLike, *, force: bool = False, progress: bool = True
     ) -> None:
-        """Write the table and the page: ranking.csv and ranking.html.
+        """Write the table and the page: ranking.csv, and ranking.html with what lies beside it.
 
         Parameters
         ----------

@@ -35,6 +35,7 @@ def folder(tmp_path):
         "Photos Library.photoslibrary/resources/derivatives/1/a.jpg",
         "trip/CaptureOne/Cache/Thumbnails/a.jpg",
         "__MACOSX/trip/a.jpg",
+        "best/ranking_files/preview-1.jpg",
         ".dtrash/files/a.jpg",
     ],
 )

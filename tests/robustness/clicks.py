@@ -39,9 +39,9 @@ TOGGLES = (("tile", ".pick input"), ("view", "#view-pick"))
 PLACES = ("Köln", "Ko\u0308ln", "trip", "Straße", "koala")
 TEXT = """\
 Random actions on pages of several sizes: keys, clicks on tools, on tiles and in the view of one
-photo, the wheel, other sizes of the window, reloading. After each of them the page is compared with
-what its controls say, photo by photo, and asked for exceptions. None of {actions:,} actions left it
-as it must not be."""
+photo, dragging it, the wheel, other sizes of the window, reloading. After each of them the page is
+compared with what its controls say, photo by photo, and asked for exceptions. None of {actions:,}
+actions left it as it must not be."""
 
 # What the page shows and what it believes, apart.
 STATE = """(() => {
@@ -191,8 +191,8 @@ def drive(
 
 def _draw_action(draws):
     kind = draws.choices(
-        ["key", "tool", "tile", "view", "slide", "type", "wheel", "resize", "reload"],
-        [40, 8, 16, 16, 6, 8, 6, 3, 1],
+        ["key", "tool", "tile", "view", "drag", "slide", "type", "wheel", "resize", "reload"],
+        [40, 8, 16, 16, 3, 6, 8, 6, 3, 1],
     )[0]
     if kind == "key":
         key = draws.choice(KEYS)
@@ -203,6 +203,8 @@ def _draw_action(draws):
         return kind, draws.choice(IN_TILES), draws.random()
     if kind == "view":
         return kind, draws.choice(IN_VIEW), draws.random()
+    if kind == "drag":
+        return kind, *((draws.randint(40, 280), draws.randint(60, 200)) for _ in range(3))
     if kind == "slide":
         return kind, draws.choice([1, 2, 50, 99, 100, draws.randint(1, 100)])
     if kind == "type":
@@ -230,6 +232,9 @@ def _act(browser, kind, *values):
         return _click(browser, f".tile {values[0]}", values[1])
     elif kind == "view":
         return _click(browser, f"#view {values[0]}", values[1])
+    elif kind == "drag":
+        if browser.run("view.open"):
+            browser.drag(values)
     elif kind == "slide":
         browser.run(f"share.value = {values[0]}; share.dispatchEvent(new Event('input'))")
     elif kind == "type":
