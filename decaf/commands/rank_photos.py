@@ -27,9 +27,9 @@ Photos are read only: none is changed, moved or deleted.
 EXAMPLES = """\
 The folder gets ranking.csv (rank and percentile among these photos, probability
 of a professional photo, stack; last the photos that could not be read, and why)
-and ranking.html, which keeps ranking_files beside it where there are many photos,
-or some that browsers do not show. Photos of one burst, and copies of one picture,
-are stacked under the best of them.
+and ranking.html, which keeps ranking_files beside it where there are many
+photos, or some that browsers do not show. Photos of one burst, and copies of
+one picture, are stacked under the best of them.
 
 examples:
   rank-photos album --model model/ -o ranking/
