@@ -188,7 +188,8 @@ class RunFolder:
                     path.unlink()
             (self.output / _RUN).unlink()
             return
-        for path in self.path.iterdir():
+        # A status means that its shard is there.
+        for path in sorted(self.path.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in (_RUN, _LOCK):
                 path.unlink()
         # What tells that the run was finished goes last.

@@ -245,6 +245,19 @@ def killed_while_cleaning_up(model, photos, tmp_path, monkeypatch):
     return tmp_path / "f.h5"
 
 
+def test_every_status_has_its_shard_while_a_run_cleans_up(model, photos, tmp_path, monkeypatch):
+    unlink, left = Path.unlink, []
+
+    def watched(path, **options):
+        unlink(path, **options)
+        names = {other.name for other in path.parent.iterdir()}
+        left.append({f"{name[:6]}.h5" for name in names if name[:6].isdigit()} - names)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    extract(photos, tmp_path / "f.h5", model)
+    assert len(left) > 6 and not any(left)
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_run_that_was_killed_while_it_cleaned_up_ends_well(
     killed_while_cleaning_up, model, photos, tmp_path, interrupted, force
