@@ -25,7 +25,8 @@ def on_cluster(scheduler: str | None) -> Iterator[None]:
     Parameters
     ----------
     scheduler : str or None
-        Its address; None changes nothing.
+        Its address; None changes nothing. While its workers have one thread in all, joblib keeps
+        the tasks in this process.
 
     Raises
     ------

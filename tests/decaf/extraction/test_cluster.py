@@ -44,6 +44,9 @@ def cluster(tmp_path_factory):
         time.sleep(0.1)
     options = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
     workers = [start("worker", address, *options) for _ in range(2)]
+    # joblib keeps the work in this process while there is but one thread on the cluster.
+    with distributed.Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=120)
     yield address, workers, scheduler
     for process in [*workers, scheduler]:
         process.kill()
