@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,6 +16,22 @@ from stores import complaint, write
 
 from features.errors import InputError
 from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_readmes_lines_read_a_file_with_h5py_and_pandas(tmp_path, monkeypatch):
+    features, names, _ = write(tmp_path / "features.h5", n=4, label=[0, 1, 1, 0])
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    (lines,) = (block for block in blocks if "h5py" in block)
+    monkeypatch.chdir(tmp_path)
+    read = {}
+    exec(lines, read)
+    read["store"].close()
+    table = read["table"]
+    assert table.index.tolist() == names and table["label"].tolist() == [0, 1, 1, 0]
+    assert np.array_equal(table.drop(columns="label"), features)
+    assert {type(name) for name in table} == {str}  # scikit-learn refuses others beside these
 
 
 def test_a_missing_store_is_named(tmp_path):
