@@ -27,6 +27,7 @@ from classifiers.evaluation.bootstrap import (
 )
 from classifiers.evaluation.folds import Folds
 from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
+from classifiers.evaluation.tables import to_latex, to_markdown
 from classifiers.evaluation.uncertainty import expected_calibration_error
 
 if TYPE_CHECKING:
@@ -191,6 +192,26 @@ class Evaluation:
         import pandas
 
         return pandas.DataFrame([self._table_row(result) for result in self.results])
+
+    def to_markdown(self) -> str:
+        """Put the figures into a table in Markdown, with intervals; best first, in three digits.
+
+        Returns
+        -------
+        str
+            `ECE` is the expected calibration error, of classifiers with probabilities.
+        """
+        return to_markdown(self)
+
+    def to_latex(self) -> str:
+        """Put the figures into a table in LaTeX, with the rules of the package booktabs.
+
+        Returns
+        -------
+        str
+            The cells are those of `to_markdown`.
+        """
+        return to_latex(self)
 
     def _table_row(self, result):
         row = {

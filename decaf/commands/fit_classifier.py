@@ -67,7 +67,11 @@ examples:
   fit-classifier photos --ratings ratings.csv --group-by theme --folds 5 \\
       --backbone vgg16 --width 250 --width 500 -o model/
 """
-OWN_FILES = ("classifier.skops", "network.keras", "model.json", "results.csv", "report.html")
+TEXT_TABLES = ("md", "tex")
+OWN_FILES = (
+    *("classifier.skops", "network.keras", "model.json", "report.html"),
+    *("results.csv", *(f"results.{suffix}" for suffix in TEXT_TABLES)),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,6 +140,13 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the results"
     )
     parser.add_argument(
+        "--table",
+        action="append",
+        choices=TEXT_TABLES,
+        help="write the printed table, with all intervals, to results.md (Markdown) or results.tex "
+        "(LaTeX with booktabs), too; may be given twice",
+    )
+    parser.add_argument(
         "--force", action="store_true", help="replace results that are in the folder"
     )
     return parser
@@ -151,7 +162,12 @@ def fit_classifier(args: argparse.Namespace) -> None:
         comparison = _compare(args)
         with filling_folder(args.output, COMMAND, OWN_FILES):
             # The results first: fitting the best one anew may take minutes, and be interrupted.
-            comparison.write(args.output, facts=_facts(args, comparison), command=args.command_line)
+            comparison.write(
+                args.output,
+                tables=args.table or (),
+                facts=_facts(args, comparison),
+                command=args.command_line,
+            )
             _print_table(comparison.evaluation)
             _keep_best(args, comparison)
     _print_best(args, comparison)

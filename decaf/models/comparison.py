@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -27,6 +27,8 @@ from decaf.models.sources import Sources
 from features.files import write_file, writing
 
 TABLE_FILE, REPORT_FILE = "results.csv", "report.html"
+# Tables to paste into a text, by the suffix of their file.
+TEXT_TABLES = {"md": Evaluation.to_markdown, "tex": Evaluation.to_latex}
 # The curve fits up to 15 more heads and classifiers, and is for those who rate photos by hand.
 LEARNING_CURVE_PHOTOS = 5_000
 
@@ -71,6 +73,7 @@ class Comparison:
         self,
         folder: str | os.PathLike,
         *,
+        tables: Iterable[str] = (),
         facts: Mapping[str, str] | None = None,
         command: str = "",
     ) -> None:
@@ -80,6 +83,8 @@ class Comparison:
         ----------
         folder : path-like
             Must be there; a table and a report that are in it are replaced.
+        tables : iterable of {"md", "tex"}
+            Write the table as results.md or results.tex, too.
         facts : dict of str to str, optional
             More about the photos, for the report.
         command : str
@@ -93,6 +98,8 @@ class Comparison:
         table, report = Path(folder) / TABLE_FILE, Path(folder) / REPORT_FILE
         # Four digits of a share are more than its interval is wide.
         write_file(table, self.evaluation.to_pandas().to_csv(index=False, float_format="%.4f"))
+        for suffix in tables:
+            write_file(table.with_suffix(f".{suffix}"), TEXT_TABLES[suffix](self.evaluation))
         photos = self.sources.facts | dict(facts or {})
         with writing(report):
             write_report(

@@ -30,6 +30,10 @@ def refuse(capsys, *arguments):
     return lines[-1]
 
 
+def load_table(folder):
+    return pandas.read_csv(folder / "results.csv")
+
+
 def files(folder):
     return sorted(file.name for file in folder.iterdir())
 
@@ -43,7 +47,7 @@ def test_a_feature_file_gives_a_classifier_a_table_and_a_report(tmp_path, capsys
     assert f"fit-classifier {store} --classifier logistic-regression" in page
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines()[:-1])
-    table = pandas.read_csv(output / "results.csv")
+    table = load_table(output)
     assert table.classifier.tolist() == ["majority class", "logistic-regression", "naive-bayes"]
     assert f"{table.auc[1]:.3f}  ({table.auc_low[1]:.3f}–{table.auc_high[1]:.3f})" in printed
     best = table.loc[table.auc.idxmax(), "classifier"]
@@ -95,6 +99,19 @@ def test_results_are_replaced_only_with_force_and_other_files_stay(tmp_path, cap
     assert main([store, *QUICK, "-o", str(output), "--force"]) == 0
     assert (output / "diary.txt").read_text() == "mine"
     assert (output / "results.csv").read_text() != "old"
+
+
+def test_tables_to_paste_are_written_by_option_and_leave_with_the_results(tmp_path, capsys):
+    store = write_store(tmp_path / "features.h5")
+    output = tmp_path / "model"
+    arguments = [store, *QUICK, "-o", str(output)]
+    assert main([*arguments, "--table", "md", "--table", "tex"]) == 0
+    assert files(output) == sorted([*WITHOUT_A_NETWORK, "results.md", "results.tex"])
+    assert "results.md, results.tex" in capsys.readouterr().out
+    best = load_table(output).sort_values("auc").classifier.iloc[-1]
+    assert (output / "results.md").read_text("utf-8").splitlines()[2].startswith(f"| {best} |")
+    assert main([*arguments, "--force"]) == 0
+    assert files(output) == WITHOUT_A_NETWORK
 
 
 @pytest.mark.parametrize(

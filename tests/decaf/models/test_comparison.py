@@ -98,7 +98,11 @@ def test_the_table_is_written_before_the_learning_curve_is_fitted(
 
 
 def test_table_and_report_are_written(comparison, tmp_path):
-    comparison.write(tmp_path, facts={"ratings": "mine.csv"}, command="fit-classifier mine")
+    facts = {"ratings": "mine.csv"}
+    comparison.write(tmp_path, tables=["tex"], facts=facts, command="fit-classifier mine")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"results.csv", "results.tex", "report.html"}
+    assert (tmp_path / "results.tex").read_text("utf-8") == comparison.evaluation.to_latex()
     table = pandas.read_csv(tmp_path / "results.csv")
     assert table.auc.max() == pytest.approx(comparison.evaluation.best.metrics["auc"], abs=5e-5)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

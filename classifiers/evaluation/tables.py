@@ -1,0 +1,50 @@
+"""The figures of an evaluation to paste into a text: Markdown, and LaTeX with booktabs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from classifiers.evaluation.evaluation import Evaluation
+
+HEADERS = {"auc": "AUC", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+
+
+def to_markdown(evaluation: Evaluation) -> str:
+    """A Markdown table, as `classifiers.evaluation.evaluation.Evaluation.to_markdown` gives it."""
+    table = _table(evaluation)
+    names = table[["classifier", "features"]]
+    # Whatever is markup in Markdown; names of features are names of files.
+    table[names.columns] = names.map(lambda name: re.sub(r"([\\`*_\[\]<>&|~])", r"\\\1", name))
+    rule = ["---"] * 2 + ["---:"] * (table.shape[1] - 2)
+    lines = [list(table), rule, *table.to_numpy()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def to_latex(evaluation: Evaluation) -> str:
+    """A LaTeX table, as `classifiers.evaluation.evaluation.Evaluation.to_latex` gives it."""
+    table = _table(evaluation)
+    style = table.style.hide(axis="index").format(escape="latex")
+    return style.format_index(axis=1, escape="latex").to_latex(
+        hrules=True, column_format="ll" + "r" * (table.shape[1] - 2)
+    )
+
+
+def _table(evaluation):
+    """Texts, best first, the majority class last."""
+    import pandas
+
+    return pandas.DataFrame(
+        [_row(result) for result in [*evaluation.ranked, evaluation.baseline]], dtype=str
+    )
+
+
+def _row(result):
+    # A line break in a name would end the row.
+    row = {name: " ".join(getattr(result, name).split()) for name in ("classifier", "features")}
+    for metric, header in HEADERS.items():
+        low, high = result.interval(metric)
+        row[f"{header} (95 % interval)"] = f"{result.metrics[metric]:.3f} ({low:.3f}–{high:.3f})"
+    calibration = result.metrics.get("calibration_error")
+    return row | {"ECE": "–" if calibration is None else f"{calibration:.3f}"}
