@@ -14,6 +14,7 @@ RECORD = NetworkRecord(
     "multilevel",
     width=8,
     blocks=1,
+    licence="weights of the tests' own (MIT)",
     training={"epochs": 10},
     history=({"epoch": 1, "loss": 0.5},),
 )

@@ -25,4 +25,5 @@ def model_record(
         judged=JUDGED,
         calibration=calibration,
         trained_on=TrainedOn(60, 0.5, tuple(trained_on)),
+        licence="weights of the tests' own (MIT)",
     )

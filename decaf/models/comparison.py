@@ -24,6 +24,7 @@ from decaf.models.disagreements import show_disagreements
 from decaf.models.model import Model
 from decaf.models.record import Interval, Judged, ModelRecord, TrainedOn
 from decaf.models.sources import Sources
+from decaf.networks.network import Network
 from features.files import write_file, writing
 
 TABLE_FILE, REPORT_FILE = "results.csv", "report.html"
@@ -132,7 +133,8 @@ class Comparison:
         """
         source = self.sources.by_name[self.evaluation.best.features]
         network, features = source.fit_network(self.training_rows)
-        return Model(network, self.fit_classifier(features), self._record(command), self.evaluation)
+        record = self._record(network, command)
+        return Model(network, self.fit_classifier(features), record, self.evaluation)
 
     def fit_classifier(self, features: np.ndarray | None = None) -> ClassifierMixin:
         """Fit the best classifier on the training photos.
@@ -152,7 +154,7 @@ class Comparison:
         classifier = clone(self.evaluation.classifiers[best.classifier])
         return classifier.fit(features, self.sources.rated.label[rows])
 
-    def _record(self, command: str | None) -> ModelRecord:
+    def _record(self, network: Network, command: str | None) -> ModelRecord:
         evaluation, rated, rows = self.evaluation, self.sources.rated, self.training_rows
         best, label = evaluation.best, evaluation.judged_label
         assert rated.digests is not None  # as of all photos that were read
@@ -178,6 +180,7 @@ class Comparison:
                 professional=float(rated.label[rows].mean()),
                 digests=tuple(sorted(set(rated.digests[rows].tolist()))),
             ),
+            licence=network.record.licence,
             command=command,
             versions=versions() | {package: metadata.version(package) for package in packages},
         )

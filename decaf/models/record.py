@@ -86,6 +86,9 @@ class ModelRecord(Record):
     calibration : Calibration
         Turns the classifier's decision scores into probabilities.
     trained_on : TrainedOn
+    licence : str or None
+        What the weights of its network's backbone are, and under which licence; None where they
+        are random.
     command : str or None
         The command line that made it.
     versions : dict of str to str
@@ -102,5 +105,6 @@ class ModelRecord(Record):
     judged: Judged = field(metadata=nested(Judged))
     calibration: Calibration = field(metadata=nested(Calibration))
     trained_on: TrainedOn = field(metadata=nested(TrainedOn))
+    licence: str | None = field(default=None, metadata=optional(text()))
     command: str | None = field(default=None, metadata=optional(text()))
     versions: dict[str, str] = field(default_factory=dict, metadata=table())

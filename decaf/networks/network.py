@@ -10,6 +10,7 @@ import keras
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.networks.alexnet  # noqa: F401
+from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import build_convolutions, pool, set_precision
 from decaf.networks.head import add_head, features_model
 from decaf.networks.network_file import add_record, check_harmless, read_record
@@ -177,6 +178,7 @@ def build_network(
         width=width,
         blocks=blocks,
         weights=weights_name(weights),
+        licence=get_backbone(backbone).licence(weights),
         n_grades=n_grades,
         scale=None if n_grades is None else (1, n_grades),
         midpoint=None if n_grades is None else (1 + n_grades) / 2,
@@ -216,6 +218,7 @@ def build_plain_network(
         width=keras_model.output_shape[1],
         blocks=blocks,
         weights=weights_name(weights),
+        licence=get_backbone(backbone).licence(weights),
         resize=resize,
         parameters=keras_model.count_params(),
     )

@@ -41,6 +41,8 @@ class NetworkRecord(Record):
         As many of the backbone's blocks; None is all.
     weights : str or None
         The backbone's: "pretrained", or a file's name; None where they are random.
+    licence : str or None
+        What these weights are, and under which licence.
     resize : {"squash", "crop", "pad"}
         How photos are brought to its input size.
     n_grades : int or None
@@ -76,6 +78,7 @@ class NetworkRecord(Record):
     width: int = field(metadata=whole_number(1))
     blocks: int | None = field(default=None, metadata=optional(whole_number(1)))
     weights: str | None = field(default="pretrained", metadata=optional(text()))
+    licence: str | None = field(default=None, metadata=optional(text()))
     resize: str = field(default="squash", metadata=one_of(*RESIZE_MODES))
     n_grades: int | None = field(default=None, metadata=optional(whole_number(2)))
     scale: tuple[float, float] | None = field(

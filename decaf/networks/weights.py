@@ -34,12 +34,20 @@ class PackagedFile:
         What the file must hash to before it is read.
     install : str
         The command line that installs the package.
+    licence : str
+        What the weights are, and under which licence.
     """
 
     package: str
     member: str
     sha256: str
     install: str
+    licence: str
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package is."""
+        return importlib.util.find_spec(self.package) is not None
 
 
 def find_packaged(packaged: PackagedFile) -> Path | None:

@@ -316,7 +316,8 @@ def _facts(model: Model) -> dict[str, str]:
     record, auc = model.record, model.record.judged.auc
     error = record.calibration.error_after
     loaded_from = {} if model.folder is None else {"model": str(model.folder)}
-    return loaded_from | {
+    weights = {} if record.licence is None else {"weights": record.licence}
+    return loaded_from | weights | {
         "classifier": f"{record.classifier} on {record.features}",
         "trained on": f"{record.trained_on.photos:,} photos",
         "how sure it is": f"AUC {auc.value:.2f} ({auc.low:.2f}–{auc.high:.2f}): of a "

@@ -9,6 +9,7 @@ from typing import Any
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.extraction.feature_network import PlainBackbone
+from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import build_activations
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
@@ -69,6 +70,7 @@ class TrainingPhotos:
             width=width,
             blocks=self.backbone.blocks,
             weights=weights_name(self.backbone.weights),
+            licence=get_backbone(self.backbone.name).licence(self.backbone.weights),
             resize=self.backbone.resize,
             n_grades=require_votes(self.rated).shape[1] if kind == "votes" else None,
             scale=self.rated.scale,

@@ -134,6 +134,7 @@ def test_the_best_is_fitted_with_its_network_and_a_record(tmp_path, samples):
     assert record.judged.design == "5 stratified folds, groups kept together"
     assert record.calibration.error_after is not None
     assert record.command == "fit-classifier features.h5"
+    assert record.licence == "weights of the tests' own (MIT)"
     assert {"decaf", "keras", "scikit-learn", "skops"} <= set(record.versions)
     assert model.evaluation is comparison.evaluation
     photos = sorted(str(photo) for photo in samples.rglob("*.jpg"))[:2]

