@@ -315,9 +315,10 @@ def _notes(
 def _facts(model: Model) -> dict[str, str]:
     record, auc = model.record, model.record.judged.auc
     error = record.calibration.error_after
-    loaded_from = {} if model.folder is None else {"model": str(model.folder)}
-    weights = {} if record.licence is None else {"weights": record.licence}
-    return loaded_from | weights | {
+    made_of = {} if model.folder is None else {"model": str(model.folder)}
+    if record.licence is not None:
+        made_of["weights"] = record.licence
+    return made_of | {
         "classifier": f"{record.classifier} on {record.features}",
         "trained on": f"{record.trained_on.photos:,} photos",
         "how sure it is": f"AUC {auc.value:.2f} ({auc.low:.2f}–{auc.high:.2f}): of a "
