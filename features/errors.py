@@ -13,6 +13,10 @@ class AlreadyThere(InputError):
     """An output that is there already, and is not replaced unasked."""
 
 
+class Damaged(InputError):
+    """A file that a program wrote whole, and that is not whole any more."""
+
+
 class MissingPhotos(InputError):
     """Rated photos that are not where they are looked for."""
 

@@ -2,16 +2,20 @@
 
 A cache folder holds write-once FeatureStores ("shards") of float16 activations, looked up by the
 photos' digests. New photos make new shards; nothing is ever appended to, so an interruption costs
-one shard at most.
+one shard at most. A damaged shard is set aside, and its photos are computed anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
+import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -21,7 +25,7 @@ from tqdm import tqdm
 
 from decaf.extraction.digests import FileKey, file_key, remember_digest, remembered_digest
 from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
-from features.errors import InputError
+from features.errors import Damaged, InputError
 from features.store import FeatureStore, StoreWriter
 
 if TYPE_CHECKING:
@@ -120,12 +124,13 @@ def cached_activations(
     files = [file_key(path) for path in paths]
     digests = [remembered_digest(file) or "" for file in files]
     failed: dict[int, str] = {}
-    stored = _stored(folder, convolutions)
+    stored, _ = _stored(folder, convolutions, digests)
     missing = _missing(digests, failed, stored)
     with tqdm(
         desc="activations", total=len(missing), unit="photo", delay=1, disable=not progress
     ) as bar:
-        # More than once only for copies of a photo that could not be decoded.
+        # More than once only for copies of a photo that could not be decoded, and for what was
+        # damaged.
         while missing:
             filled, unread = _fill(
                 folder, [paths[i] for i in missing], convolutions, resize, batch_size, stored, bar
@@ -134,9 +139,10 @@ def cached_activations(
                 digests[missing[position]] = digest
                 remember_digest(files[missing[position]], digest)
             failed |= {missing[position]: reason for position, reason in unread.items()}
-            stored, before = _stored(folder, convolutions), len(missing)
+            before = len(missing)
+            stored, was_damaged = _stored(folder, convolutions, digests)
             missing = _missing(digests, failed, stored)
-            if len(missing) == before:
+            if len(missing) == before and not was_damaged:
                 raise InputError(f"{folder}: activations that were written there are gone")
     positions = np.array([i for i in range(len(paths)) if i not in failed], dtype=int)
     return {
@@ -163,6 +169,8 @@ def read_or_run(
 ) -> Iterator[ShardActivations]:
     """Activations of one pooling from the cache where they are there, else computed and not kept.
 
+    A shard of whose photos the cache holds a damaged part is computed anew.
+
     Parameters
     ----------
     shards, resize, batch_size, advance
@@ -178,17 +186,19 @@ def read_or_run(
         Of each shard; all photos that can be read have a row.
     """
     stored, index = cached
-    for shard in run_network(
-        shards,
-        convolutions,
-        resize=resize,
-        batch_size=batch_size,
-        wanted=lambda digest: digest not in index,
-        advance=advance,
-    ):
+    shards, of_paths = tee(shards)
+    run = functools.partial(
+        run_network, convolutions=convolutions, resize=resize, batch_size=batch_size
+    )
+    computed_shards = run(shards, wanted=lambda digest: digest not in index, advance=advance)
+    for paths, shard in zip(of_paths, computed_shards):
         ((pooling, computed),) = shard.activations.items()
         places = np.array([index[digest] for digest in shard.unwanted.values()], int)
-        known = _read(stored, places.reshape(-1, 2), computed.shape[1])
+        try:
+            known = _read(stored, places.reshape(-1, 2), computed.shape[1])
+        except Damaged:
+            yield from run([paths])
+            continue
         positions = [*shard.unwanted, *shard.positions]
         digests = [*shard.unwanted.values(), *shard.digests]
         order = np.argsort(positions)
@@ -245,6 +255,8 @@ def digest_of_weights(model: keras.Model) -> str:
 def index_shards(folder: Path) -> tuple[list[Path], Index]:
     """List what a folder of the cache holds; it is gone through again only when that has changed.
 
+    Damaged shards are set aside.
+
     Parameters
     ----------
     folder : Path
@@ -256,8 +268,7 @@ def index_shards(folder: Path) -> tuple[list[Path], Index]:
     index : dict of str to (int, int)
         Digest → (shard, row); not to be changed.
     """
-    shards = sorted(folder.glob("*.h5"))
-    return shards, _index(tuple(map(file_key, shards)))
+    return _index(tuple(map(file_key, sorted(folder.glob("*.h5")))))
 
 
 # Of frozen convolutions, which nobody trains.
@@ -266,16 +277,68 @@ _weight_digests: WeakKeyDictionary[keras.Model, str] = WeakKeyDictionary()
 
 # Those of two poolings, before and after they were filled.
 @functools.lru_cache(maxsize=4)
-def _index(shards: tuple[FileKey, ...]) -> Index:
+def _index(files: tuple[FileKey, ...]) -> tuple[list[Path], Index]:
+    shards: list[Path] = []
     index: Index = {}
-    for number, (path, *_) in enumerate(shards):
-        with FeatureStore(path) as store:
-            index.update((digest, (number, row)) for row, digest in enumerate(store.digests))
-    return index
+    for path in (Path(path) for path, *_ in files):
+        with contextlib.suppress(Damaged), _opened(path) as store:
+            index.update((digest, (len(shards), row)) for row, digest in enumerate(store.digests))
+            shards.append(path)
+    return shards, index
 
 
-def _stored(folder: Path, convolutions: keras.Model) -> dict[str, tuple[list[Path], Index]]:
-    return {pooling: index_shards(folder / pooling) for pooling in convolutions.output}
+@contextlib.contextmanager
+def _opened(shard: Path) -> Iterator[FeatureStore]:
+    """A shard to read; set aside where it turns out to be damaged."""
+    try:
+        if not shard.is_file():
+            raise Damaged(f"{shard}: is no file of the cache")
+        with FeatureStore(shard) as store:
+            yield store
+    except Damaged:
+        # Renamed, not removed: it may be a folder, or another's.
+        aside = shard.with_name(f"{shard.name}.{secrets.token_hex(4)}.damaged")
+        with contextlib.suppress(OSError):
+            os.replace(shard, aside)
+            tqdm.write(f"{shard}: is damaged; its photos are computed anew", file=sys.stderr)
+        raise
+
+
+# Rows that this process has read once without a fault.
+_sound: dict[FileKey, set[int]] = {}
+
+
+def _stored(
+    folder: Path, convolutions: keras.Model, digests: Sequence[str]
+) -> tuple[dict[str, tuple[list[Path], Index]], bool]:
+    """What is kept, of which the rows of these photos can be read; whether some could not."""
+    was_damaged = False
+    while True:
+        stored = {pooling: index_shards(folder / pooling) for pooling in convolutions.output}
+        if all(
+            _are_sound(shards, index, digests, convolutions.output[pooling].shape[1])
+            for pooling, (shards, index) in stored.items()
+        ):
+            return stored, was_damaged
+        was_damaged = True
+
+
+def _are_sound(
+    shards: list[Path], index: Index, digests: Sequence[str], n_activations: int
+) -> bool:
+    """Read the rows of photos once; False where a shard turns out to be damaged."""
+    rows_of: dict[int, set[int]] = {}
+    for number, row in (index[digest] for digest in digests if digest in index):
+        rows_of.setdefault(number, set()).add(row)
+    try:
+        for number, rows in rows_of.items():
+            sound = _sound.setdefault(file_key(shards[number]), set())
+            places = [(number, row) for row in rows - sound]
+            _read(shards, np.array(places, int).reshape(-1, 2), n_activations)
+            sound |= rows
+    except Damaged:
+        return False
+    return True
 
 
 def _missing(
@@ -378,7 +441,9 @@ def _read(shards: list[Path], places: np.ndarray, n_activations: int) -> np.ndar
         here = np.flatnonzero(places[:, 0] == shard)
         here = here[np.argsort(places[here, 1])]
         far_apart = np.flatnonzero(np.diff(places[here, 1]) > NEAR_ROWS) + 1
-        with FeatureStore(shards[shard]) as store:
+        with _opened(shards[shard]) as store:
+            if store.features.shape[1:] != (n_activations,) or store.features.dtype != np.float16:
+                raise Damaged(f"{shards[shard]}: is of other activations")
             for near in np.split(here, far_apart):
                 rows = places[near, 1]
                 activations[near] = store.features[rows[0] : rows[-1] + 1][rows - rows[0]]

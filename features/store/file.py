@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from features.errors import InputError
+from features.errors import Damaged, InputError
 from features.store.headers import may_be_virtual
 from features.store.schema import COLUMN_TYPES, FAILED, PROVENANCE, SCHEMA_VERSION, to_text
 
@@ -56,7 +57,7 @@ class StoreFile:
     Raises
     ------
     InputError
-        When the file is missing, truncated, newer than this program, or no feature store.
+        When the file is missing, damaged, newer than this program, or no feature store.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -121,9 +122,9 @@ class StoreFile:
         names = list(self._file)
         for name in names:
             if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{self.path}: is not a feature store: {name!r} in it is a link")
+                raise Damaged(f"{self.path}: is not a feature store: {name!r} in it is a link")
         if PROVENANCE not in names:
-            raise InputError(f"{self.path}: is not a feature store (it has no {PROVENANCE})")
+            raise Damaged(f"{self.path}: is not a feature store (it has no {PROVENANCE})")
         with open(self.path, "rb") as file:
             plan = self._file.id.get_create_plist()
             if plan.get_userblock() or plan.get_sizes() != (8, 8):
@@ -161,8 +162,8 @@ class StoreFile:
             raise self._not_whole(PROVENANCE)
         return attributes
 
-    def _not_whole(self, name: str) -> InputError:
-        return InputError(f"{self.path}: is not a whole feature store: see {name!r} in it")
+    def _not_whole(self, name: str) -> Damaged:
+        return Damaged(f"{self.path}: is not a whole feature store: see {name!r} in it")
 
 
 @contextlib.contextmanager
@@ -185,7 +186,7 @@ def reading(path: Path) -> Iterator[None]:
             ) from error
         if number:
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
-        raise InputError(f"{path}: is damaged or not HDF5: {_reason(error)}") from error
+        raise Damaged(f"{path}: is damaged or not HDF5: {_reason(error)}") from error
 
 
 def check_version(path: Path, version: object) -> None:
@@ -209,13 +210,29 @@ def _is_stored(dataset: h5py.Dataset) -> bool:
     """Whether a dataset's rows are in its file, all of them, as a StoreWriter puts them there.
 
     External storage would show any file of whoever opens the store. Rows that are declared only, or
-    packed a thousand to one, would fill the memory.
+    packed a thousand to one, would fill the memory. HDF5 reads zeros for a chunk that is not in its
+    index, and leaves out the checksum of one that says so.
     """
     plan = dataset.id.get_create_plist()
     return (
         plan.get_external_count() == 0
-        and plan.get_nfilters() == 0
+        and all(
+            plan.get_filter(number)[0] == h5py.h5z.FILTER_FLETCHER32
+            for number in range(plan.get_nfilters())
+        )
         and dataset.id.get_storage_size() >= dataset.nbytes
+        and _has_all_chunks(dataset)
+    )
+
+
+def _has_all_chunks(dataset: h5py.Dataset) -> bool:
+    if dataset.chunks is None:
+        return True
+    chunks: list[h5py.h5d.StoreInfo] = []
+    dataset.id.chunk_iter(chunks.append)
+    starts = (range(0, *sizes) for sizes in zip(dataset.shape, dataset.chunks))
+    return {chunk.chunk_offset for chunk in chunks if not chunk.filter_mask} == set(
+        itertools.product(*starts)
     )
 
 

@@ -1,6 +1,7 @@
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -234,3 +235,62 @@ def test_a_cache_that_loses_what_is_written_to_it_ends_with_one_line(
     monkeypatch.setattr(activations_module, "_write", lambda *given: None)
     with pytest.raises(InputError, match="activations that were written there are gone"):
         cached(photos, model, tmp_path / "cache")
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def altered(path):
+    """Other bytes among the features."""
+    with h5py.File(path) as file:
+        place = file["features"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 100 : place + 108] = b"\x11" * 8
+    path.write_bytes(content)
+
+
+def made_a_folder(path):
+    path.unlink()
+    path.mkdir()
+    (path / "diary.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("damage", [emptied, truncated, altered, made_a_folder])
+def test_a_damaged_shard_is_computed_anew_with_a_word(
+    model, photos, tmp_path, damage, capsys, no_convolution
+):
+    first = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
+    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    (shard,) = folder.glob("*.h5")
+    damage(shard)
+    capsys.readouterr()
+    again = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
+    np.testing.assert_array_equal(again, first)
+    assert capsys.readouterr().err == f"{shard}: is damaged; its photos are computed anew\n"
+    (aside,) = folder.glob("*.damaged")
+    assert aside.is_file() or (aside / "diary.txt").read_text() == "mine"
+    no_convolution()
+    cached(photos, model, tmp_path / "cache")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("damage", [truncated, altered])
+def test_a_damaged_shard_found_in_an_extraction_is_computed_anew_with_a_word(
+    photos, tmp_path, damage, capsys
+):
+    model = build_activations("alexnet-owt", ("average",), blocks=2)
+    expected = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
+    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    stored = index_shards(folder)
+    (shard,) = folder.glob("*.h5")
+    damage(shard)
+    capsys.readouterr()
+    first, second = read_or_run([photos[:8], photos[8:]], model, stored)
+    found = np.concatenate([first.activations["average"], second.activations["average"]])
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+    assert capsys.readouterr().err == f"{shard}: is damaged; its photos are computed anew\n"

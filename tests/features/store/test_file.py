@@ -3,6 +3,7 @@ import json
 import multiprocessing
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import complaint, write
 
-from features.errors import InputError
+from features.errors import Damaged, InputError
 from features.store import SCHEMA_VERSION, FeatureStore, StoreWriter
 
 ROOT = Path(__file__).parents[3]
@@ -151,3 +152,28 @@ def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch, number, sai
     with pytest.raises(InputError, match=said) as caught:
         FeatureStore(path)
     assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["bytes", "its checksum left out", "another place"])
+def test_damaged_features_are_refused_not_read(tmp_path, damage):
+    path = tmp_path / "features.h5"
+    rows = np.random.default_rng(0).normal(size=(4000, 192))
+    with StoreWriter(path, 192, dtype="float16") as writer:
+        writer.append(rows, [f"{row}.jpg" for row in range(4000)], ["0" * 32] * 4000)
+    with h5py.File(path) as file:
+        first, second = (file["features"].id.get_chunk_info(number) for number in (0, 1))
+    content = bytearray(path.read_bytes())
+    if damage == "bytes":
+        content[second.byte_offset + 999] ^= 1
+    else:
+        # A key of HDF5's index of chunks: size, filters that are left out, row and column.
+        key = struct.pack("<IIQQQ", second.size, 0, *second.chunk_offset, 0)
+        other = {
+            "its checksum left out": struct.pack("<IIQQQ", second.size, 1, *second.chunk_offset, 0),
+            "another place": struct.pack("<IIQQQ", second.size, 0, *first.chunk_offset, 0),
+        }[damage]
+        assert content.count(key) == 1
+        content = content.replace(key, other)
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match=r"features\.h5: is "), FeatureStore(path) as store:
+        store.features[:]
