@@ -122,6 +122,23 @@ def write_rating(sidecar: str | os.PathLike, stars: int, *, dry_run: bool = Fals
     return True
 
 
+def holds_stars_alone(sidecar: str | os.PathLike) -> bool:
+    """Tell whether a sidecar is as `write_rating` makes it, with nothing of a person's in it.
+
+    Parameters
+    ----------
+    sidecar : path-like
+        It must be there.
+
+    Returns
+    -------
+    bool
+    """
+    made = (with_stars(Packet(EMPTY_PACKET, sidecar), stars) for stars in range(1, 6))
+    with open(sidecar, "rb") as file:
+        return file.read(MAX_XMP_BYTES) in made
+
+
 def sidecar_of(path: str | os.PathLike, naming: str = SIDECARS[0]) -> str:
     """The path of a photo's sidecar.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from features.albums import raw_companions
 from features.errors import InputError
-from features.xmp import SIDECARS, sidecar_of
+from features.xmp import SIDECARS, holds_stars_alone, sidecar_of
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import Ranking
@@ -23,7 +23,8 @@ _LONGEST_NAME = 255
 def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
     """Copy the best photos, one of each stack, to names that begin with their ranks.
 
-    The raw file that is one photo with a JPEG, and the sidecars of both, are copied with it.
+    The raw file that is one photo with a JPEG, and the sidecars of both, are copied with it; not so
+    sidecars that hold decaf's stars alone.
 
     Parameters
     ----------
@@ -65,10 +66,14 @@ def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
 
 
 def _files_of(path: str) -> list[str]:
-    """A photo, the raw file that is one photo with it, and their sidecars."""
+    """A photo, the raw file that is one photo with it, and their sidecars.
+
+    Sidecars that hold decaf's stars alone change with every ranking, and stay with the album.
+    """
     photos = [path, *raw_companions(path)]
     sidecars = [sidecar_of(each, naming) for each in photos for naming in SIDECARS]
-    return [*photos, *filter(os.path.isfile, dict.fromkeys(sidecars))]
+    there = filter(os.path.isfile, dict.fromkeys(sidecars))
+    return [*photos, *(sidecar for sidecar in there if not holds_stars_alone(sidecar))]
 
 
 def _check_folder(folder: Path, sources: dict[Path, str]) -> None:

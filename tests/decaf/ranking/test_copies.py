@@ -8,6 +8,7 @@ from ranked import ranked, ranking_of
 
 from decaf.ranking.copies import copy_best
 from features.errors import InputError
+from features.xmp import write_rating
 
 
 def test_the_best_of_each_stack_is_copied_under_a_name_with_its_rank(tmp_path):
@@ -89,6 +90,20 @@ def test_a_raw_file_and_all_sidecars_are_copied_with_their_photo(tmp_path):
     assert copy_best(ranking, 2, tmp_path / "best") == 2
     copies = {path.name: path.read_text() for path in (tmp_path / "best").iterdir()}
     assert copies == {f"1 {name}": name for name in names[:5]} | {"2 b.jpg": "b.jpg"}
+
+
+def test_sidecars_that_hold_stars_of_decafs_alone_stay_with_the_album(tmp_path):
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (album / name).write_text(name)
+    write_rating(album / "a.jpg.xmp", 5)
+    edits = (album / "a.jpg.xmp").read_bytes().replace(b"</rdf:RDF>", b"<!-- mine --></rdf:RDF>")
+    (album / "b.jpg.xmp").write_bytes(edits)
+    ranking = ranking_of(*(ranked(album / n, r) for r, n in ((1, "a.jpg"), (2, "b.jpg"))))
+    copy_best(ranking, 2, tmp_path / "best")
+    copies = sorted(path.name for path in (tmp_path / "best").iterdir())
+    assert copies == ["1 a.jpg", "2 b.jpg", "2 b.jpg.xmp"]
 
 
 def test_two_selections_are_not_mixed(tmp_path):
