@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from decaf.networks.pickles import read_numpy_pickle
 from decaf.networks.weights import PackagedFile, assign_weights, reading_weights
 
 if TYPE_CHECKING:
@@ -48,6 +47,9 @@ def assign_flax(convolutions: keras.Model, path: str | os.PathLike) -> None:
     InputError
         The file is damaged, or another network's.
     """
+    # The registry of backbones takes the names of the files from here, and must not wait for NumPy.
+    from decaf.networks.pickles import read_numpy_pickle
+
     names = [layer.name for layer in convolutions.layers if layer.weights]
     with reading_weights(path):
         modules = read_numpy_pickle(path)
