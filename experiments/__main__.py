@@ -21,6 +21,7 @@ ROOMS = {
         "exported": "what files for small devices lose in AUC",
         "devices": "size and latency of every network on small devices",
         "near-duplicates": "from which cosine on two photos are one burst",
+        "bursts": "which measures order the frames of one burst",
         "deviation": "what reduced decoding and bfloat16 change",
     },
     "benchmarks": {
