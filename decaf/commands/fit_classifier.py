@@ -77,8 +77,7 @@ OWN_FILES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = build_parser()
-    given = sys.argv[1:] if argv is None else argv
-    words = [word for word in given if word != "--force"]  # with it, too, it is the same command
+    words = sys.argv[1:] if argv is None else argv
     parser.set_defaults(command_line=shlex.join([parser.prog, *words]))
     return run_command(fit_classifier, parser, argv)
 
@@ -148,10 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(LaTeX with booktabs), too; may be given twice",
     )
     parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace results of another command in the folder, or such as somebody has changed; "
-        "those of the same command are replaced anyway, once it is done",
+        "--force", action="store_true", help="replace results that are in the folder"
     )
     return parser
 
@@ -164,7 +160,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
     # From the start, so that a scheduler that is not there is told before the photos are read.
     with on_cluster(args.scheduler):
         comparison = _compare(args)
-        with filling_folder(args.output, COMMAND, OWN_FILES, command=args.command_line):
+        with filling_folder(args.output, COMMAND, OWN_FILES):
             # The results first: fitting the best one anew may take minutes, and be interrupted.
             comparison.write(
                 args.output,
@@ -202,13 +198,7 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
     if args.delta < 0:
         raise InputError(f"--delta {args.delta}: must not be negative")
-    check_output_folder(
-        args.output,
-        force=args.force,
-        owner=COMMAND,
-        own_files=OWN_FILES,
-        command=args.command_line,
-    )
+    check_output_folder(args.output, force=args.force, owner=COMMAND)
 
 
 def _compare(args: argparse.Namespace) -> Comparison:

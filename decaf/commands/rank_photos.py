@@ -29,7 +29,7 @@ The folder gets ranking.csv (rank and percentile among these photos, probability
 of a professional photo, stack; last the photos that could not be read, and why)
 and ranking.html, which keeps ranking_files beside it where there are many
 photos, or some that browsers do not show. Photos of one burst, and copies of
-one picture, are stacked under the best of them.
+one picture, are stacked under the best of them, by score and sharpness.
 
 examples:
   rank-photos album --model model/ -o ranking/
@@ -75,10 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the ranking"
     )
     parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace a ranking in the folder that somebody has changed; one that nobody has is "
-        "replaced anyway",
+        "--force", action="store_true", help="replace a ranking that is in the folder"
     )
     return parser
 
@@ -97,7 +94,7 @@ def rank_photos(args: argparse.Namespace) -> None:
     report_passed_over(args.photos)
     report_failed(ranked.failed)
     # Until stars and copies are there, too, the same command may be given again.
-    with filling_folder(args.output, COMMAND, ranking.OWN_FILES):
+    with filling_folder(args.output, COMMAND, ranking.FILES):
         ranked.write(args.output, force=True)
         _print_first(ranked)
         print(f"{args.output}: {', '.join(ranking.FILES)}")
@@ -144,9 +141,7 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     for option in ("sidecar", "overwrite_ratings", "dry_run"):
         if getattr(args, option) and not args.xmp:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
-    from decaf.ranking.ranking import OWN_FILES
-
-    check_output_folder(args.output, force=args.force, owner=COMMAND, own_files=OWN_FILES)
+    check_output_folder(args.output, force=args.force, owner=COMMAND)
     if args.copy_best is None:
         return None
     n, folder = args.copy_best

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from scipy.special import logit
 from tqdm import tqdm
 
 from decaf.models.model import Model, ScoredPhotos
 from decaf.networks.votes import mean_and_spread
 from decaf.ranking.copies import copy_best
-from decaf.ranking.page import files_beside, write_page
-from decaf.ranking.stacks import NEAR, find_stacks
+from decaf.ranking.page import write_page
+from decaf.ranking.sharpness import measure_sharpness
+from decaf.ranking.stacks import NEAR, find_stacks, order_frames
 from decaf.ranking.table import write_table
 from features.errors import InputError
 from features.folders import check_output_folder, filling_folder
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 TABLE_FILE, PAGE_FILE = "ranking.csv", "ranking.html"
 FILES = (TABLE_FILE, PAGE_FILE)
-# With what `write_page` writes beside the page.
-OWN_FILES = (*FILES, *files_beside(PAGE_FILE))
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class RankedPhoto:
     percentile : float
         Share of the other photos that it is ranked above, 0 to 100.
     score : float
-        The classifier's decision score, by which photos are ranked.
+        The classifier's decision score, by which photos are ranked. The photos of a stack share out
+        the ranks of theirs anew, by log-odds and `decaf.ranking.sharpness` together.
     probability : float
         Of professional; calibrated.
     stack : int or None
@@ -148,21 +149,20 @@ class Ranking(Sequence[RankedPhoto]):
         folder : path-like
             Is made if it is not there.
         force : bool
-            Replace a ranking that is in the folder, even where somebody has changed it; its other
-            files stay.
+            Replace a ranking that is in the folder; its other files stay.
         progress : bool
             Show a progress bar on stderr.
 
         Raises
         ------
         AlreadyThere
-            The folder holds something else than a ranking as it was written.
+            The folder holds something.
         InputError
             A file cannot be written.
         """
         folder = Path(folder)
-        check_output_folder(folder, force=force, owner="ranking", own_files=OWN_FILES)
-        with filling_folder(folder, "ranking", OWN_FILES):
+        check_output_folder(folder, force=force, owner="ranking")
+        with filling_folder(folder, "ranking", FILES):
             write_table(folder / TABLE_FILE, self)
             write_page(folder / PAGE_FILE, self, progress=progress)
 
@@ -266,7 +266,8 @@ def order_photos(
     Returns
     -------
     list of RankedPhoto
-        The best first; photos with equal scores by their names.
+        The best first; photos with equal scores by their names, those of a stack by their sharpness
+        as well.
     """
     positions = scored.activations.positions
     names, paths = [names[i] for i in positions], [paths[i] for i in positions]
@@ -275,9 +276,19 @@ def order_photos(
     bar = tqdm(paths, "times", unit="photo", delay=1, disable=not progress)
     times = np.array([capture_time(path) for path in bar])
     tops = find_stacks(scored.activations, times, order, near, progress=progress)
-    sizes = np.bincount(tops, minlength=n)
-    several = [top for top in order if sizes[top] > 1]
-    stack_of_top = {top: number for number, top in enumerate(several, start=1)}
+    several = np.bincount(tops, minlength=n)[tops] > 1
+    sharpness = np.zeros(n)
+    stacked = np.flatnonzero(several)
+    sharpness[stacked] = measure_sharpness([paths[i] for i in stacked], progress=progress)
+    # Both are logarithms. A probability of 0 or 1 has no odds.
+    odds = logit(np.clip(scored.probability, 1e-9, 1 - 1e-9))
+    order = order_frames(order, tops, odds + sharpness).tolist()
+    first_of: dict[int, int] = {}
+    for i in order:
+        first_of.setdefault(tops[i], i)
+    number_of = {
+        top: number for number, top in enumerate((t for t in first_of if several[t]), start=1)
+    }
     predicted: list[dict[str, Any]] = [{} for _ in range(n)]
     if scored.votes is not None:
         predicted = [
@@ -292,8 +303,8 @@ def order_photos(
             percentile=100 * (n - rank) / (n - 1) if n > 1 else 100.0,
             score=float(scored.score[i]),
             probability=float(scored.probability[i]),
-            stack=stack_of_top.get(tops[i]),
-            is_top=bool(tops[i] == i),
+            stack=number_of.get(tops[i]),
+            is_top=first_of[tops[i]] == i,
             **predicted[i],
         )
         for rank, i in enumerate(order, start=1)

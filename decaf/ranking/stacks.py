@@ -87,6 +87,35 @@ def find_stacks(
     return tops
 
 
+def order_frames(order: Sequence[int], tops: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Have the photos of each stack exchange the places that they hold among all.
+
+    Parameters
+    ----------
+    order : sequence of int
+        The photos, the best first.
+    tops : ndarray of int, shape (n_photos,)
+        Photos of one stack have the same, as `find_stacks` gives them.
+    worth : ndarray of float, shape (n_photos,)
+        Of two photos of a stack, that of more worth comes first; of equals the better one.
+
+    Returns
+    -------
+    ndarray of int, shape (n_photos,)
+        The photos in their new order.
+
+    Examples
+    --------
+    >>> order_frames([3, 0, 1, 2], np.array([3, 1, 1, 3]), np.array([9, 1, 2, 3])).tolist()
+    [0, 3, 2, 1]
+    """
+    before = np.asarray(order, dtype=int)
+    after = np.empty_like(before)
+    stack = tops[before]
+    after[np.argsort(stack, kind="stable")] = before[np.lexsort((-worth[before], stack))]
+    return after
+
+
 def _directions(activations: Activations, photos: np.ndarray) -> np.ndarray:
     """Their activations, each of length 1; those of a black photo may be all 0."""
     values = activations.read(photos).astype(np.float32)

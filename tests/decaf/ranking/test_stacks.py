@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from decaf.ranking import stacks
-from decaf.ranking.stacks import find_stacks
+from decaf.ranking.stacks import find_stacks, order_frames
 
 
 class Stored:
@@ -84,3 +84,19 @@ def in_one_piece(values, times, order, near):
             tops[together & (tops < 0)] = top
             tops[top] = top
     return tops
+
+
+def test_frames_exchange_the_places_of_their_stack_and_no_others():
+    random = np.random.default_rng(0)
+    order, tops = random.permutation(60), random.integers(0, 20, 60)
+    worth = random.normal(size=60)
+    after = order_frames(order.tolist(), tops, worth)
+    assert np.array_equal(tops[after], tops[order])
+    for top in range(20):
+        found = worth[after[tops[after] == top]]
+        assert np.all(np.diff(found) < 0)
+
+
+def test_frames_of_equal_worth_stay_in_their_order():
+    order = [4, 2, 0, 3, 1]
+    assert order_frames(order, np.zeros(5, int), np.zeros(5)).tolist() == order
