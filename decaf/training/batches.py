@@ -129,5 +129,12 @@ def predict(head: keras.Model, activations: Activations, rows: np.ndarray) -> An
         Or the dictionary of such.
     """
     blocks = np.array_split(rows, max(1, -(-len(rows) // BLOCK_ROWS)))
-    given = [head.predict_on_batch(activations.read(block).astype(np.float32)) for block in blocks]
+    # Called, for Keras's predict traces the graph of every new head, and TensorFlow complains.
+    given = [
+        keras.tree.map_structure(
+            keras.ops.convert_to_numpy,
+            head(activations.read(block).astype(np.float32), training=False),
+        )
+        for block in blocks
+    ]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *given)

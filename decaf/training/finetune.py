@@ -76,6 +76,8 @@ def finetune(
     scaler = fit_scaler(activations, train) if settings.standardize else None
     trained = head if scaler is None else _standardising(head, scaler)
     trained.compile(_optimizer(settings), targets.loss(wanted), jit_compile=False)
+    # Else fit traces its step twice, the first time only to make these variables.
+    trained.optimizer.build(trained.trainable_variables)
     weight = compute_sample_weight(settings.class_weight, targets.label[train])
     batches = ActivationBatches(
         activations, train, wanted[train], weight, settings.batch_size, settings.seed, memory

@@ -89,8 +89,6 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
             self.settings or RECIPES["paper"],
             rows=rows,
         )
-        # Once, since Keras compiles what a graph predicts by.
-        self._features = features_model(self.head_)
         self.n_features_in_ = 1
         return self
 
@@ -106,7 +104,7 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Features, (n, width)."""
         check_is_fitted(self)
-        return predict(self._features, self.activations, self._rows(X))
+        return predict(features_model(self.head_), self.activations, self._rows(X))
 
     def __sklearn_clone__(self) -> FinetunedHead:
         """The same head, unfitted, on the same activations: these may be of 250,000 photos."""
