@@ -47,7 +47,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    return run_command(export_network, build_parser(), argv)
+    return run_command(export_network, build_parser(), argv, resumes="begins anew")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -52,7 +52,12 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    return run_command(finetune_on_photos, build_parser(), argv)
+    return run_command(
+        finetune_on_photos,
+        build_parser(),
+        argv,
+        resumes="keeps the activations and the networks that are finished",
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -79,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     words = sys.argv[1:] if argv is None else argv
     parser.set_defaults(command_line=shlex.join([parser.prog, *words]))
-    return run_command(fit_classifier, parser, argv)
+    return run_command(
+        fit_classifier, parser, argv, resumes="keeps the activations, and judges anew"
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -47,6 +47,8 @@ def run_command(
     function: Callable[[argparse.Namespace], int | None],
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None = None,
+    *,
+    resumes: str = "goes on from here",
 ) -> int:
     """Parse the command line, do the work and turn what goes wrong into an exit status.
 
@@ -57,6 +59,8 @@ def run_command(
     parser : ArgumentParser
     argv : sequence of str, optional
         ``sys.argv[1:]`` by default.
+    resumes : str
+        What the same command does after an interruption.
 
     Returns
     -------
@@ -66,13 +70,14 @@ def run_command(
         a shell does.
     """
     with patient_streams():
-        return _run(function, parser, parser.parse_args(argv))
+        return _run(function, parser, parser.parse_args(argv), resumes)
 
 
 def _run(
     function: Callable[[argparse.Namespace], int | None],
     parser: argparse.ArgumentParser,
     args: argparse.Namespace,
+    resumes: str,
 ) -> int:
     received: list[int] = []
     try:
@@ -82,9 +87,7 @@ def _run(
         # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
         # whatever they please: TensorFlow into SystemError and AttributeError.
         if received or isinstance(error, KeyboardInterrupt):
-            print(
-                f"{parser.prog}: interrupted; the same command goes on from here", file=sys.stderr
-            )
+            print(f"{parser.prog}: interrupted; the same command {resumes}", file=sys.stderr)
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
             return _fail(parser, explain(error))

@@ -2,7 +2,8 @@
 
 A cache folder holds write-once FeatureStores ("shards") of float16 activations, looked up by the
 photos' digests. New photos make new shards; nothing is ever appended to, so an interruption costs
-one shard at most. A damaged shard is set aside, and its photos are computed anew.
+a shard at most, which is half a minute of work. A damaged shard is set aside, and its photos are
+computed anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
@@ -37,6 +39,10 @@ Index = dict[str, tuple[int, int]]
 # 1,024 rows of VGG16's flattened activations are 51 MB: small enough to lose, large enough to read
 # at full speed.
 SHARD_ROWS = 1024
+# So often what there is goes to a shard, however few rows: an interruption costs no more.
+SHARD_SECONDS = 15.0
+# Photos after which the clock is looked at; two batches, so that decoding does not wait.
+_PIECE = 64
 # Rows at most this far apart are read together: a few rows too many cost less than another read.
 NEAR_ROWS = 16
 
@@ -379,9 +385,9 @@ def _fill(
         asked.add(digest)
         return True
 
-    starts = range(0, len(paths), SHARD_ROWS)
+    starts = range(0, len(paths), _PIECE)
     computed = run_network(
-        (paths[start : start + SHARD_ROWS] for start in starts),
+        (paths[start : start + _PIECE] for start in starts),
         convolutions,
         resize=resize,
         batch_size=batch_size,
@@ -404,7 +410,11 @@ def _fill(
 def _full_shards(
     computed: Iterable[tuple[list[str], ShardActivations]],
 ) -> Iterator[tuple[list[str], list[str], dict[str, np.ndarray]]]:
-    """Names, digests and activations of as many rows as a shard of the cache is to hold."""
+    """Names, digests and activations of as many rows as a shard of the cache is to hold.
+
+    Fewer, where it took `SHARD_SECONDS` to compute them.
+    """
+    began = time.monotonic()
     names: list[str] = []
     digests: list[str] = []
     activations: dict[str, np.ndarray] = {}
@@ -414,11 +424,12 @@ def _full_shards(
         for pooling, values in shard.activations.items():
             waiting = activations.get(pooling, values[:0])
             activations[pooling] = np.concatenate([waiting, values]) if len(waiting) else values
-        if len(names) >= SHARD_ROWS:
+        if len(names) >= SHARD_ROWS or (names and time.monotonic() - began >= SHARD_SECONDS):
             full = {pooling: values[:SHARD_ROWS] for pooling, values in activations.items()}
             yield names[:SHARD_ROWS], digests[:SHARD_ROWS], full
             names, digests = names[SHARD_ROWS:], digests[SHARD_ROWS:]
             activations = {p: values[SHARD_ROWS:] for p, values in activations.items()}
+            began = time.monotonic()
     if names:
         yield names, digests, activations
 

@@ -37,9 +37,9 @@ from features.store import RATINGS, FeatureStore
 if TYPE_CHECKING:
     from decaf.networks.network import Network
 
-# What an interruption costs at most: under two minutes at 5 photos/s (VGG16 in float32 on two
+# What an interruption costs at most: under half a minute at 5 photos/s (VGG16 in float32 on two
 # cores).
-SHARD_ROWS = 512
+SHARD_ROWS = 128
 # On a cluster shards stay files, and a lost worker costs one shard: 24,000 for 100 million photos.
 CLUSTER_SHARD_ROWS = 4096
 # NFS shows a file that another machine has made after a minute at most (its option acdirmax).

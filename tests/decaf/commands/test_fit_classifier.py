@@ -133,6 +133,9 @@ def test_an_interrupted_run_is_begun_again_by_the_same_command(tmp_path, capsys,
     with monkeypatch.context() as patch:
         patch.setattr(step, interrupted)
         assert main(arguments) == 130
+    assert capsys.readouterr().err.endswith(
+        "fit-classifier: interrupted; the same command keeps the activations, and judges anew\n"
+    )
     assert (output / "results.csv").exists()
     assert not (output / "classifier.skops").exists()
     assert main(arguments) == 0

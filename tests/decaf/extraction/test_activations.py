@@ -84,6 +84,7 @@ def test_only_new_photos_are_run(model, photos, tmp_path, monkeypatch):
 
 def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(activations_module, "SHARD_ROWS", 5)
+    monkeypatch.setattr(activations_module, "_PIECE", 4)
     found = cached(photos, model, tmp_path / "cache")["average"]
     shards, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
     assert sorted(len(FeatureStore(shard)) for shard in shards) == [2, 5, 5]
@@ -93,6 +94,15 @@ def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, m
     direct = direct.activations["average"]
     np.testing.assert_allclose(found.read(order), direct[order], rtol=2e-3, atol=2e-3)
     assert sorted(found.storage_order) == list(range(12))
+
+
+def test_what_took_long_goes_to_a_shard_of_its_own(model, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(activations_module, "SHARD_SECONDS", 0.0)
+    monkeypatch.setattr(activations_module, "_PIECE", 4)
+    found = cached(photos, model, tmp_path / "cache")["average"]
+    shards, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    assert [len(FeatureStore(shard)) for shard in shards] == [4, 4, 4]
+    assert len(found) == len(index) == 12
 
 
 def test_another_precision_resize_mode_or_network_has_another_cache(model, tmp_path):
