@@ -35,6 +35,7 @@ def small_network(n_grades=None, head=True):
         width=20 if head else 24,
         n_grades=n_grades,
         midpoint=n_grades and (1 + n_grades) / 2,
+        licence="weights of the tests' own (MIT)",
     )
     keras.utils.set_random_seed(3)
     photo = keras.Input((SIZE, SIZE, 3), name="photo")

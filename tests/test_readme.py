@@ -30,6 +30,9 @@ def test_the_examples_run_in_their_order(workplace):
     commands = Path(sys.executable).parent
     env = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
     for language, example in EXAMPLES:
+        if name := re.match(r"# (\w+\.py)\n", example):
+            (workplace / name[1]).write_text(example)
+            continue
         argv = ["bash", "-euo", "pipefail", "-c"] if language == "bash" else [sys.executable, "-c"]
         done = subprocess.run(
             [*argv, example], cwd=workplace, env=env, capture_output=True, text=True

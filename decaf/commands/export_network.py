@@ -5,18 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
 from decaf.commands.options import PHOTOS, add_rating_options, read_ratings_of
-from decaf.commands.printing import report_failed
+from decaf.commands.printing import printable, report_failed
 from decaf.commands.running import run_command
-from decaf.models.formats import AUC_TOLERANCE, PRECISIONS, TOLERANCES, check_destination
+from decaf.models.formats import (
+    AUC_TOLERANCE,
+    ENOUGH_PHOTOS,
+    PRECISIONS,
+    TOLERANCES,
+    beside,
+    check_destination,
+)
 
 if TYPE_CHECKING:
-    from decaf.models.export import Exported
+    from decaf.models.export import Decoding, Exported
 
 DESCRIPTION = """\
 Put a model's network and classifier into one file for ONNX Runtime or LiteRT,
@@ -25,7 +33,11 @@ and check the file against the model.
 EXAMPLES = """\
 The file takes the RGB bytes of one photo, 1 × size × size × 3, uint8, and gives
 the probability of "professional", 1 × 1, float32. Everything but the resize is
-inside; the command prints size and kind of the resize.
+inside; the command prints size and kind of the resize. The file says in its
+metadata what it takes and gives, what trained it, how well it did, and under
+which licence its weights came. The file beside it, FILE.json, says the same,
+and the probabilities of some photos, by which another program can be tested;
+`b2sum -l 128` gives their digests.
 
 A linear classifier (logistic-regression, linear-svm) is folded into the file
 with its calibration; for others take --head softmax, the network's own output,
@@ -33,9 +45,11 @@ which is not calibrated. Of a network that predicts votes that is the share of
 the votes above the midpoint.
 
 Before it is put in its place, the file scores photos with its own runtime:
-those of --photos or --ratings, else sample photos. Where a probability is
-farther from the model's than --tolerance, or the AUC than --auc-tolerance, no
-file is left, and the exit status is 1.
+those of --photos or --ratings that the model has not seen, or all, if fewer
+than 40 are unseen; else sample photos. Where a probability is farther from the
+model's than --tolerance, or the AUC than --auc-tolerance, no file is left, and
+the exit status is 1. The photos are decoded by the README's code for devices,
+too, and the largest difference that makes is printed.
 
 examples:
   export-network model/ -o scorer.onnx
@@ -80,6 +94,11 @@ def build_parser() -> argparse.ArgumentParser:
         default="classifier",
         help="what gives the probability (classifier)",
     )
+    parser.add_argument(
+        "--dynamic-batch",
+        action="store_true",
+        help="take any number of photos at once, and not one",
+    )
     check = parser.add_argument_group("check")
     check.add_argument(
         "--photos",
@@ -122,6 +141,7 @@ def export_network(args: argparse.Namespace) -> int:
             photos=read_ratings_of(args, args.photos) if args.ratings else args.photos,
             tolerance=args.tolerance,
             auc_tolerance=args.auc_tolerance,
+            dynamic_batch=args.dynamic_batch,
             force=args.force,
         )
     except ScoresDiffer as error:
@@ -133,22 +153,48 @@ def export_network(args: argparse.Namespace) -> int:
 
 
 def _describe(exported: Exported) -> None:
+    print(_photos(exported))
     print(
-        f"checked on {exported.photos:,} photos with {exported.runtime}:\n"
         f"largest difference of the probability {exported.difference:.5f} "
         f"(tolerance {exported.tolerance:g})"
     )
+    print(_decoding(exported.decoding))
     if exported.auc is not None:
         before, after = exported.auc
         print(
             f"AUC {before:.4f} → {after:.4f}, {after - before:+.4f} "
             f"(tolerance {exported.auc_tolerance:g})"
         )
-    size = exported.size
+    size, batch = exported.size, "n" if exported.dynamic_batch else "1"
     how = {"squash": "squashed", "crop": "cropped", "pad": "padded"}[exported.resize]
     print(
         f"{'file':28}{'precision':11}{'size':>9}{'parameters':>13}{'one thread':>12}\n"
         f"{exported.path.name:28}{exported.precision:11}{exported.bytes / 1e6:6.2f} MB"
         f"{exported.parameters:13,}{1e3 * exported.seconds:9.1f} ms\n"
-        f"takes photos {how} to {size} × {size}: 1 × {size} × {size} × 3 bytes, RGB"
+        f"takes photos {how} to {size} × {size}: {batch} × {size} × {size} × 3 bytes, RGB\n"
+        f"{beside(exported.path).name}: what the file says of itself, and a test vector"
     )
+    if exported.description.licence is not None:
+        print(textwrap.fill(f"weights: {exported.description.licence}", 80))
+
+
+def _photos(exported: Exported) -> str:
+    """Which photos checked it."""
+    kind = "sample photos" if exported.are_samples else "photos"
+    if not exported.n_seen:
+        return (
+            f"checked on {exported.photos:,} {kind} that the model has not seen, "
+            f"with {exported.runtime}:"
+        )
+    return (
+        f"checked on {exported.photos:,} {kind} with {exported.runtime};\n"
+        f"{exported.n_seen:,} of them trained the model, and fewer than {ENOUGH_PHOTOS} others are "
+        "there:"
+    )
+
+
+def _decoding(decoding: Decoding) -> str:
+    """What becomes of the scores where the README's code decodes the photos."""
+    photo = "" if decoding.photo is None else f" ({printable(decoding.photo)})"
+    unread = f"; {decoding.unread:,} photos it cannot read" if decoding.unread else ""
+    return f"decoded by the README's code: {decoding.difference:.5f}{photo}{unread}"

@@ -1,16 +1,14 @@
 """Models as one file for other runtimes, ONNX Runtime and LiteRT, checked against the model.
 
 The file takes the RGB bytes of one photo, 1 × size × size × 3, and gives the probability of
-"professional".
+"professional". It says so of itself, and so does the file beside it, with scores to test others by.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import keras
@@ -18,30 +16,50 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from decaf.extraction.forward_pass import decode_photos
+from decaf.models.check_photos import SAMPLES, CheckPhotos, read_check_photos
+from decaf.models.description import Description, describe
 from decaf.models.formats import (
     AUC_TOLERANCE,
     TOLERANCES,
+    beside,
     check_destination,
+    describe_scorer,
     representative_rows,
     write_scorer,
 )
 from decaf.models.model import Model
-from decaf.models.runtime import measure_latency, open_scorer, runtime_of
+from decaf.models.runtime import Scorer, measure_latency, open_scorer, runtime_of
 from decaf.models.scorer import predict_photos, probability_network
 from decaf.networks.convolutions import set_precision
-from features.errors import InputError, NoRepresentativePhotos
-from features.files import whole_file, writing
-from features.photos import PhotoError, find_photos, photo_root
-from features.ratings import RatedPhotos, read_ratings
-from features.samples import make_samples
+from features.errors import NoRepresentativePhotos
+from features.files import whole_file, write_file, writing
+from features.ratings import RatedPhotos
 
-N_SAMPLES = 40
 N_RUNS = 20
+N_TEST_PHOTOS = 20
 
 
 class ScoresDiffer(Exception):
     """An exported file that does not score as its model does."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What becomes of the scores where the README's code decodes the photos, and not decaf.
+
+    Attributes
+    ----------
+    difference : float
+        The largest of a probability.
+    photo : str or None
+        Whose it is; None where all are decoded alike.
+    unread : int
+        As many photos that code cannot read.
+    """
+
+    difference: float
+    photo: str | None
+    unread: int
 
 
 @dataclass(frozen=True)
@@ -64,13 +82,24 @@ class Exported:
     runtime : str
         What checked it, with its version.
     photos : int
-        As many checked it.
+        As many checked it: those that trained neither network nor classifier, or all, where these
+        are fewer than `decaf.models.check_photos.ENOUGH_PHOTOS`.
+    n_seen : int
+        As many of these trained the model.
+    are_samples : bool
+        Whether these are sample photos.
+    decoding : Decoding
+        What the README's code for devices makes of these.
     difference, tolerance : float
         The largest difference of a probability from the model's, and what was allowed.
     auc, auc_tolerance : tuple of two floats, float; or None
         Of the model and of the file, where the photos are rated, and the change that was allowed.
     failed : tuple of (str, str)
         Photos that could not be read, and why.
+    dynamic_batch : bool
+        Whether it takes any number of photos at once, or one.
+    description : Description
+        What it says of itself.
     """
 
     path: Path
@@ -82,11 +111,16 @@ class Exported:
     seconds: float
     runtime: str
     photos: int
+    n_seen: int
+    are_samples: bool
+    decoding: Decoding
     difference: float
     tolerance: float
     auc: tuple[float, float] | None
     auc_tolerance: float | None
     failed: tuple[tuple[str, str], ...]
+    dynamic_batch: bool
+    description: Description
 
 
 def export_model(
@@ -98,6 +132,7 @@ def export_model(
     photos: str | os.PathLike | RatedPhotos | None = None,
     tolerance: float | None = None,
     auc_tolerance: float = AUC_TOLERANCE,
+    dynamic_batch: bool = False,
     force: bool = False,
     progress: bool = True,
 ) -> Exported:
@@ -114,13 +149,16 @@ def export_model(
         What gives the probability, as in `decaf.models.scorer.probability_network`.
     photos : path-like or RatedPhotos, optional
         What checks the file, and gives int8-full its ranges: photos as in
-        `features.photos.find_photos`, or rated ones. By default sample photos.
+        `features.photos.find_photos`, or rated ones. By default sample photos. Those that the model
+        has not seen check the file, where there are enough.
     tolerance : float, optional
         Largest difference of a probability; `decaf.models.formats.TOLERANCES` by default.
     auc_tolerance : float
         Largest change of the AUC, with rated photos.
+    dynamic_batch : bool
+        Let the file take any number of photos, and not one.
     force : bool
-        Replace a file that is there.
+        Replace a file that is there, and the one beside it.
     progress : bool
         Show progress bars on stderr.
 
@@ -143,16 +181,20 @@ def export_model(
     model = _in_float32(model)
     network = probability_network(model, head)
     resize = model.network.record.resize
-    rgb, label, failed = _read_photos(photos, network.input_shape[1], resize, progress)
-    expected = predict_photos(model, head, rgb)
+    given = read_check_photos(photos, network.input_shape[1], resize, progress)
+    checking = given.unseen_by(model)
+    rgb, expected = checking.rgb, predict_photos(model, head, checking.rgb)
+    description = describe(model, head, precision, dynamic_batch)
     tolerance = TOLERANCES[precision] if tolerance is None else tolerance
     with writing(path), whole_file(path, force=force) as part:
-        write_scorer(network, part, precision, rgb[representative_rows(len(rgb))])
+        some = given.rgb[representative_rows(len(given.rgb))]
+        write_scorer(network, part, precision, some, dynamic_batch)
+        describe_scorer(part, description)
         score = open_scorer(part)
         bar = tqdm(rgb, "checking", unit="photo", disable=not progress)
         found = np.array([score(photo) for photo in bar])
         difference = _check_probabilities(path, found, expected, tolerance)
-        auc = _check_auc(path, label, found, expected, auc_tolerance)
+        auc = _check_auc(path, checking.label, found, expected, auc_tolerance)
         exported = Exported(
             path=path,
             precision=precision,
@@ -163,12 +205,18 @@ def export_model(
             seconds=measure_latency(score, rgb[0], N_RUNS),
             runtime=runtime_of(path),
             photos=len(rgb),
+            n_seen=checking.n_seen,
+            are_samples=checking.are_samples,
+            decoding=_compare_decoding(score, checking, found),
             difference=difference,
             tolerance=tolerance,
             auc=auc,
             auc_tolerance=None if auc is None else auc_tolerance,
-            failed=failed,
+            failed=checking.failed,
+            dynamic_batch=dynamic_batch,
+            description=description,
         )
+        _write_beside(path, description, checking, found, force)
     return exported
 
 
@@ -180,44 +228,38 @@ def _in_float32(model: Model) -> Model:
     return replace(model, network=replace(model.network, keras_model=keras_model))
 
 
-def _read_photos(
-    photos: str | os.PathLike | RatedPhotos | None, size: int, resize: str, progress: bool
-) -> tuple[np.ndarray, np.ndarray | None, tuple[tuple[str, str], ...]]:
-    """Photos in the network's size, (n_photos, size, size, 3), their labels, what failed."""
-    if photos is None:
-        with tempfile.TemporaryDirectory() as folder:
-            samples = read_ratings(make_samples(Path(folder) / "samples", N_SAMPLES))
-            return _read_photos(samples, size, resize, progress)[0], None, ()
-    if isinstance(photos, RatedPhotos):
-        assert photos.paths is not None  # as of all ratings that were read
-        rgb, positions, digests, failed = _decode(list(photos.paths), size, resize, progress)
-        readable = photos.readable(positions, digests, failed)
-        return rgb, readable.label, readable.failed[len(photos.failed) :]
-    names, root = find_photos(photos), photo_root(photos)
-    rgb, _, _, failed = _decode([str(root / name) for name in names], size, resize, progress)
-    return rgb, None, tuple((names[position], reason) for position, reason in failed)
+def _write_beside(
+    path: Path, description: Description, photos: CheckPhotos, found: np.ndarray, force: bool
+) -> None:
+    """Write what the file says of itself, and by which photos another program can be tested."""
+    rows = np.linspace(0, len(found) - 1, min(len(found), N_TEST_PHOTOS), dtype=int)
+    vector = [
+        {
+            # A name may hold bytes that are not UTF-8.
+            "photo": photos.names[row].encode(errors="replace").decode(),
+            "digest": photos.digests[row],
+            "probability": round(float(found[row]), 6),
+        }
+        for row in rows
+    ]
+    values = description.to_json() | {
+        "test_photos": SAMPLES if photos.are_samples else None,
+        "test_vector": vector,
+    }
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    write_file(beside(path), text, force=force)
 
 
-def _decode(
-    paths: Sequence[str], size: int, resize: str, progress: bool
-) -> tuple[np.ndarray, np.ndarray, list[str], list[tuple[int, str]]]:
-    """Photos that can be read, their positions and digests; the others' positions and reasons."""
-    photos: list[np.ndarray] = []
-    positions: list[int] = []
-    digests: list[str] = []
-    failed: list[tuple[int, str]] = []
-    decoded = chain.from_iterable(decode_photos([paths], size, resize))
-    bar = tqdm(decoded, "reading", len(paths), unit="photo", disable=not progress)
-    for position, photo in enumerate(bar):
-        if isinstance(photo, PhotoError):
-            failed.append((position, str(photo)))
-        else:
-            photos.append(photo[0])
-            positions.append(position)
-            digests.append(photo[1])
-    if not photos:
-        raise InputError(f"{paths[0]}: no photo could be read; check the file with others")
-    return np.array(photos), np.array(positions), digests, failed
+def _compare_decoding(score: Scorer, photos: CheckPhotos, found: np.ndarray) -> Decoding:
+    """What the README's code for devices makes of the photos."""
+    differences = [
+        (abs(score(rgb) - float(found[row])), photos.names[row])
+        for row, rgb in photos.by_device.items()
+        if rgb is not None
+    ]
+    unread = len(photos.by_device) - len(differences)
+    difference, photo = max(differences, default=(0.0, None))
+    return Decoding(difference, photo, unread)
 
 
 def _check_probabilities(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from decaf.models.scorer import input_signature, take_one_photo
+from decaf.models.scorer import input_signature, take_photos
 
 # LiteRT's converter leaves smaller ones alone, too (minimum_elements_for_weights).
 SMALLEST_KERNEL = 1024
 
 
 def write_onnx(
-    network: keras.Model, path: Path, precision: str, photos: Iterable[np.ndarray]
+    network: keras.Model,
+    path: Path,
+    precision: str,
+    photos: Iterable[np.ndarray],
+    batch_size: int | None,
 ) -> None:
     """Write a scorer as an ONNX file.
 
@@ -24,13 +28,35 @@ def write_onnx(
     ----------
     network, path, precision, photos
         As in `decaf.models.formats.write_scorer`.
+    batch_size : int or None
+        None is any.
     """
-    scorer = take_one_photo(network, "uint8")
+    scorer = take_photos(network, "uint8", batch_size)
     scorer.export(path, format="onnx", verbose=False, input_signature=input_signature(scorer))
     if precision == "int8-full":
         _quantise(path, photos)
     elif precision != "float32":
         _shrink_kernels(path, precision)
+
+
+def describe_onnx(path: Path, texts: Mapping[str, str]) -> None:
+    """Write texts into an ONNX file, as its metadata.
+
+    Parameters
+    ----------
+    path : Path
+    texts : dict of str to str
+    """
+    import onnx
+
+    scorer = onnx.load(path)
+    onnx.helper.set_model_props(scorer, dict(texts))
+    # The converter gives a batch of any size a name of its own.
+    for value in (*scorer.graph.input, *scorer.graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch.dim_param:
+            batch.dim_param = "n_photos"
+    onnx.save(scorer, path)
 
 
 def _shrink_kernels(path: Path, precision: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from decaf.models.description import Description
+
 FORMATS = (".onnx", ".tflite")
 # What the weights are kept in (int8-full computes in it as well), and by how much a probability may
 # differ then: float16 has 11 significant bits and int8 8, and errors add up over the layers.
@@ -25,6 +27,9 @@ PRECISIONS = tuple(TOLERANCES)
 AUC_TOLERANCE = 0.005
 # The guide to LiteRT's post-training quantisation asks for 100 to 500 representative photos.
 CALIBRATION_PHOTOS = 200
+# As many unseen photos check a file alone, and so many sample photos are made. Of 40 photos a pair
+# in another order changes the AUC by at least 1/400, of fewer by more than can be told apart.
+ENOUGH_PHOTOS = 40
 
 
 def write_scorer(
@@ -32,6 +37,7 @@ def write_scorer(
     path: str | os.PathLike,
     precision: str = "float32",
     photos: Sequence[np.ndarray] = (),
+    dynamic_batch: bool = False,
 ) -> None:
     """Write a scorer to one file, whose name says the format; nothing is checked.
 
@@ -48,6 +54,8 @@ def write_scorer(
         photos.
     photos : sequence of ndarray of uint8, shape (size, size, 3)
         Representative ones, for int8-full.
+    dynamic_batch : bool
+        Let it take any number of photos, and not one.
 
     Raises
     ------
@@ -64,7 +72,26 @@ def write_scorer(
         raise NoRepresentativePhotos(f"{path}: int8-full needs representative photos")
     write = {".onnx": write_onnx, ".tflite": write_litert}[path.suffix]
     with quiet():
-        write(network, path, precision, photos)
+        write(network, path, precision, photos, None if dynamic_batch else 1)
+
+
+def describe_scorer(path: str | os.PathLike, description: Description) -> None:
+    """Write what a file says of itself into it.
+
+    Parameters
+    ----------
+    path : path-like
+        From `write_scorer`.
+    description : Description
+    """
+    from decaf.models.export_litert import describe_litert
+    from decaf.models.export_onnx import describe_onnx
+
+    path = Path(path)
+    if path.suffix == ".onnx":
+        describe_onnx(path, description.to_texts())
+    else:
+        describe_litert(path, description.to_json())
 
 
 def representative_rows(n_photos: int) -> np.ndarray:
@@ -92,6 +119,8 @@ def representative_rows(n_photos: int) -> np.ndarray:
 def check_destination(path: str | os.PathLike, *, force: bool = False) -> None:
     """Refuse a file that cannot be exported to, before the work that leads to it.
 
+    The file beside it counts as well.
+
     Parameters
     ----------
     path : path-like
@@ -105,10 +134,23 @@ def check_destination(path: str | os.PathLike, *, force: bool = False) -> None:
     """
     path = Path(path)
     check_format(path)
-    if path.exists() and not force:
-        raise AlreadyThere(f"{path} is there already: choose another name")
+    for each in (path, beside(path)):
+        if each.exists() and not force:
+            raise AlreadyThere(f"{each} is there already: choose another name")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: there is no such folder; make it first")
+
+
+def beside(path: str | os.PathLike) -> Path:
+    """The file beside an exported one, with what that says of itself, and a test vector.
+
+    Examples
+    --------
+    >>> beside("scorer.onnx").name
+    'scorer.onnx.json'
+    """
+    path = Path(path)
+    return path.with_name(f"{path.name}.json")
 
 
 def check_format(path: str | os.PathLike) -> None:

@@ -99,17 +99,20 @@ def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
     return model.record.calibration.probability(decision_score(model.classifier, features))
 
 
-def take_one_photo(network: keras.Model, dtype: str) -> keras.Model:
-    """The same network, for one photo of the given type, 1 × size × size × 3."""
-    photo = keras.Input(network.input_shape[1:], batch_size=1, dtype=dtype, name="photo")
-    return keras.Model(photo, network(ops.cast(photo, "float32")))
+def take_photos(network: keras.Model, dtype: str, batch_size: int | None) -> keras.Model:
+    """The same network, for so many photos of the given type, or None for any number.
+
+    Input and output are called ``photo`` and ``probability``.
+    """
+    photo = keras.Input(network.input_shape[1:], batch_size=batch_size, dtype=dtype, name="photo")
+    return keras.Model(photo, {"probability": network(ops.cast(photo, "float32"))})
 
 
 def input_signature(network: keras.Model) -> list[keras.InputSpec]:
-    """What `take_one_photo`'s network takes, for its export."""
+    """What `take_photos`'s network takes, for its export."""
     (photo,) = network.inputs
     # Keras exports only what was called once.
-    network(np.zeros(photo.shape, photo.dtype))
+    network(np.zeros((1, *photo.shape[1:]), photo.dtype))
     return [keras.InputSpec(photo.dtype, photo.shape, name=photo.name)]
 
 

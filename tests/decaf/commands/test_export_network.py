@@ -1,6 +1,7 @@
 """export-network: what it prints, its refusals, its exit statuses."""
 
 import sys
+from dataclasses import replace
 
 import keras
 import pytest
@@ -11,6 +12,7 @@ from small_model import SIZE, make_model, noise
 from starred import star_album
 
 from decaf.commands.export_network import main
+from features.photos import file_digest
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow exports"
@@ -39,8 +41,11 @@ def test_what_is_in_the_file_and_how_it_was_checked_is_printed(folder, samples, 
     assert main([str(folder), "-o", str(output), "--ratings", str(ratings)]) == 0
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines())
-    assert "checked on 60 photos with onnxruntime" in printed and "AUC" in printed
-    assert f"squashed to {SIZE} × {SIZE}" in printed
+    assert "checked on 60 photos that the model has not seen, with onnxruntime" in printed
+    assert "AUC" in printed and "decoded by the README's code: 0.00000\n" in printed
+    assert "weights: weights of the tests' own (MIT)" in printed
+    assert f"squashed to {SIZE} × {SIZE}: 1 × {SIZE}" in printed
+    assert "scorer.onnx.json" in printed
     assert f"{output.stat().st_size / 1e6:.2f} MB" in printed
 
 
@@ -49,6 +54,23 @@ def test_a_file_that_differs_too_much_gives_status_1(folder, samples, tmp_path, 
     message = refuse(capsys, *arguments, "--photos", samples, "--tolerance", "0", status=1)
     assert "differs by" in message and "not written" in message
     assert not list(tmp_path.iterdir())
+
+
+def test_photos_that_trained_the_model_are_told_where_the_others_are_too_few(
+    samples, tmp_path, capsys
+):
+    model = make_model(noise())
+    digests = sorted(file_digest(path) for path in samples.glob("*.*g"))
+    training = replace(model.record.trained_on, digests=tuple(digests[:30]))
+    replace(model, record=replace(model.record, trained_on=training)).save(tmp_path / "model")
+    output = tmp_path / "scorer.tflite"
+    arguments = [tmp_path / "model", "-o", output, "--photos", samples, "--dynamic-batch"]
+    assert main([str(argument) for argument in arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "checked on 60 photos with ai-edge-litert" in printed
+    assert "30 of them trained the model, and fewer than 40 others are there" in printed
+    assert f"squashed to {SIZE} × {SIZE}: n × {SIZE}" in printed
+    assert all(len(line) <= 80 for line in printed.splitlines())
 
 
 def test_photos_that_cannot_be_read_and_those_whose_stars_cannot_are_told(
@@ -60,7 +82,7 @@ def test_photos_that_cannot_be_read_and_those_whose_stars_cannot_are_told(
     arguments = [folder, "-o", tmp_path / "s.onnx", "--ratings", "xmp", "--photos", album]
     assert main([str(argument) for argument in arguments]) == 0
     out, err = capsys.readouterr()
-    assert "checked on 6 photos" in out
+    assert "checked on 6 photos that the model has not seen" in out
     assert "7 photos have stars: 4 above 3, 3 not; 0 unrated are left out" in err
     assert err.count("1 photos could not be read:") == 2
     assert "0.jpg" in err and "1.jpg': no photo in a known format" in err

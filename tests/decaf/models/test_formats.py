@@ -5,7 +5,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from keras import layers
+from onnxruntime import InferenceSession
 from small_model import SIZE, make_model, noise, small_network
 
 from decaf.models.formats import check_format, write_scorer
@@ -35,6 +37,25 @@ def test_a_file_scores_bytes_as_the_model_does(photos, tmp_path, suffix, precisi
     found = np.array([score(rgb) for rgb in photos])
     expected = predict_photos(model, "classifier", photos)
     assert np.abs(found - expected).max() < LARGEST_DIFFERENCE[precision]
+
+
+@pytest.mark.parametrize("precision", LARGEST_DIFFERENCE)
+def test_a_file_with_a_dynamic_batch_scores_any_number_of_photos_at_once(
+    photos, tmp_path, precision
+):
+    model = make_model(photos)
+    network, expected = probability_network(model), predict_photos(model, "classifier", photos)
+    for suffix in (".onnx", ".tflite"):
+        path = tmp_path / f"scorer{suffix}"
+        write_scorer(network, path, precision, photos, dynamic_batch=True)
+        if suffix == ".onnx":
+            session = InferenceSession(path)
+            found = session.run(["probability"], {"photo": photos})[0]
+        else:
+            found = Interpreter(str(path)).get_signature_runner()(photo=photos)["probability"]
+        assert found.shape == (len(photos), 1)
+        assert np.abs(found[:, 0] - expected).max() < LARGEST_DIFFERENCE[precision]
+        assert abs(open_scorer(path)(photos[0]) - expected[0]) < LARGEST_DIFFERENCE[precision]
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])

@@ -1,0 +1,143 @@
+"""What an exported file says of itself, so that it can be used and judged without its model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+from classifiers.evaluation.calibration import Calibration
+from decaf.models.model import Model
+from decaf.models.record import Judged
+from decaf.networks.record import NetworkRecord
+
+OF_CLASSIFIER = "how probable it is that a photo is professional"
+OF_SOFTMAX = f"{OF_CLASSIFIER}, by the network's softmax, not calibrated"
+OF_VOTES = "the share of the votes above the midpoint, as the network predicts them, not calibrated"
+
+
+@dataclass(frozen=True)
+class Training:
+    """The photos that trained a model.
+
+    Attributes
+    ----------
+    photos : int
+        As many trained the classifier.
+    professional : float
+        Their share of professional ones.
+    finetuned : int
+        As many finetuned the network.
+    scale : (float, float) or None
+        Lowest and highest score.
+    midpoint : float or None
+        Above it a score is professional.
+    """
+
+    photos: int
+    professional: float
+    finetuned: int
+    scale: tuple[float, float] | None
+    midpoint: float | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says of itself.
+
+    Attributes
+    ----------
+    input : str
+        What it takes, in words.
+    size : int
+        Height and width of the photos it takes, in pixels.
+    channels : str
+    resize : {"squash", "crop", "pad"}
+        How photos are brought to that size.
+    output : str
+        What the number means that it gives.
+    network, classifier : str
+    precision : {"float32", "float16", "int8", "int8-full"}
+    calibration : Calibration or None
+        Of the probability; it is inside the file.
+    judged : Judged or None
+        How well the classifier did on photos that it had not seen.
+    trained_on : Training
+    licence : str or None
+        What the backbone's weights are, and under which licence.
+    decaf : str
+        The version that exported it.
+    """
+
+    input: str
+    size: int
+    channels: str
+    resize: str
+    output: str
+    network: str
+    classifier: str
+    precision: str
+    calibration: Calibration | None
+    judged: Judged | None
+    trained_on: Training
+    licence: str | None
+    decaf: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The values, to be written as JSON."""
+        return asdict(self)
+
+    def to_texts(self) -> dict[str, str]:
+        """The values as texts; what is no text is JSON."""
+        return {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in self.to_json().items()
+        }
+
+
+def describe(model: Model, head: str, precision: str, dynamic_batch: bool) -> Description:
+    """Describe the file of a model.
+
+    Parameters
+    ----------
+    model : Model
+    head : {"classifier", "softmax"}
+    precision : {"float32", "float16", "int8", "int8-full"}
+    dynamic_batch : bool
+
+    Returns
+    -------
+    Description
+    """
+    record, network, size = model.record, model.network.record, model.network.input_size
+    is_classifier = head == "classifier"
+    batch = "n" if dynamic_batch else "1"
+    return Description(
+        input=f"photo: {batch} × {size} × {size} × 3, uint8: rows, columns, and red, green and "
+        "blue of sRGB, 0–255; of the upright photo, over white",
+        size=size,
+        channels="RGB",
+        resize=network.resize,
+        output=f"probability: {batch} × 1, float32: {_meaning(network, is_classifier)}",
+        network=network.name,
+        classifier=record.classifier if is_classifier else "softmax",
+        precision=precision,
+        calibration=record.calibration if is_classifier else None,
+        judged=record.judged if is_classifier else None,
+        trained_on=Training(
+            record.trained_on.photos,
+            record.trained_on.professional,
+            len(network.finetuned_on),
+            network.scale,
+            network.midpoint,
+        ),
+        licence=network.licence,
+        decaf=metadata.version("decaf"),
+    )
+
+
+def _meaning(network: NetworkRecord, is_classifier: bool) -> str:
+    if is_classifier:
+        return OF_CLASSIFIER
+    return OF_VOTES if network.kind == "votes" else OF_SOFTMAX
