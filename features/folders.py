@@ -1,23 +1,36 @@
 """Folders of results: what is there is not replaced unasked, and what was begun can be begun again.
 
 A folder is filled by one who has a name, such as a command; until all of its files are there, a
-mark of that name says so, and the same one may fill it again.
+mark of that name says so, and the same one may fill it again. From then on a record tells the
+digests of these files: as long as nobody changes or adds one, they may be replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError
-from features.files import writing
+from features.files import write_file, writing
+
+_RECORD = ".decaf.json"
+# What file managers leave in the folders that they show.
+_NOBODYS = frozenset([".DS_Store", ".directory", "desktop.ini", "Thumbs.db"])
 
 
 def check_output_folder(
-    folder: str | os.PathLike, *, force: bool = False, owner: str | None = None
+    folder: str | os.PathLike,
+    *,
+    force: bool = False,
+    owner: str | None = None,
+    own_files: Sequence[str] = (),
+    command: str = "",
 ) -> None:
     """Refuse a folder for results that cannot take them, before the work that leads to them.
 
@@ -29,11 +42,14 @@ def check_output_folder(
         Whether it may hold something.
     owner : str, optional
         As in `filling_folder`: what this one has begun there and not finished may be replaced.
+    own_files, command
+        As in `filling_folder`: such files may be replaced, if they are as the same command left
+        them, and if there are no others.
 
     Raises
     ------
     AlreadyThere
-        It holds something.
+        It holds something else.
     InputError
         It is a file, or cannot be written.
     """
@@ -42,8 +58,10 @@ def check_output_folder(
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; choose another folder")
         unfinished = owner is not None and _unfinished_mark(folder, owner).exists()
-        if folder.is_dir() and any(folder.iterdir()) and not (force or unfinished):
-            raise AlreadyThere(f"{folder}: is not empty; choose another folder")
+        if folder.is_dir() and not (force or unfinished):
+            kept = _what_is_kept(folder, own_files, command)
+            if kept:
+                raise AlreadyThere(f"{folder}: {kept}; choose another folder")
     check_writable(folder)
 
 
@@ -62,11 +80,12 @@ def check_writable(folder: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def filling_folder(
-    folder: str | os.PathLike, owner: str, own_files: Sequence[str]
+    folder: str | os.PathLike, owner: str, own_files: Sequence[str], *, command: str = ""
 ) -> Iterator[None]:
     """Replace one's files in a folder; until all are there, a mark says so.
 
-    Thus `check_output_folder` knows what an interruption has left from a result to be kept.
+    Thus `check_output_folder` knows what an interruption has left, and results that nobody has
+    touched, from what is to be kept.
 
     Parameters
     ----------
@@ -75,7 +94,10 @@ def filling_folder(
     owner : str
         The name of who fills it, such as ``rank-photos``.
     own_files : sequence of str
-        Names of the files that are written; those of a time before are removed.
+        Names of the files that are written, or patterns of them, such as ``"parts/*.js"``; those of
+        a time before are removed.
+    command : str
+        By which alone these files may be replaced unasked, for results that took long.
 
     Raises
     ------
@@ -87,11 +109,46 @@ def filling_folder(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         mark.touch()
-        for name in own_files:
-            (folder / name).unlink(missing_ok=True)
+        for path in _own(folder, own_files):
+            path.unlink()
     yield
     with writing(folder):
+        sha256 = {
+            path.relative_to(folder).as_posix(): _sha256(path) for path in _own(folder, own_files)
+        }
+        write_file(folder / _RECORD, json.dumps({"command": command, "sha256": sha256}))
         mark.unlink(missing_ok=True)
+
+
+def _what_is_kept(folder: Path, own_files: Sequence[str], command: str) -> str | None:
+    """What a folder holds that is not to be replaced unasked."""
+    if not any(folder.iterdir()):
+        return None
+    try:
+        record = json.loads((folder / _RECORD).read_bytes())
+        made_by, sha256 = record["command"], dict(record["sha256"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return "is not empty"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name == _RECORD or path.name in _NOBODYS:
+            continue
+        is_own = any(fnmatch.fnmatchcase(name, pattern) for pattern in own_files)
+        if not is_own or name not in sha256:
+            return f"is not empty, and {name!r} in it would not be replaced"
+        if _sha256(path) != sha256[name]:
+            return f"{name!r} in it was changed since it was written"
+    return None if made_by == command else f"was made by another command: {made_by}"
+
+
+def _own(folder: Path, own_files: Sequence[str]) -> list[Path]:
+    """One's files that are in a folder."""
+    return [path for pattern in own_files for path in folder.glob(pattern)]
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unfinished_mark(folder: Path, owner: str) -> Path:

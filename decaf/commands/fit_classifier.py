@@ -77,7 +77,8 @@ OWN_FILES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = build_parser()
-    words = sys.argv[1:] if argv is None else argv
+    given = sys.argv[1:] if argv is None else argv
+    words = [word for word in given if word != "--force"]  # with it, too, it is the same command
     parser.set_defaults(command_line=shlex.join([parser.prog, *words]))
     return run_command(
         fit_classifier, parser, argv, resumes="keeps the activations, and judges anew"
@@ -149,7 +150,10 @@ def build_parser() -> argparse.ArgumentParser:
         "(LaTeX with booktabs), too; may be given twice",
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace results that are in the folder"
+        "--force",
+        action="store_true",
+        help="replace results of another command in the folder, or such as somebody has changed; "
+        "those of the same command are replaced anyway, once it is done",
     )
     return parser
 
@@ -162,7 +166,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
     # From the start, so that a scheduler that is not there is told before the photos are read.
     with on_cluster(args.scheduler):
         comparison = _compare(args)
-        with filling_folder(args.output, COMMAND, OWN_FILES):
+        with filling_folder(args.output, COMMAND, OWN_FILES, command=args.command_line):
             # The results first: fitting the best one anew may take minutes, and be interrupted.
             comparison.write(
                 args.output,
@@ -200,7 +204,13 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--folds {args.folds}: at least 2 are needed")
     if args.delta < 0:
         raise InputError(f"--delta {args.delta}: must not be negative")
-    check_output_folder(args.output, force=args.force, owner=COMMAND)
+    check_output_folder(
+        args.output,
+        force=args.force,
+        owner=COMMAND,
+        own_files=OWN_FILES,
+        command=args.command_line,
+    )
 
 
 def _compare(args: argparse.Namespace) -> Comparison:

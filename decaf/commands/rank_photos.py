@@ -75,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the ranking"
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace a ranking that is in the folder"
+        "--force",
+        action="store_true",
+        help="replace a ranking in the folder that somebody has changed; one that nobody has is "
+        "replaced anyway",
     )
     return parser
 
@@ -94,7 +97,7 @@ def rank_photos(args: argparse.Namespace) -> None:
     report_passed_over(args.photos)
     report_failed(ranked.failed)
     # Until stars and copies are there, too, the same command may be given again.
-    with filling_folder(args.output, COMMAND, ranking.FILES):
+    with filling_folder(args.output, COMMAND, ranking.OWN_FILES):
         ranked.write(args.output, force=True)
         _print_first(ranked)
         print(f"{args.output}: {', '.join(ranking.FILES)}")
@@ -141,7 +144,9 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     for option in ("sidecar", "overwrite_ratings", "dry_run"):
         if getattr(args, option) and not args.xmp:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
-    check_output_folder(args.output, force=args.force, owner=COMMAND)
+    from decaf.ranking.ranking import OWN_FILES
+
+    check_output_folder(args.output, force=args.force, owner=COMMAND, own_files=OWN_FILES)
     if args.copy_best is None:
         return None
     n, folder = args.copy_best

@@ -164,17 +164,18 @@ class Model:
         folder : path-like
             Is made if it is not there.
         force : bool
-            Replace a model that is in the folder; its other files stay.
+            Replace a model that is in the folder, even where somebody has changed it; its other
+            files stay.
 
         Raises
         ------
         AlreadyThere
-            The folder holds something.
+            The folder holds something else than a model as it was saved.
         InputError
             It cannot be written.
         """
         folder = Path(folder)
-        check_output_folder(folder, force=force, owner="model")
+        check_output_folder(folder, force=force, owner="model", own_files=FILES)
         with filling_folder(folder, "model", FILES), writing(folder):
             self.network.save(folder / NETWORK_FILE)
             save_classifier(self.classifier, folder / CLASSIFIER_FILE)

@@ -51,6 +51,12 @@ def files_folder(path: Path) -> Path:
     return path.with_name(f"{path.stem}_files")
 
 
+def files_beside(page: str) -> tuple[str, ...]:
+    """Patterns of what `write_page` writes beside a page of this name."""
+    folder = files_folder(Path(page)).name
+    return tuple(f"{folder}/{name.format('[0-9]*')}" for name in (_PART, _PREVIEW))
+
+
 def write_page(path: Path, ranking: Ranking, *, progress: bool = True) -> None:
     """Write ranking.html, which opens the photos where they are.
 
@@ -111,8 +117,8 @@ def remove_files(path: Path) -> None:
     """
     folder = files_folder(path)
     with writing(folder):
-        for pattern in (_PART, _PREVIEW):
-            for file in folder.glob(pattern.format("[0-9]*")):
+        for pattern in files_beside(path.name):
+            for file in path.parent.glob(pattern):
                 file.unlink()
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

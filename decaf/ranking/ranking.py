@@ -18,7 +18,7 @@ from tqdm import tqdm
 from decaf.models.model import Model, ScoredPhotos
 from decaf.networks.votes import mean_and_spread
 from decaf.ranking.copies import copy_best
-from decaf.ranking.page import write_page
+from decaf.ranking.page import files_beside, write_page
 from decaf.ranking.sharpness import measure_sharpness
 from decaf.ranking.stacks import NEAR, find_stacks, order_frames
 from decaf.ranking.table import write_table
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 TABLE_FILE, PAGE_FILE = "ranking.csv", "ranking.html"
 FILES = (TABLE_FILE, PAGE_FILE)
+# With what `write_page` writes beside the page.
+OWN_FILES = (*FILES, *files_beside(PAGE_FILE))
 
 
 @dataclass(frozen=True)
@@ -149,20 +151,21 @@ class Ranking(Sequence[RankedPhoto]):
         folder : path-like
             Is made if it is not there.
         force : bool
-            Replace a ranking that is in the folder; its other files stay.
+            Replace a ranking that is in the folder, even where somebody has changed it; its other
+            files stay.
         progress : bool
             Show a progress bar on stderr.
 
         Raises
         ------
         AlreadyThere
-            The folder holds something.
+            The folder holds something else than a ranking as it was written.
         InputError
             A file cannot be written.
         """
         folder = Path(folder)
-        check_output_folder(folder, force=force, owner="ranking")
-        with filling_folder(folder, "ranking", FILES):
+        check_output_folder(folder, force=force, owner="ranking", own_files=OWN_FILES)
+        with filling_folder(folder, "ranking", OWN_FILES):
             write_table(folder / TABLE_FILE, self)
             write_page(folder / PAGE_FILE, self, progress=progress)
 

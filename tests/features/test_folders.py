@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import InputError
+from features.errors import AlreadyThere, InputError
 from features.folders import check_output_folder, check_writable, filling_folder
 
 
-def fill(folder, names, *, stop_after=None):
+def fill(folder, names, *, stop_after=None, command=""):
     """Write files, and perhaps be interrupted after some of them."""
-    with filling_folder(folder, "work", names):
+    with filling_folder(folder, "work", names, command=command):
         for number, name in enumerate(names):
             if number == stop_after:
                 raise KeyboardInterrupt
@@ -29,8 +29,8 @@ def test_a_folder_that_was_not_filled_is_filled_again_by_the_same_one(tmp_path):
             with pytest.raises(InputError, match="results: is not empty"):
                 check_output_folder(folder, force=False, owner=other)
     fill(folder, ["a", "b"])
-    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
-    with pytest.raises(InputError, match="results: is not empty; choose another"):
+    assert sorted(path.name for path in folder.iterdir()) == [".decaf.json", "a", "b"]
+    with pytest.raises(InputError, match="results: is not empty, and 'a' in it would not be"):
         check_output_folder(folder, force=False, owner="work")
     check_output_folder(folder, force=True, owner="work")
 
@@ -53,3 +53,61 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(name, tmp_pa
             check(folder)
     with pytest.raises(InputError, match=f"^{folder}: cannot be written: "):
         fill(folder, ["a"])
+
+
+def refused(folder, own_files=("a", "parts/*.js"), command="make"):
+    """Why a folder is not to be replaced unasked, or None."""
+    try:
+        check_output_folder(folder, owner="work", own_files=own_files, command=command)
+    except AlreadyThere as error:
+        return str(error).removeprefix(f"{folder}: ")
+    return None
+
+
+def fill_in_parts(folder):
+    with filling_folder(folder, "work", ["a", "parts/*.js"], command="make"):
+        (folder / "a").write_text("results")
+        (folder / "parts").mkdir(exist_ok=True)
+        (folder / "parts" / "1.js").write_text("part")
+
+
+def test_what_nobody_has_touched_is_replaced_by_the_same_command(tmp_path):
+    fill_in_parts(tmp_path)
+    (tmp_path / ".DS_Store").write_text("macOS")
+    assert refused(tmp_path) is None
+    (tmp_path / "parts" / "1.js").unlink()
+    assert refused(tmp_path) is None
+    fill_in_parts(tmp_path)
+    assert refused(tmp_path) is None
+    assert refused(tmp_path, command="cook") == (
+        "was made by another command: make; choose another folder"
+    )
+    assert "is not empty, and 'parts/1.js' in it would not be replaced" in refused(
+        tmp_path, own_files=["a"]
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "parts/1.js"])
+def test_what_a_person_has_changed_is_named_and_kept(tmp_path, name):
+    fill_in_parts(tmp_path)
+    (tmp_path / name).write_text("mine")
+    assert refused(tmp_path) == (
+        f"{name!r} in it was changed since it was written; choose another folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["diary.txt", "parts/2.js", "deep/diary.txt"])
+def test_what_a_person_has_added_is_named_and_kept(tmp_path, name):
+    fill_in_parts(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    assert refused(tmp_path) == (
+        f"is not empty, and {name!r} in it would not be replaced; choose another folder"
+    )
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"command": "make", "sha256": 3}'])
+def test_without_a_whole_record_nothing_is_replaced(tmp_path, record):
+    fill_in_parts(tmp_path)
+    (tmp_path / ".decaf.json").write_text(record)
+    assert refused(tmp_path) == "is not empty; choose another folder"

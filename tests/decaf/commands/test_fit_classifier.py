@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 
 import numpy as np
 import pandas
@@ -35,7 +36,8 @@ def load_table(folder):
 
 
 def files(folder):
-    return sorted(file.name for file in folder.iterdir())
+    """Names of what a folder holds beside its record."""
+    return sorted(file.name for file in folder.iterdir() if file.name != ".decaf.json")
 
 
 def test_a_feature_file_gives_a_classifier_a_table_and_a_report(tmp_path, capsys):
@@ -140,7 +142,21 @@ def test_an_interrupted_run_is_begun_again_by_the_same_command(tmp_path, capsys,
     assert not (output / "classifier.skops").exists()
     assert main(arguments) == 0
     assert files(output) == WITHOUT_A_NETWORK
-    assert "model: is not empty" in refuse(capsys, *arguments)
+
+
+def test_results_that_nobody_has_touched_are_replaced_by_the_same_command_alone(tmp_path, capsys):
+    store = write_store(tmp_path / "features.h5")
+    output = tmp_path / "model"
+    arguments = [store, *QUICK, "-o", str(output)]
+    assert main([*arguments, "--force"]) == 0
+    assert main(arguments) == 0
+    assert refuse(capsys, *arguments, "--seed", "1").endswith(
+        f"model: was made by another command: fit-classifier {shlex.join(arguments)}; choose "
+        "another folder, or add --force"
+    )
+    (output / "report.html").write_text("mine")
+    assert "model: 'report.html' in it was changed since" in refuse(capsys, *arguments)
+    assert (output / "report.html").read_text() == "mine"
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
@@ -156,8 +172,8 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path, capsys, monkeypatch, n
     filling = fit_classifier.filling_folder
 
     @contextlib.contextmanager
-    def with_a_folder_in_the_way(output, *arguments):
-        with filling(output, *arguments):
+    def with_a_folder_in_the_way(output, *arguments, **options):
+        with filling(output, *arguments, **options):
             (output / name).mkdir()
             yield
 

@@ -85,9 +85,31 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(album, model, tmp
         assert main(arguments) == 130
     assert (output / "ranking.csv").exists()
     assert main(arguments) == 0
-    assert sorted(path.name for path in output.iterdir()) == ["ranking.csv", "ranking.html"]
+    there = [".decaf.json", "ranking.csv", "ranking.html"]
+    assert sorted(path.name for path in output.iterdir()) == there
     assert len(list(best.iterdir())) == 3
-    assert "is not empty" in refuse(capsys, *arguments)
+
+
+def test_a_ranking_that_nobody_has_touched_is_replaced_by_the_same_command(
+    album, model, tmp_path, capsys
+):
+    arguments = [str(album), "--model", str(model), "-o", str(tmp_path / "ranking")]
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    page = tmp_path / "ranking" / "ranking.html"
+    page.write_text(page.read_text(encoding="utf-8") + "<!-- mine -->", encoding="utf-8")
+    assert refuse(capsys, *arguments).endswith(
+        "ranking: 'ranking.html' in it was changed since it was written; choose another folder, or "
+        "add --force"
+    )
+    assert main([*arguments, "--force"]) == 0
+    assert main(arguments) == 0
+
+
+def test_a_ranking_is_not_mixed_with_a_model(album, model, tmp_path, capsys):
+    shutil.copytree(model, tmp_path / "model")
+    refusal = refuse(capsys, album, "--model", model, "-o", tmp_path / "model")
+    assert "model: is not empty, and 'classifier.skops' in it would not be replaced" in refusal
 
 
 def test_another_file_of_the_folder_is_no_ranking_to_go_on_with(album, model, tmp_path, capsys):

@@ -142,13 +142,15 @@ def test_a_classifier_of_other_features_than_its_network_s_is_refused(folder):
         load_model(folder)
 
 
-def test_a_model_is_not_replaced_unasked(folder, tmp_path):
+def test_a_model_beside_which_a_person_keeps_files_is_not_replaced_unasked(folder, tmp_path):
     model = load_model(folder)
+    model.save(folder)
     (folder / "diary.txt").write_text("mine")
-    with pytest.raises(AlreadyThere, match="model: is not empty"):
+    with pytest.raises(AlreadyThere, match=r"model: is not empty, and 'diary\.txt' in it"):
         model.save(folder)
     model.save(folder, force=True)
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".decaf.json",
         "classifier.skops",
         "diary.txt",
         "model.json",

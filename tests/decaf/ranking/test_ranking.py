@@ -155,6 +155,7 @@ def test_a_ranking_is_a_table_of_pandas(ranking):
 def test_a_ranking_is_written_as_a_table_and_a_page(ranking, tmp_path):
     ranking.write(tmp_path / "ranking", progress=False)
     assert sorted(path.name for path in (tmp_path / "ranking").iterdir()) == [
+        ".decaf.json",
         "ranking.csv",
         "ranking.html",
     ]
@@ -185,7 +186,8 @@ def test_an_interrupted_writing_is_begun_again(ranking, tmp_path, monkeypatch):
         patch.setattr("decaf.ranking.ranking.write_page", interrupt)
         ranking.write(tmp_path, progress=False)
     ranking.write(tmp_path, progress=False)
-    assert len(list(tmp_path.iterdir())) == 2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {".decaf.json", "ranking.csv", "ranking.html"}
 
 
 def test_an_album_without_a_photo_that_can_be_read_is_refused(model, tmp_path):
