@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ from classifiers.evaluation.bootstrap import (
 )
 from classifiers.evaluation.folds import Folds
 from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
+from classifiers.evaluation.kept import KeptFits
 from classifiers.evaluation.tables import to_latex, to_markdown
 from classifiers.evaluation.uncertainty import expected_calibration_error
 
@@ -46,15 +47,19 @@ class FeatureSet:
     Attributes
     ----------
     name : str
-    X : ndarray of shape (n_photos, ...)
+    X : ndarray, sparse array or DataFrame, shape (n_photos, ...)
         Features; or what `transformer` makes features of, such as paths.
     transformer : transformer, optional
         Fitted anew on the training rows of every fold, as finetuned heads must be.
+    identity : str
+        Tells all that the features depend on beside `X` and the labels, such as the photos behind
+        the transformer's positions and its settings; fits are kept by it.
     """
 
     name: str
     X: np.ndarray
     transformer: BaseEstimator | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +123,7 @@ class Evaluation:
         By name.
     classifiers : dict of str to estimator
         By name; unfitted.
-    n_jobs, seed : int
+    n_jobs, seed, kept
         As they were given to `evaluate`.
 
     Examples
@@ -141,6 +146,7 @@ class Evaluation:
     classifiers: dict[str, BaseEstimator]
     n_jobs: int = -1
     seed: int = 0
+    kept: KeptFits = field(default_factory=KeptFits)
 
     @property
     def baseline(self) -> Result:
@@ -241,6 +247,7 @@ def evaluate(
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
     progress: Callable[[], object] = lambda: None,
+    kept: KeptFits | None = None,
 ) -> Evaluation:
     """Judge every classifier on every feature set, on the test rows of every fold.
 
@@ -264,6 +271,8 @@ def evaluate(
     progress : callable, optional
         Called without arguments whenever one classifier has been judged on one fold, and whenever
         a transformer has been fitted on one.
+    kept : KeptFits, optional
+        Fits that are there are not done again, and others are added.
 
     Returns
     -------
@@ -276,6 +285,7 @@ def evaluate(
     """
     if not isinstance(classifiers, Mapping):
         classifiers = {name: make_classifier(name, seed) for name in classifiers}
+    kept = kept or KeptFits()
     by_name = {feature_set.name: feature_set for feature_set in feature_sets}
     if len(by_name) < len(feature_sets):
         raise ValueError(f"feature sets need names of their own, not {list(by_name)}")
@@ -285,12 +295,12 @@ def evaluate(
     of_folds = [judge_on_fold(baseline, nothing, folds.label, fold) for fold in folds]
     results = [_make_result("", MAJORITY, of_folds, folds, weights)]
     for name, feature_set in by_name.items():
-        judged = judge_on_folds(feature_set, folds, classifiers, n_jobs, progress)
+        judged = judge_on_folds(feature_set, folds, classifiers, n_jobs, progress, kept)
         results += [
             _make_result(name, classifier, of_folds, folds, weights)
             for classifier, of_folds in judged.items()
         ]
-    return Evaluation(results, folds, by_name, dict(classifiers), n_jobs, seed)
+    return Evaluation(results, folds, by_name, dict(classifiers), n_jobs, seed, kept)
 
 
 def _make_result(features, classifier, of_folds, folds, weights):

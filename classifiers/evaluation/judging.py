@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
 
 from classifiers.evaluation.calibration import decision_score
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from classifiers.evaluation.evaluation import FeatureSet
     from classifiers.evaluation.folds import Fold, Folds
+    from classifiers.evaluation.kept import KeptFits
 
 
 class FoldResult(NamedTuple):
@@ -35,6 +37,7 @@ def judge_on_folds(
     classifiers: Mapping[str, BaseEstimator],
     n_jobs: int,
     progress: Callable[[], object],
+    kept: KeptFits,
 ) -> dict[str, list[FoldResult]]:
     """Judge classifiers on one feature set.
 
@@ -46,27 +49,39 @@ def judge_on_folds(
     n_jobs : int
     progress : callable
         As in `evaluate`.
+    kept : KeptFits
+        Fits that are there are not done again, and others are added.
 
     Returns
     -------
     dict of str to list of FoldResult
         By the classifier's name, one a fold.
     """
-    features = []
-    for fold in folds:
-        features.append(_fold_features(feature_set, folds.label, fold))
+    digest = kept.key(feature_set.identity, feature_set.X)
+    keys, judged, tasks = {}, {}, []
+    for number, fold in enumerate(folds):
+        part = (digest, folds.label, fold.train)
+        for name, classifier in classifiers.items():
+            key = keys[name, number] = kept.key(part, fold.test, classifier)
+            arrays = kept.read(key)
+            if arrays is not None:
+                judged[name, number] = _fold_result(arrays)
+                progress()
+        missing = [name for name in classifiers if (name, number) not in judged]
+        if missing:
+            X = _fold_features(feature_set, folds.label, fold, kept, kept.key(part))
+            tasks += [
+                delayed(_numbered)((name, number), classifiers[name], X, folds.label, fold)
+                for name in missing
+            ]
         if feature_set.transformer is not None:
             progress()
-    tasks = (
-        delayed(judge_on_fold)(classifier, X, folds.label, fold)
-        for X, fold in zip(features, folds)
-        for classifier in classifiers.values()
-    )
-    judged = []
-    for of_fold in Parallel(n_jobs, return_as="generator")(tasks):
-        judged.append(of_fold)
+    # As they come, so that those that are done are kept while others take long.
+    for place, of_fold in Parallel(n_jobs, return_as="generator_unordered")(tasks):
+        judged[place] = of_fold
+        kept.write(keys[place], _arrays(of_fold))
         progress()
-    return {name: judged[number :: len(classifiers)] for number, name in enumerate(classifiers)}
+    return {name: [judged[name, number] for number in range(len(folds))] for name in classifiers}
 
 
 def judge_on_fold(
@@ -78,7 +93,7 @@ def judge_on_fold(
     ----------
     classifier : estimator
         Unfitted; it stays so.
-    features : ndarray of shape (n_photos, n_features)
+    features : array-like or DataFrame, shape (n_photos, n_features)
     label : ndarray of shape (n_photos,)
     fold : Fold
 
@@ -87,9 +102,9 @@ def judge_on_fold(
     FoldResult
     """
     started = time.perf_counter()
-    classifier = clone(classifier).fit(features[fold.train], label[fold.train])
+    classifier = clone(classifier).fit(_safe_indexing(features, fold.train), label[fold.train])
     seconds = time.perf_counter() - started
-    X = features[fold.test]
+    X = _safe_indexing(features, fold.test)
     probability = None
     if hasattr(classifier, "predict_proba"):
         probability = classifier.predict_proba(X)[:, 1]
@@ -102,10 +117,32 @@ def judge_on_fold(
     )
 
 
-def _fold_features(feature_set, label, fold):
+def _numbered(place, *task):
+    return place, judge_on_fold(*task)
+
+
+def _fold_features(feature_set, label, fold, kept, key):
     """Features of all photos, by the transformer fitted on the fold's training rows if any."""
     if feature_set.transformer is None:
         return feature_set.X
-    transformer = clone(feature_set.transformer)
-    transformer.fit(feature_set.X[fold.train], label[fold.train])
-    return np.asarray(transformer.transform(feature_set.X))
+    arrays = kept.read(key)
+    if arrays is None:
+        transformer = clone(feature_set.transformer)
+        transformer.fit(_safe_indexing(feature_set.X, fold.train), label[fold.train])
+        arrays = {"features": np.asarray(transformer.transform(feature_set.X))}
+        kept.write(key, arrays)
+    return arrays["features"]
+
+
+def _arrays(of_fold):
+    return {name: value for name, value in of_fold._asdict().items() if value is not None}
+
+
+def _fold_result(arrays):
+    return FoldResult(
+        n_features=int(arrays["n_features"]),
+        score=arrays["score"],
+        prediction=arrays["prediction"],
+        probability=arrays.get("probability"),
+        fit_seconds=float(arrays["fit_seconds"]),
+    )

@@ -168,6 +168,7 @@ def _scores(evaluation, folds, progress):
         {best.classifier: evaluation.classifiers[best.classifier]},
         evaluation.n_jobs,
         progress,
+        evaluation.kept,
     ).values()
     return np.concatenate([of_fold.score for of_fold in of_folds])
 

@@ -38,6 +38,7 @@ from features.folders import check_output_folder, filling_folder
 
 if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import Evaluation
+    from classifiers.evaluation.kept import KeptFits
     from decaf.models.comparison import Comparison
     from decaf.models.sources import Sources
 
@@ -57,6 +58,9 @@ classifier with the best AUC; fitted on the training photos if there is one
 split, on all photos if there are folds), network.keras, whose features it
 takes, and model.json, which tells how well it did and makes probabilities of
 its scores. With features of a finetuned network, give that with --network.
+
+Finished fits are kept beside the folder until all are there; the same command
+goes on from them.
 
 The report shows what more rated photos would bring, where there are at most
 5,000 and the network has not seen them.
@@ -80,9 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     words = [word for word in given if word != "--force"]  # with it, too, it is the same command
     parser.set_defaults(command_line=shlex.join([parser.prog, *words]))
-    return run_command(
-        fit_classifier, parser, argv, resumes="keeps the activations, and judges anew"
-    )
+    return run_command(fit_classifier, parser, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -161,11 +163,13 @@ def build_parser() -> argparse.ArgumentParser:
 def fit_classifier(args: argparse.Namespace) -> None:
     """Compare the classifiers, print and report how they do, keep the best."""
     _check(args)
+    from classifiers.evaluation.kept import KeptFits
     from decaf.extraction.cluster import on_cluster
 
+    kept = KeptFits(args.output.with_name(f"{args.output.name}.parts"))
     # From the start, so that a scheduler that is not there is told before the photos are read.
     with on_cluster(args.scheduler):
-        comparison = _compare(args)
+        comparison = _compare(args, kept)
         with filling_folder(args.output, COMMAND, OWN_FILES, command=args.command_line):
             # The results first: fitting the best one anew may take minutes, and be interrupted.
             comparison.write(
@@ -176,6 +180,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
             )
             _print_table(comparison.evaluation)
             _keep_best(args, comparison)
+    kept.remove()
     _print_best(args, comparison)
 
 
@@ -213,7 +218,7 @@ def _check(args: argparse.Namespace) -> None:
     )
 
 
-def _compare(args: argparse.Namespace) -> Comparison:
+def _compare(args: argparse.Namespace, kept: KeptFits) -> Comparison:
     """Judge the classifiers, and say on stderr which photos are left out."""
     import_keras()
     from decaf.models.comparison import compare_classifiers, make_classifiers
@@ -224,7 +229,9 @@ def _compare(args: argparse.Namespace) -> Comparison:
     for reason, count in folds.excluded.items():
         if count:
             print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
-    return compare_classifiers(sources, folds, classifiers, n_jobs=args.jobs, seed=args.seed)
+    return compare_classifiers(
+        sources, folds, classifiers, n_jobs=args.jobs, seed=args.seed, kept=kept
+    )
 
 
 def _head_sources(args: argparse.Namespace) -> Sources:

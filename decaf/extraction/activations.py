@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import joblib
 import numpy as np
 from tqdm import tqdm
 
@@ -71,6 +72,13 @@ class Activations:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def identity(self) -> str:
+        """A digest of what they depend on: the photos, the convolutions, precision and resizing."""
+        # Shards lie in a folder of the pooling, in one of the network.
+        places = {shard.parent.parts[-2:] for shard in self._shards}
+        return joblib.hash((sorted(places), self.digests))
 
     @property
     def storage_order(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
 from classifiers.evaluation.calibration import calibrate
 from classifiers.evaluation.evaluation import INTERVAL_METRICS, Evaluation, evaluate
 from classifiers.evaluation.folds import Folds
+from classifiers.evaluation.kept import KeptFits
 from classifiers.evaluation.learning_curve import LearningCurve, learning_curve
 from classifiers.evaluation.report import write_report
 from decaf.backend import versions
@@ -223,6 +224,7 @@ def compare_classifiers(
     n_jobs: int = -1,
     seed: int = 0,
     progress: bool = True,
+    kept: KeptFits | None = None,
 ) -> Comparison:
     """Judge classifiers on the features of all sources.
 
@@ -239,6 +241,8 @@ def compare_classifiers(
         Of the resampling.
     progress : bool
         Show progress bars on stderr.
+    kept : KeptFits, optional
+        As in `classifiers.evaluation.evaluation.evaluate`.
 
     Returns
     -------
@@ -248,6 +252,12 @@ def compare_classifiers(
     fits = sum(len(classifiers) + (each.transformer is not None) for each in feature_sets)
     with tqdm(desc="judging", total=fits * len(folds), unit="fit", disable=not progress) as bar:
         evaluation = evaluate(
-            feature_sets, folds, classifiers, n_jobs=n_jobs, seed=seed, progress=bar.update
+            feature_sets,
+            folds,
+            classifiers,
+            n_jobs=n_jobs,
+            seed=seed,
+            progress=bar.update,
+            kept=kept,
         )
     return Comparison(sources, evaluation, progress)

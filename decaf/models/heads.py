@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import joblib
 import numpy as np
 
 from classifiers.evaluation.evaluation import FeatureSet
+from decaf.backend import versions
 from decaf.models.sources import Sources
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
@@ -55,7 +57,15 @@ class HeadSource:
             self.photos.activations, self.width, settings, self.photos.rated.above_midpoint
         )
         positions = np.arange(len(self.photos))[:, None]
-        return FeatureSet(self.record.name, positions, head)
+        above_midpoint = self.photos.rated.above_midpoint
+        return FeatureSet(
+            self.record.name,
+            positions,
+            head,
+            identity=joblib.hash(
+                (self.photos.activations.identity, self.width, settings, above_midpoint, versions())
+            ),
+        )
 
     @property
     def record(self) -> NetworkRecord:

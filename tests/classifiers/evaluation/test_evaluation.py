@@ -1,6 +1,7 @@
 """Figures of classifiers; scikit-learn is the oracle."""
 
 import numpy as np
+import pandas
 import pytest
 from rated_photos import rated_photos
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -171,3 +172,12 @@ def test_parallel_fits_give_the_same_figures(photos):
         for n in (1, 2)
     )
     assert np.array_equal(one.best.score, two.best.score)
+
+
+def test_a_data_frame_is_judged_as_its_values(photos):
+    X, label, _ = photos
+    folds = make_folds(rated_photos(label))
+    frame = pandas.DataFrame(X).add_prefix("column ")
+    of_frame = evaluate([FeatureSet("x", frame)], folds, LOGISTIC, n_jobs=1)
+    metrics = judge(photos, folds).results[1].metrics
+    assert of_frame.results[1].metrics == pytest.approx(metrics)

@@ -136,12 +136,15 @@ def test_an_interrupted_run_is_begun_again_by_the_same_command(tmp_path, capsys,
         patch.setattr(step, interrupted)
         assert main(arguments) == 130
     assert capsys.readouterr().err.endswith(
-        "fit-classifier: interrupted; the same command keeps the activations, and judges anew\n"
+        "fit-classifier: interrupted; the same command goes on from here\n"
     )
     assert (output / "results.csv").exists()
     assert not (output / "classifier.skops").exists()
+    kept = tmp_path / "model.parts"
+    assert len(files(kept)) >= 10
     assert main(arguments) == 0
     assert files(output) == WITHOUT_A_NETWORK
+    assert not kept.exists()
 
 
 def test_results_that_nobody_has_touched_are_replaced_by_the_same_command_alone(tmp_path, capsys):
