@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 
+from decaf.commands.interrupting import noting_interruptions
 from decaf.commands.streams import patient_streams
 from features.errors import (
     AlreadyThere,
@@ -80,14 +79,18 @@ def _run(
     resumes: str,
 ) -> int:
     received: list[int] = []
+
+    def tell() -> None:
+        print(f"{parser.prog}: interrupted; the same command {resumes}", file=sys.stderr)
+
     try:
-        with _noting_interruptions(received):
+        with noting_interruptions(received, tell):
             return function(args) or 0
     except (Exception, KeyboardInterrupt) as error:
         # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
         # whatever they please: TensorFlow into SystemError and AttributeError.
         if received or isinstance(error, KeyboardInterrupt):
-            print(f"{parser.prog}: interrupted; the same command {resumes}", file=sys.stderr)
+            tell()
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
             return _fail(parser, explain(error))
@@ -98,27 +101,6 @@ def explain(error: InputError) -> str:
     """What is wrong, with the option that helps."""
     remedies = (remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind))
     return f"{error}{next(remedies, '')}"
-
-
-@contextlib.contextmanager
-def _noting_interruptions(received: list[int]) -> Iterator[None]:
-    """Have SIGTERM end the work as Ctrl-C does, so that temporary files are removed."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        received.append(signal_number)
-        raise KeyboardInterrupt
-
-    # A shell lets what it starts in the background ignore Ctrl-C.
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _fail(parser: argparse.ArgumentParser, message: object) -> int:
