@@ -117,6 +117,7 @@ def test_work_that_does_not_end_by_itself_is_ended(code, number):
 
 
 def of_session(leader):
-    """The processes of a session."""
-    listed = subprocess.run(["ps", "-s", str(leader), "-o", "pid=,args="], capture_output=True)
-    return listed.stdout.decode().splitlines()
+    """The processes of a session that run; the dead may wait to be taken notice of."""
+    asked = ["ps", "-s", str(leader), "-o", "stat=,args="]
+    listed = subprocess.run(asked, capture_output=True, text=True).stdout
+    return [process for process in listed.splitlines() if not process.startswith("Z")]
