@@ -4,8 +4,9 @@
 # make lint   formatting, style and types
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
-# make robustness   extract-features killed at random moments, damaged files for every reader, and
-#             random clicks on the ranking's page; the pages in experiments/results are written anew
+# make robustness   extract-features killed at random moments, damaged files for every reader,
+#             sidecars that another program edits meanwhile, and random clicks on the ranking's
+#             page; the pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -34,6 +35,7 @@ test: $(VENV)/installed-for-tests
 robustness: $(VENV)/installed-for-tests
 	$(BIN)/python -m tests.robustness.interruptions --force
 	$(BIN)/python -m tests.robustness.fuzz --force
+	$(BIN)/python -m tests.robustness.sidecars --force
 	$(BIN)/python -m tests.robustness.clicks --force
 
 lint: $(VENV)/installed-for-tests

@@ -13,6 +13,10 @@ class AlreadyThere(InputError):
     """An output that is there already, and is not replaced unasked."""
 
 
+class WrittenMeanwhile(InputError):
+    """A file that another program has written since it was read."""
+
+
 class Damaged(InputError):
     """A file that a program wrote whole, and that is not whole any more."""
 

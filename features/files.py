@@ -40,8 +40,8 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
 def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]:
     """A name to write to; the file takes its own name when that went well.
 
-    It is on the disk before it takes its name, keeps the mode of the file that it replaces, and
-    where `path` is a link it replaces what that leads to.
+    It is on the disk before it takes its name, keeps what `keep_status` does of the file that it
+    replaces, and where `path` is a link it replaces what that leads to.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
                     raise AlreadyThere(
                         f"{path}: is there already, written in the meantime; choose another name"
                     )
-                shutil.copymode(target, part)
+                keep_status(target, part)
             os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
@@ -115,6 +115,29 @@ def write_file(path: str | os.PathLike, content: str | bytes, *, force: bool = T
     data = content.encode() if isinstance(content, str) else content
     with writing(path), whole_file(path, force=force) as part:
         part.write_bytes(data)
+
+
+def keep_status(replaced: str | os.PathLike, by: str | os.PathLike) -> None:
+    """Give a file the owner, group, mode and extended attributes of the one that it replaces.
+
+    Parameters
+    ----------
+    replaced, by : path-like
+
+    Raises
+    ------
+    PermissionError
+        It belongs to somebody else, and would become the caller's.
+    OSError
+    """
+    there, new = os.stat(replaced), os.stat(by)
+    if (there.st_uid, there.st_gid) != (new.st_uid, new.st_gid):
+        try:
+            os.chown(by, there.st_uid, there.st_gid)
+        except PermissionError as error:
+            raise PermissionError(error.errno, "its owner and group would not be kept") from error
+    shutil.copystat(replaced, by)
+    os.utime(by)
 
 
 def check_replaceable(path: str | os.PathLike, *, force: bool = True) -> None:

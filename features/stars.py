@@ -10,20 +10,25 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from features.errors import InputError
+from features.errors import InputError, WrittenMeanwhile
 from features.photos import find_photos, photo_root
+from features.replacing import remove_partials
 from features.xmp import (
     SIDECARS,
     belongs_to_another,
     find_rating,
+    put_stars,
     read_rating,
+    read_sidecar,
     sidecar_of,
-    write_rating,
 )
 from features.xmp_packet import REJECTED
 
 # The percentiles from which on a photo gets 2, 3, 4 and 5 stars.
 STAR_PERCENTILES = (10, 30, 70, 90)
+
+# A sidecar that another program writes again and again is left to that.
+_MOST_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -173,25 +178,43 @@ def rate_photos(
         refused.
     """
     sidecars = [sidecar_of(path, naming) for path in paths]
+    if not dry_run:
+        for folder in set(map(os.path.dirname, sidecars)):
+            remove_partials(folder)
     n_photos = Counter(sidecars)
     given = []
     rows = zip(paths, sidecars, percentiles, strict=True)
     for path, sidecar, percentile in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
         stars = stars_of(percentile)
-        outcome, reason = "unchanged", ""
         try:
             if n_photos[sidecar] > 1:
                 raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
-            other = belongs_to_another(sidecar, path)
-            if other:
-                raise InputError(f"{sidecar}: is the {other} file's; use {SIDECARS[0]}")
-            rating = None if overwrite else read_rating(path)
-            if rating:
-                rated = "rejected" if rating == REJECTED else f"rated {rating:g}"
-                outcome, reason = "kept", f"{rated} by a person"
-            elif write_rating(sidecar, stars, dry_run=dry_run):
-                outcome = "written"
+            outcome, reason = _rate(path, sidecar, stars, overwrite, dry_run)
         except InputError as error:
             outcome, reason = "refused", str(error)
         given.append(GivenStars(os.fspath(path), sidecar, stars, outcome, reason))
     return given
+
+
+def _rate(
+    path: str | os.PathLike, sidecar: str, stars: int, overwrite: bool, dry_run: bool
+) -> tuple[str, str]:
+    """Outcome and reason of one photo's stars."""
+    n_tries = 0
+    while True:
+        # Before anything is decided: what is written later than this begins it anew.
+        packet = read_sidecar(sidecar)
+        other = packet and belongs_to_another(packet, path)
+        if other:
+            raise InputError(f"{sidecar}: is the {other} file's; use {SIDECARS[0]}")
+        rating = None if overwrite else read_rating(path)
+        if rating:
+            rated = "rejected" if rating == REJECTED else f"rated {rating:g}"
+            return "kept", f"{rated} by a person"
+        try:
+            written = put_stars(sidecar, packet, stars, dry_run=dry_run)
+            return "written" if written else "unchanged", ""
+        except WrittenMeanwhile:
+            n_tries += 1
+            if n_tries == _MOST_TRIES:
+                raise

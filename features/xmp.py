@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from features.albums import raw_companions
 from features.embedded import MAX_XMP_BYTES, read_embedded
 from features.errors import InputError
-from features.files import check_replaceable, write_file
+from features.files import check_replaceable
+from features.replacing import replace_file
 from features.xmp_packet import EMPTY_PACKET, Packet, with_stars
 
 # What the sidecar of photo.jpg is called: by darktable, and digiKam by default; by Lightroom.
@@ -88,14 +89,24 @@ def read_rating(path: str | os.PathLike) -> float | None:
 
 
 def write_rating(sidecar: str | os.PathLike, stars: int, *, dry_run: bool = False) -> bool:
+    """Write stars of decaf's into a sidecar, as `put_stars` does into one that was read before."""
+    return put_stars(sidecar, read_sidecar(sidecar), stars, dry_run=dry_run)
+
+
+def put_stars(
+    sidecar: str | os.PathLike, packet: Packet | None, stars: int, *, dry_run: bool = False
+) -> bool:
     """Write stars of decaf's into a sidecar, and leave every other byte of it as it is.
 
-    The sidecar is replaced at once, so that it is never half written, and keeps its mode.
+    The sidecar is replaced at once, so that it is never half written, and only if no other program
+    has written it since it was read. It keeps its owner, group, mode and extended attributes.
 
     Parameters
     ----------
     sidecar : path-like
         Made where there is none.
+    packet : Packet or None
+        What `read_sidecar` has read of it.
     stars : int
         1 to 5.
     dry_run : bool
@@ -108,18 +119,59 @@ def write_rating(sidecar: str | os.PathLike, stars: int, *, dry_run: bool = Fals
 
     Raises
     ------
+    WrittenMeanwhile
+        If another program has written the sidecar since it was read.
     InputError
-        If the sidecar cannot be read or written.
+        If the sidecar cannot be written, is a link to nothing or out of its folder, or has further
+        names.
     """
-    packet = _read_packet(sidecar) or Packet(EMPTY_PACKET, sidecar)
-    if packet.is_ours and packet.rating == stars:
+    _refuse_links(sidecar)
+    new = packet or Packet(EMPTY_PACKET, sidecar)
+    if new.is_ours and new.rating == stars:
         return False
-    edited = with_stars(packet, stars)
+    edited = with_stars(new, stars)
     if dry_run:
         check_replaceable(sidecar)
     else:
-        write_file(sidecar, edited)
+        replace_file(sidecar, None if packet is None else packet.data, edited)
     return True
+
+
+def read_sidecar(sidecar: str | os.PathLike) -> Packet | None:
+    """Read a sidecar.
+
+    Parameters
+    ----------
+    sidecar : path-like
+
+    Returns
+    -------
+    Packet or None
+        None where there is no sidecar.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        status = os.stat(sidecar)
+        # A FIFO or a device would keep its reader waiting.
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{sidecar}: is not a regular file; move it away")
+        if status.st_size > MAX_XMP_BYTES:
+            raise InputError(f"{sidecar}: {status.st_size:,} bytes, more than {MAX_XMP_BYTES:,}")
+        with open(sidecar, "rb") as file:
+            return Packet(file.read(MAX_XMP_BYTES), sidecar)
+    except InputError:
+        raise
+    # No file has a name with a NUL.
+    except ValueError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise InputError(f"{sidecar}: cannot be read ({error.strerror})") from error
 
 
 def holds_stars_alone(sidecar: str | os.PathLike) -> bool:
@@ -187,26 +239,24 @@ def spellings_of(path: str) -> list[str]:
     return list(dict.fromkeys([path, *(os.path.join(folder, form) for form in forms)]))
 
 
-def belongs_to_another(sidecar: str | os.PathLike, path: str | os.PathLike) -> str | None:
+def belongs_to_another(packet: Packet, path: str | os.PathLike) -> str | None:
     """Tell whether a sidecar says that it is another file's, as Lightroom's of raw files do.
 
     Parameters
     ----------
-    sidecar, path : path-like
-        Of the sidecar and of the photo.
+    packet : Packet
+        The sidecar's.
+    path : path-like
+        Of the photo.
 
     Returns
     -------
     str or None
         The suffix of that file, such as ".CR2".
-
-    Raises
-    ------
-    InputError
-        If the sidecar cannot be read.
     """
-    packet = _read_packet(sidecar)
-    return None if packet is None else _other_suffix(packet, path)
+    own = os.path.splitext(path)[1].removeprefix(".")
+    is_other = packet.extension and packet.extension.lower() != own.lower()
+    return f".{packet.extension}" if is_other else None
 
 
 def _find(path):
@@ -220,37 +270,31 @@ def _find(path):
 def _packets(path: str | os.PathLike) -> Iterator[Packet]:
     """Each packet of XMP that is a photo's."""
     for naming in SIDECARS:
-        packet = _read_packet(sidecar_of(path, naming))
-        if packet is not None and not _other_suffix(packet, path):
+        packet = read_sidecar(sidecar_of(path, naming))
+        if packet is not None and not belongs_to_another(packet, path):
             yield packet
     embedded = read_embedded(path).xmp
     if embedded is not None:
         yield Packet(embedded, path)
 
 
-def _other_suffix(packet, path):
-    own = os.path.splitext(path)[1].removeprefix(".")
-    is_other = packet.extension and packet.extension.lower() != own.lower()
-    return f".{packet.extension}" if is_other else None
-
-
-def _read_packet(sidecar: str | os.PathLike) -> Packet | None:
-    """A sidecar's packet; None where there is no sidecar."""
+def _refuse_links(sidecar: str | os.PathLike) -> None:
+    """Refuse a sidecar that is not one file in one place."""
+    if os.path.islink(sidecar):
+        folder, real = map(os.path.realpath, (os.path.dirname(sidecar) or ".", sidecar))
+        if not os.path.exists(real):
+            raise InputError(f"{sidecar}: is a link to {real}, which is not there; remove the link")
+        if os.path.commonpath([folder, real]) != folder:
+            raise InputError(
+                f"{sidecar}: is a link out of its folder, to {real}, which is left as it is; put "
+                "the file itself in the place of the link"
+            )
     try:
-        status = os.stat(sidecar)
-        # A FIFO or a device would keep its reader waiting.
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{sidecar}: is not a regular file; move it away")
-        if status.st_size > MAX_XMP_BYTES:
-            raise InputError(f"{sidecar}: {status.st_size:,} bytes, more than {MAX_XMP_BYTES:,}")
-        with open(sidecar, "rb") as file:
-            return Packet(file.read(MAX_XMP_BYTES), sidecar)
-    except InputError:
-        raise
-    # No file has a name with a NUL.
-    except ValueError:
-        return None
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            return None
-        raise InputError(f"{sidecar}: cannot be read ({error.strerror})") from error
+        n_names = os.stat(sidecar).st_nlink
+    except (OSError, ValueError):
+        return
+    if n_names > 1:
+        raise InputError(
+            f"{sidecar}: is one file with {n_names - 1:,} elsewhere (hard links), and they would "
+            "part; put a copy in its place"
+        )

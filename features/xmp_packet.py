@@ -99,6 +99,7 @@ class Packet:
         }
         self._path: list[str] = []
         self._open: _Property | None = None
+        self._texts: list[str] = []
         self._parse()
         stars, flag = self._number(_RATING), self._flag()
         self.is_ours = stars is not None and stars == self._number(_MARK)
@@ -145,12 +146,14 @@ class Packet:
 
     def _read(self, text):
         if self._open:
-            self._open.text += text
+            self._texts.append(text)
 
     def _end(self, name):
         if self._open:
+            self._open.text = "".join(self._texts)
             self._open.stop = self._parser.CurrentByteIndex
             self._open = None
+            self._texts.clear()
         if self._path.pop() == _TOP_LEVEL[0]:
             self.end = self._parser.CurrentByteIndex
 
@@ -220,9 +223,11 @@ def with_stars(packet: Packet, stars: int) -> bytes:
     missing = [key for key in (_RATING, _MARK) if not packet._properties[key]]
     if missing:
         edits.append((packet.end, packet.end, _description(missing, packet.about, stars)))
-    for start, stop, text in sorted(edits, reverse=True):
-        data = data[:start] + text + data[stop:]
-    return data
+    pieces, place = [], 0
+    for start, stop, text in sorted(edits):
+        pieces += [data[place:start], text]
+        place = stop
+    return b"".join([*pieces, data[place:]])
 
 
 def _replacement(data: bytes, rating: _Property, number: bytes) -> tuple[int, int, bytes]:

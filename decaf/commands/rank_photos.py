@@ -83,8 +83,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def rank_photos(args: argparse.Namespace) -> None:
-    """Rank the photos, write the table and the page, print the first ones."""
+def rank_photos(args: argparse.Namespace) -> int:
+    """Rank the photos, write the table and the page, print the first ones.
+
+    Returns
+    -------
+    int
+        1 where stars were asked for, and none could be written.
+    """
     copies = _check(args)
     import_keras()
     from decaf.models.model import load_model
@@ -96,6 +102,7 @@ def rank_photos(args: argparse.Namespace) -> None:
     )
     report_passed_over(args.photos)
     report_failed(ranked.failed)
+    status = 0
     # Until stars and copies are there, too, the same command may be given again.
     with filling_folder(args.output, COMMAND, ranking.OWN_FILES):
         ranked.write(args.output, force=True)
@@ -107,10 +114,11 @@ def rank_photos(args: argparse.Namespace) -> None:
                 overwrite=args.overwrite_ratings,
                 dry_run=args.dry_run,
             )
-            _print_stars(given, args.dry_run)
+            status = _print_stars(given, args.dry_run)
         if copies:
             n, folder = copies
             print(f"{folder}: {ranked.copy_best(n, folder):,} photos copied")
+    return status
 
 
 def _add_star_options(parser: argparse.ArgumentParser) -> None:
@@ -169,8 +177,8 @@ def _print_first(ranking: Ranking) -> None:
         print(note)
 
 
-def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> None:
-    """Print what was written, kept and refused."""
+def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> int:
+    """Print what was written, kept and refused; 1 where all that was to be written was refused."""
     refused = [each for each in given if each.outcome == "refused"]
     if dry_run:
         for each in given:
@@ -185,6 +193,7 @@ def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> None:
         f"{counts['unchanged']:,} there already, {counts['kept']:,} kept as a person rated, "
         f"{counts['refused']:,} refused"
     )
+    return int(bool(refused) and not (counts["written"] or counts["unchanged"]))
 
 
 def _describe(each: GivenStars) -> str:

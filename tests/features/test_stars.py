@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from xmp_packets import packet, properties_in, sidecar_of
 
+from features import stars
 from features.errors import InputError
 from features.stars import AlbumStars, rate_photos, read_stars, stars_of
 from features.xmp import write_rating
@@ -114,3 +115,45 @@ def test_sidecars_that_cannot_be_written_are_refused_one_by_one(tmp_path):
     assert given[1].reason.endswith("a.jpg.xmp: cannot be written: No such file or directory")
     assert given[2].reason.endswith(".xmp: cannot be written: File name too long")
     assert given[3].reason.endswith(".xmp: cannot be written: embedded null byte")
+
+
+def test_a_rating_that_a_person_gives_while_stars_are_written_is_kept(tmp_path, monkeypatch):
+    photo, read = tmp_path / "a.jpg", stars.read_rating
+    Image.new("RGB", (8, 8)).save(photo)
+    write_rating(sidecar_of(photo), 2)
+
+    def read_before_the_person_rates(path):
+        rating = read(path)
+        sidecar_of(photo, packet('xmp:Rating="3"'))
+        return rating
+
+    monkeypatch.setattr(stars, "read_rating", read_before_the_person_rates)
+    (given,) = rate_photos([photo], [95])
+    assert (given.outcome, given.reason) == ("kept", "rated 3 by a person")
+    assert sidecar_of(photo).read_text() == packet('xmp:Rating="3"')
+
+
+def test_a_sidecar_that_is_written_again_and_again_is_left_to_who_writes_it(tmp_path, monkeypatch):
+    photo, read = tmp_path / "a.jpg", stars.read_sidecar
+    edits = iter(range(1_000))
+
+    def read_before_an_edit(sidecar):
+        found = read(sidecar)
+        sidecar_of(photo, packet(f'xmp:Label="{next(edits)}"'))
+        return found
+
+    monkeypatch.setattr(stars, "read_sidecar", read_before_an_edit)
+    (given,) = rate_photos([photo], [95])
+    assert (given.outcome, next(edits)) == ("refused", 10)
+    assert given.reason == f"{photo}.xmp: another program is writing it; try again later"
+    assert sidecar_of(photo).read_text() == packet('xmp:Label="9"')
+
+
+def test_what_a_killed_run_has_left_in_the_album_is_removed_by_the_next(tmp_path):
+    photo, left = tmp_path / "a.jpg", tmp_path / f".decaf-{'0' * 32}.partial"
+    for path in (photo, left):
+        path.touch()
+    rate_photos([photo], [95], dry_run=True)
+    assert left.exists()
+    rate_photos([photo], [95])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.jpg.xmp"]

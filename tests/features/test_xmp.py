@@ -11,11 +11,12 @@ import numpy as np
 import pyexiv2
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from xmp_packets import packet, properties_in, refusal, sidecar_of
 
+from features import replacing
 from features.xmp import MAX_XMP_BYTES, read_rating, write_rating
 
 # The forms that the programs write, with their line breaks.
@@ -358,20 +359,58 @@ def test_the_mode_is_kept_and_a_link_stays_a_link(photo, tmp_path):
     assert properties_in(real)["Xmp.xmp.Rating"] == "4"
 
 
+def test_a_link_to_nothing_makes_no_file(photo, tmp_path):
+    sidecar_of(photo).symlink_to(tmp_path / "nowhere.xmp")
+    message = refusal(write_rating, sidecar_of(photo), 4)
+    assert message.endswith(
+        f"a link to {tmp_path}/nowhere.xmp, which is not there; remove the link"
+    )
+    assert not (tmp_path / "nowhere.xmp").exists()
+
+
+def test_a_link_out_of_its_folder_is_not_followed(photo, tmp_path):
+    album, elsewhere = tmp_path / "album", tmp_path / "album 2" / "a.xmp"
+    for folder in (album, elsewhere.parent):
+        folder.mkdir()
+    elsewhere.write_text(packet('xmp:Rating="1"'))
+    sidecar_of(album / "a.jpg").symlink_to(elsewhere)
+    message = refusal(write_rating, sidecar_of(album / "a.jpg"), 4)
+    assert f"is a link out of its folder, to {elsewhere}, which is left as it is" in message
+    assert elsewhere.read_text() == packet('xmp:Rating="1"')
+    assert read_rating(album / "a.jpg") == 1
+
+
+def test_a_file_of_several_names_is_not_parted(photo, tmp_path):
+    sidecar = sidecar_of(photo, packet('xmp:Rating="1"'))
+    (tmp_path / "backup.xmp").hardlink_to(sidecar)
+    message = refusal(write_rating, sidecar, 4)
+    assert message.endswith(
+        "is one file with 1 elsewhere (hard links), and they would part; put a copy in its place"
+    )
+    assert sidecar.samefile(tmp_path / "backup.xmp")
+
+
+def test_a_sidecar_of_very_many_ratings_is_edited_throughout(photo):
+    empty = "<xmp:Rating/>" * 50_000
+    sidecar = sidecar_of(photo, packet("", inner=empty))
+    assert write_rating(sidecar, 4)
+    assert sidecar.read_text().count("<xmp:Rating>4</xmp:Rating>") == 50_000
+
+
 def test_a_sidecar_is_on_the_disk_before_it_takes_the_place_of_another(photo, monkeypatch):
     sidecar = sidecar_of(photo, packet('xmp:Rating="1"'))
-    calls, fsync, replace = [], os.fsync, os.replace
+    calls, fsync, rename = [], os.fsync, replacing._rename
 
     def watch_fsync(descriptor):
         fsync(descriptor)
         calls.append(("fsync", os.fstat(descriptor).st_size))
 
-    def watch_replace(*paths):
-        calls.append(("replace", os.path.getsize(paths[0])))
-        replace(*paths)
+    def watch_rename(part, *to):
+        calls.append(("replace", os.path.getsize(part)))
+        return rename(part, *to)
 
     monkeypatch.setattr(os, "fsync", watch_fsync)
-    monkeypatch.setattr(os, "replace", watch_replace)
+    monkeypatch.setattr(replacing, "_rename", watch_rename)
     write_rating(sidecar, 4)
     n_bytes = sidecar.stat().st_size
     assert calls == [("fsync", n_bytes), ("replace", n_bytes)]
@@ -384,6 +423,7 @@ def test_a_sidecar_is_on_the_disk_before_it_takes_the_place_of_another(photo, mo
     quote=st.sampled_from("\"'"),
     space=st.text(" \n\t", min_size=1, max_size=3),
 )
+@settings(deadline=None)  # a disk may be busy
 def test_any_neighbouring_text_is_kept(label, quote, space):
     escaped = label.translate({ord(c): f"&#{ord(c)};" for c in "&<\"'"})
     xmp = packet(f"xmp:Label={quote}{escaped}{quote}{space}xmp:Rating{space}={quote}1{quote}")

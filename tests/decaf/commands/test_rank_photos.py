@@ -183,6 +183,17 @@ def test_stars_that_were_refused_are_told(tmp_path, capsys):
     assert err.splitlines()[1].startswith(f"  {tmp_path}/4.jpg.xmp: its XMP is damaged")
 
 
+def test_a_run_that_could_write_no_stars_does_not_end_with_0(tmp_path, capsys):
+    photos = [ranked(tmp_path / "gone" / f"{n}.jpg", n + 1) for n in range(2)]
+    assert rank_photos._print_stars(ranking_of(*photos).write_stars(), dry_run=False) == 1
+    out, err = capsys.readouterr()
+    assert out == "stars: 0 written, 0 there already, 0 kept as a person rated, 2 refused\n"
+    assert err.count("cannot be written: No such file or directory") == 2
+    photos.append(ranked(tmp_path / "a.jpg", 3))
+    for _ in range(2):  # written, then there already
+        assert rank_photos._print_stars(ranking_of(*photos).write_stars(), dry_run=False) == 0
+
+
 def test_stars_are_written_into_sidecars_where_they_are_asked_for(album, model, tmp_path, capsys):
     shutil.copytree(album, tmp_path / "album")
     arguments = [str(tmp_path / "album"), "--model", str(model), "-o", str(tmp_path / "ranking")]
