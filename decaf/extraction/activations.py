@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from decaf.extraction.digests import FileKey, file_key, remember_digest, remembered_digest
 from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
+from decaf.networks.digest import digest_of_graph
 from features.errors import Damaged, InputError
 from features.store import FeatureStore, StoreWriter
 
@@ -134,11 +135,11 @@ def cached_activations(
     dict of str to Activations
         By pooling.
     """
-    folder = cache_folder(convolutions, resize, cache)
+    folders = cache_folders(convolutions, resize, cache)
     files = [file_key(path) for path in paths]
     digests = [remembered_digest(file) or "" for file in files]
     failed: dict[int, str] = {}
-    stored, _ = _stored(folder, convolutions, digests)
+    stored, _ = _stored(folders, convolutions, digests)
     missing = _missing(digests, failed, stored)
     with tqdm(
         desc="activations", total=len(missing), unit="photo", delay=1, disable=not progress
@@ -147,17 +148,18 @@ def cached_activations(
         # damaged.
         while missing:
             filled, unread = _fill(
-                folder, [paths[i] for i in missing], convolutions, resize, batch_size, stored, bar
+                folders, [paths[i] for i in missing], convolutions, resize, batch_size, stored, bar
             )
             for position, digest in filled.items():
                 digests[missing[position]] = digest
                 remember_digest(files[missing[position]], digest)
             failed |= {missing[position]: reason for position, reason in unread.items()}
             before = len(missing)
-            stored, was_damaged = _stored(folder, convolutions, digests)
+            stored, was_damaged = _stored(folders, convolutions, digests)
             missing = _missing(digests, failed, stored)
             if len(missing) == before and not was_damaged:
-                raise InputError(f"{folder}: activations that were written there are gone")
+                lost = " and ".join(map(str, folders.values()))
+                raise InputError(f"{lost}: activations that were written there are gone")
     positions = np.array([i for i in range(len(paths)) if i not in failed], dtype=int)
     return {
         pooling: Activations(
@@ -232,10 +234,13 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "decaf"
 
 
-def cache_folder(
+def cache_folders(
     convolutions: keras.Model, resize: str, cache: str | os.PathLike | None = None
-) -> Path:
-    """Where a network's activations are kept: other weights, precision or resizing, other folder.
+) -> dict[str, Path]:
+    """Where a network's activations are kept: all that they depend on is in the folder's name.
+
+    A network that computes anything otherwise than another one, be it that its photos are scaled
+    or a stride is longer, finds none of its activations and leaves it none.
 
     Parameters
     ----------
@@ -247,23 +252,23 @@ def cache_folder(
 
     Returns
     -------
-    Path
-        It holds a folder for each pooling.
+    dict of str to Path
+        By pooling.
     """
+    import keras
+
     from decaf.networks.convolutions import precision_of
 
-    if convolutions not in _weight_digests:
-        _weight_digests[convolutions] = digest_of_weights(convolutions)
-    name = f"{_weight_digests[convolutions]}-{precision_of(convolutions)}-{resize}"
-    return Path(cache or default_cache()) / name
-
-
-def digest_of_weights(model: keras.Model) -> str:
-    """A digest of all the weights of a model, 16 hex digits."""
-    digest = hashlib.blake2b(digest_size=8)
-    for values in model.get_weights():
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
+    if convolutions not in _digests:
+        _digests[convolutions] = {
+            pooling: digest_of_graph(keras.Model(convolutions.input, activations))
+            for pooling, activations in convolutions.output.items()
+        }
+    settings = f"{precision_of(convolutions)}-{resize}"
+    return {
+        pooling: Path(cache or default_cache()) / f"{digest}-{settings}" / pooling
+        for pooling, digest in _digests[convolutions].items()
+    }
 
 
 def index_shards(folder: Path) -> tuple[list[Path], Index]:
@@ -286,7 +291,7 @@ def index_shards(folder: Path) -> tuple[list[Path], Index]:
 
 
 # Of frozen convolutions, which nobody trains.
-_weight_digests: WeakKeyDictionary[keras.Model, str] = WeakKeyDictionary()
+_digests: WeakKeyDictionary[keras.Model, dict[str, str]] = WeakKeyDictionary()
 
 
 # Those of two poolings, before and after they were filled.
@@ -323,12 +328,12 @@ _sound: dict[FileKey, set[int]] = {}
 
 
 def _stored(
-    folder: Path, convolutions: keras.Model, digests: Sequence[str]
+    folders: dict[str, Path], convolutions: keras.Model, digests: Sequence[str]
 ) -> tuple[dict[str, tuple[list[Path], Index]], bool]:
     """What is kept, of which the rows of these photos can be read; whether some could not."""
     was_damaged = False
     while True:
-        stored = {pooling: index_shards(folder / pooling) for pooling in convolutions.output}
+        stored = {pooling: index_shards(folder) for pooling, folder in folders.items()}
         if all(
             _are_sound(shards, index, digests, convolutions.output[pooling].shape[1])
             for pooling, (shards, index) in stored.items()
@@ -373,7 +378,7 @@ def _is_stored(digest: str, stored: dict[str, tuple[list[Path], Index]]) -> bool
 
 
 def _fill(
-    folder: Path,
+    folders: dict[str, Path],
     paths: Sequence[str],
     convolutions: keras.Model,
     resize: str,
@@ -410,7 +415,7 @@ def _fill(
             failed.update((start + i, reason) for i, reason in shard.failed.items())
             yield [os.path.basename(paths[start + i]) for i in shard.positions], shard
 
-    for _ in write_behind(functools.partial(_write, folder), _full_shards(noted())):
+    for _ in write_behind(functools.partial(_write, folders), _full_shards(noted())):
         pass
     return digests, failed
 
@@ -443,12 +448,15 @@ def _full_shards(
 
 
 def _write(
-    folder: Path, names: list[str], digests: list[str], activations: dict[str, np.ndarray]
+    folders: dict[str, Path],
+    names: list[str],
+    digests: list[str],
+    activations: dict[str, np.ndarray],
 ) -> None:
     shard = hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
     for pooling, values in activations.items():
         # force: another process may have computed the same shard meanwhile.
-        path = folder / pooling / f"{shard}.h5"
+        path = folders[pooling] / f"{shard}.h5"
         with StoreWriter(path, values.shape[1], dtype="float16", force=True) as writer:
             writer.append(values, names, digests)
 

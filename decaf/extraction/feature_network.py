@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from decaf.backend import choose_precision, import_keras, versions
-from decaf.extraction.activations import digest_of_weights
+from decaf.networks.digest import digest_of_graph
 
 if TYPE_CHECKING:
     import keras
@@ -108,7 +108,7 @@ def load_feature_network(
     from decaf.networks.weights import file_sha256
 
     if isinstance(network, Network):
-        return _of_network(network, network.record.name, digest_of_weights(network.keras_model))
+        return _of_network(network, network.record.name, digest_of_graph(network.keras_model))
     precision = choose_precision(precision)
     named = _named(network)
     if isinstance(named, PlainBackbone):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from decaf.extraction.activations import Index, cache_folder, index_shards
+from decaf.extraction.activations import Index, cache_folders, index_shards
 from decaf.extraction.feature_network import FeatureNetwork
 from features.errors import InputError
 
@@ -119,16 +119,15 @@ def open_job(job: Job) -> OpenJob:
         When this machine has another network than the one that began the run.
     """
     network = job.load()
-    (pooling,) = network.convolutions.output
-    folder = cache_folder(network.convolutions, network.settings["resize"], job.cache)
-    # The digest of all weights of the convolutions, with precision and resize mode.
-    settings = network.settings | {"convolutions": folder.name}
+    (folder,) = cache_folders(network.convolutions, network.settings["resize"], job.cache).values()
+    # The digest of the convolutions, with precision and resize mode.
+    settings = network.settings | {"convolutions": folder.parent.name}
     if job.settings not in (None, settings):
         raise InputError(
             f"{socket.gethostname()}: {difference(job.settings, settings)}; give all machines the "
             "same files"
         )
-    return OpenJob(network, settings, index_shards(folder / pooling))
+    return OpenJob(network, settings, index_shards(folder))
 
 
 @contextlib.contextmanager

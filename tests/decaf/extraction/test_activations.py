@@ -9,7 +9,7 @@ from decaf.extraction import activations as activations_module
 from decaf.extraction import digests as digests_module
 from decaf.extraction import forward_pass
 from decaf.extraction.activations import (
-    cache_folder,
+    cache_folders,
     cached_activations,
     index_shards,
     read_or_run,
@@ -86,7 +86,7 @@ def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, m
     monkeypatch.setattr(activations_module, "SHARD_ROWS", 5)
     monkeypatch.setattr(activations_module, "_PIECE", 4)
     found = cached(photos, model, tmp_path / "cache")["average"]
-    shards, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    shards, index = index_shards(cache_folders(model, "squash", tmp_path / "cache")["average"])
     assert sorted(len(FeatureStore(shard)) for shard in shards) == [2, 5, 5]
     assert len(index) == 12
     order = np.random.default_rng(0).permutation(12)
@@ -100,7 +100,7 @@ def test_what_took_long_goes_to_a_shard_of_its_own(model, photos, tmp_path, monk
     monkeypatch.setattr(activations_module, "SHARD_SECONDS", 0.0)
     monkeypatch.setattr(activations_module, "_PIECE", 4)
     found = cached(photos, model, tmp_path / "cache")["average"]
-    shards, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    shards, index = index_shards(cache_folders(model, "squash", tmp_path / "cache")["average"])
     assert [len(FeatureStore(shard)) for shard in shards] == [4, 4, 4]
     assert len(found) == len(index) == 12
 
@@ -109,12 +109,19 @@ def test_another_precision_resize_mode_or_network_has_another_cache(model, tmp_p
     half = build_activations("alexnet-owt", ("average",), blocks=2, precision="bfloat16")
     cut = build_activations("alexnet-owt", ("average",), blocks=1)
     folders = {
-        cache_folder(model, "squash", tmp_path),
-        cache_folder(model, "pad", tmp_path),
-        cache_folder(half, "squash", tmp_path),
-        cache_folder(cut, "squash", tmp_path),
+        cache_folders(model, "squash", tmp_path)["average"],
+        cache_folders(model, "pad", tmp_path)["average"],
+        cache_folders(half, "squash", tmp_path)["average"],
+        cache_folders(cut, "squash", tmp_path)["average"],
     }
     assert len(folders) == 4
+
+
+def test_whatever_pooling_is_asked_for_with_others_it_has_one_cache(model, tmp_path):
+    alone = build_activations("alexnet-owt", ("average",), blocks=2)
+    both = cache_folders(model, "squash", tmp_path)
+    assert cache_folders(alone, "squash", tmp_path)["average"] == both["average"]
+    assert len(set(both.values())) == 2
 
 
 def test_unreadable_photos_are_left_out_with_their_reasons(model, photos, tmp_path):
@@ -132,7 +139,7 @@ def test_copies_of_a_photo_are_run_once_and_found_under_both_names(model, photos
     found = cached([photos[0], copy], model, tmp_path / "cache")["average"]
     rows = found.read(np.arange(2))
     np.testing.assert_array_equal(rows[0], rows[1])
-    _, index = index_shards(cache_folder(model, "squash", tmp_path / "cache") / "average")
+    _, index = index_shards(cache_folders(model, "squash", tmp_path / "cache")["average"])
     assert len(index) == 1
 
 
@@ -140,7 +147,7 @@ def test_a_partly_filled_cache_and_an_empty_one_give_the_same_rows(photos, tmp_p
     model = build_activations("alexnet-owt", ("average",), blocks=2)
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     asked = [*photos[:3], str(tmp_path / "broken.jpg"), *photos[3:]]
-    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    folder = cache_folders(model, "squash", tmp_path / "cache")["average"]
     (fresh,) = read_or_run([asked], model, index_shards(folder))
     cached(photos[::2], model, tmp_path / "cache")
     shards = [asked, photos[:3:2], []]
@@ -221,16 +228,16 @@ def test_weights_are_hashed_once_and_shards_gone_through_when_they_have_changed(
     model, photos, tmp_path, monkeypatch
 ):
     hashed = []
-    digest_of_weights = activations_module.digest_of_weights
+    digest_of_graph = activations_module.digest_of_graph
     monkeypatch.setattr(
         activations_module,
-        "digest_of_weights",
-        lambda model: hashed.append(model) or digest_of_weights(model),
+        "digest_of_graph",
+        lambda model: hashed.append(model) or digest_of_graph(model),
     )
     other = build_activations("alexnet-owt", ("average",), blocks=1)
     for _ in range(3):
         cached(photos[:4], other, tmp_path / "cache")
-    assert hashed == [other]
+    assert [model.count_params() for model in hashed] == [other.count_params()]
     index = activations_module._index
     before = index.cache_info().misses
     cached(photos[:4], other, tmp_path / "cache")
@@ -275,7 +282,7 @@ def test_a_damaged_shard_is_computed_anew_with_a_word(
     model, photos, tmp_path, damage, capsys, no_convolution
 ):
     first = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
-    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    folder = cache_folders(model, "squash", tmp_path / "cache")["average"]
     (shard,) = folder.glob("*.h5")
     damage(shard)
     capsys.readouterr()
@@ -295,7 +302,7 @@ def test_a_damaged_shard_found_in_an_extraction_is_computed_anew_with_a_word(
 ):
     model = build_activations("alexnet-owt", ("average",), blocks=2)
     expected = cached(photos, model, tmp_path / "cache")["average"].read(np.arange(12))
-    folder = cache_folder(model, "squash", tmp_path / "cache") / "average"
+    folder = cache_folders(model, "squash", tmp_path / "cache")["average"]
     stored = index_shards(folder)
     (shard,) = folder.glob("*.h5")
     damage(shard)

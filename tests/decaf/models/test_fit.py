@@ -70,13 +70,13 @@ def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
     rated, monkeypatch, tmp_path, n_reads
 ):
     hashed = Counter()
-    cache_folder = activations.cache_folder
+    cache_folders = activations.cache_folders
 
     def count(*arguments, **options):
         hashed["weights"] += 1
-        return cache_folder(*arguments, **options)
+        return cache_folders(*arguments, **options)
 
-    monkeypatch.setattr(activations, "cache_folder", count)
+    monkeypatch.setattr(activations, "cache_folders", count)
     fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
     assert n_reads == dict.fromkeys(rated.paths, 1)
     assert hashed == {"weights": 1}

@@ -178,14 +178,14 @@ def test_cross_validation_reads_each_photo_and_hashes_the_weights_once(
     paths = sorted(str(path) for path in samples.glob("*.jpg"))
     label = np.arange(60) % 2
     read, hashed = [], []
-    read_bytes, digest_of_weights = photos_module._read_bytes, activations_module.digest_of_weights
+    read_bytes, digest_of_graph = photos_module._read_bytes, activations_module.digest_of_graph
     monkeypatch.setattr(
         photos_module, "_read_bytes", lambda path: read.append(path) or read_bytes(path)
     )
     monkeypatch.setattr(
         activations_module,
-        "digest_of_weights",
-        lambda network: hashed.append(network) or digest_of_weights(network),
+        "digest_of_graph",
+        lambda network: hashed.append(network) or digest_of_graph(network),
     )
     scans = activations_module._index.cache_info().misses
     monkeypatch.setattr(digests_module, "_remembered", {})
