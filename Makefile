@@ -4,9 +4,10 @@
 # make lint   formatting, style and types
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
-# make robustness   extract-features killed at random moments, damaged files for every reader,
-#             sidecars that another program edits meanwhile, and random clicks on the ranking's
-#             page; the pages in experiments/results are written anew
+<<<<<<< HEAD
+# make robustness   attacks: commands killed at random moments, signals, damaged files, sidecars that
+#             another program edits meanwhile, random clicks; their pages in experiments/results are
+#             written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -33,10 +34,9 @@ test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
 
 robustness: $(VENV)/installed-for-tests
-	$(BIN)/python -m tests.robustness.interruptions --force
-	$(BIN)/python -m tests.robustness.fuzz --force
-	$(BIN)/python -m tests.robustness.sidecars --force
-	$(BIN)/python -m tests.robustness.clicks --force
+	for attack in interruptions signals fuzz sidecars clicks; do \
+	    $(BIN)/python -m tests.robustness.$$attack --force || exit 1; \
+	done
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .

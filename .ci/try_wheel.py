@@ -65,9 +65,9 @@ def main():
         photos, model, ranking = (Path(place) / name for name in ("photos", "model", "ranking"))
         write_photos(photos)
         ratings = ("--ratings", photos / "ratings.csv", "--scale", "1", "10")
-        network = ("--backbone", "efficientnet-lite0", "--width", "8")
-        classifiers = ("--classifier", "logistic-regression", "--classifier", "tan")
-        run("fit-classifier", photos, *ratings, *network, *classifiers, "-o", model)
+        network = ("--backbone", "efficientnet-lite0", "--width", "8", "--epochs", "2")
+        judging = ("--folds", "2", "--classifier", "logistic-regression", "--classifier", "tan")
+        run("fit-classifier", photos, *ratings, *network, *judging, "-o", model)
         run("rank-photos", photos, "--model", model, "-o", ranking)
         for page in (model / "report.html", ranking / "ranking.html"):
             assert "</html>" in page.read_text(encoding="utf-8"), page
