@@ -4,7 +4,6 @@
 # make lint   formatting, style and types
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
-<<<<<<< HEAD
 # make robustness   attacks: commands killed at random moments, signals, damaged files, sidecars that
 #             another program edits meanwhile, random clicks; their pages in experiments/results are
 #             written anew
