@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -86,14 +85,6 @@ CLASSIFIERS = {
 # (experiments/results/chain); they are fitted when named.
 DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", "bayesian-network"))
 
-# What classifiers of the catalogue are made of beyond the types that skops admits by itself.
-TRUSTED_TYPES = (
-    *(entry.path for entry in CLASSIFIERS.values() if entry.path.startswith("classifiers.")),
-    "classifiers.bayesian.discretize.ZeroAwareDiscretizer",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-)
-
 
 def list_classifiers() -> list[str]:
     """Names that `make_classifier` takes, in the catalogue's order.
@@ -138,15 +129,18 @@ def make_classifier(name: str, seed: int = 0) -> ClassifierMixin:
         near = get_close_matches(name, CLASSIFIERS) or list_classifiers()
         raise InputError(f"no classifier is called {name!r}; try {', '.join(near)}")
     entry = CLASSIFIERS[name]
-    module, _, estimator = entry.path.rpartition(".")
-    random = {"random_state": seed} if entry.seeded else {}
-    classifier = getattr(import_module(module), estimator)(**entry.parameters, **random)
     if not entry.scaled:
-        return classifier
+        return _make_estimator(entry, seed)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), classifier)
+    return make_pipeline(StandardScaler(), _make_estimator(entry, seed))
+
+
+def _make_estimator(entry: Entry, seed: int) -> ClassifierMixin:
+    module, _, estimator = entry.path.rpartition(".")
+    random = {"random_state": seed} if entry.seeded else {}
+    return getattr(import_module(module), estimator)(**entry.parameters, **random)
 
 
 def save_classifier(classifier: BaseEstimator, path: str | os.PathLike) -> None:
@@ -155,13 +149,14 @@ def save_classifier(classifier: BaseEstimator, path: str | os.PathLike) -> None:
     Parameters
     ----------
     classifier : estimator
-        Fitted; made of types that `load_classifier` admits.
+        Fitted to the classes 0 and 1: one of the catalogue's classes, perhaps behind scalers in a
+        pipeline. Its parameters are the catalogue's, or defaults, or other numbers.
     path : path-like
 
     Raises
     ------
     InputError
-        If the classifier holds a type that `load_classifier` would refuse.
+        If it is something that `load_classifier` would refuse.
     """
     import skops.io
 
@@ -170,7 +165,10 @@ def save_classifier(classifier: BaseEstimator, path: str | os.PathLike) -> None:
 
 
 def load_classifier(path: str | os.PathLike) -> ClassifierMixin:
-    """Read a classifier that `save_classifier` wrote. Nothing in the file is executed.
+    """Read a classifier that `save_classifier` wrote.
+
+    The file gives numbers, which must fit together; the classifier is made anew of them. So nothing
+    in the file is executed, and no prediction crashes, hangs, or is no number.
 
     Parameters
     ----------
@@ -179,32 +177,33 @@ def load_classifier(path: str | os.PathLike) -> ClassifierMixin:
     Returns
     -------
     classifier : estimator
+        With what prediction needs of its fit; it tells neither iterations nor importances.
 
     Raises
     ------
     InputError
-        If the file is not a classifier, or holds types that are not on the list of this module.
+        If the file is not a classifier of the catalogue, or its numbers do not fit together.
     """
-    import skops.io
+    from classifiers.rebuilding import rebuild
+    from classifiers.skops_file import opened_skops
 
+    unfitted = {
+        entry.path.rpartition(".")[2]: _make_estimator(entry, 0) for entry in CLASSIFIERS.values()
+    }
     try:
-        with zipfile.ZipFile(path) as archive:
-            # skops compresses nothing; what unpacks to more than the file is would fill the memory.
-            if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
-                raise zipfile.BadZipFile("it is compressed")
-        foreign = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
-        if foreign:
-            raise InputError(
-                f"{path}: holds types that a classifier of decaf never holds: "
-                f"{', '.join(sorted(foreign))}; it is not opened"
-            )
-        return skops.io.load(path, trusted=TRUSTED_TYPES)
-    except InputError:
-        raise
+        with opened_skops(path) as saved:
+            return rebuild(saved, unfitted)
+    except InputError as error:
+        raise InputError(f"{path}: {_in_one_line(str(error))}; fit one anew") from None
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; fit a classifier and save it") from None
-    except Exception as error:  # a damaged file fails in any of zip, JSON, NumPy or skops
+    except Exception as error:  # a damaged file fails in any of zip, JSON or NumPy
+        said = _in_one_line(f"{type(error).__name__}: {error}")
         raise InputError(
-            f"{path}: not a classifier that decaf can read ({type(error).__name__}: {error}); "
-            "fit it anew"
+            f"{path}: not a classifier that decaf can read ({said}); fit one anew"
         ) from None
+
+
+def _in_one_line(text: str) -> str:
+    """What a file says, fit for a message: neither lone surrogates nor lines."""
+    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:200]

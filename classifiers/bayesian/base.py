@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from pgmpy.models import DiscreteBayesianNetwork
 
-_HIGHEST_CODE = np.iinfo(np.int16).max
+HIGHEST_CODE = np.iinfo(np.int16).max
 
 
 class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
@@ -224,12 +224,12 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             discretized = np.asarray(self.discretizer_.transform(X[:, measured]))
             codes = np.empty(X.shape, np.result_type(X, discretized))
             codes[:, measured], codes[:, ~measured] = discretized, X[:, ~measured]
-        no_code = (codes < 0) | (codes > _HIGHEST_CODE) | (np.floor(codes) != codes)
+        no_code = (codes < 0) | (codes > HIGHEST_CODE) | (np.floor(codes) != codes)
         if no_code.any():
             row, feature = np.argwhere(no_code)[0]
             raise ValueError(
                 f"row {row} of feature {self._node_names()[feature]} is {codes[row, feature]}, but "
-                f"codes are whole numbers from 0 to {_HIGHEST_CODE}: X must hold them with "
+                f"codes are whole numbers from 0 to {HIGHEST_CODE}: X must hold them with "
                 "discretizer=None, and another discretizer must give them"
             )
         return codes.astype(np.int16, copy=False)

@@ -1,0 +1,159 @@
+"""Files whose parts are each possible, and do not fit together."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from classifiers import NaiveBayesClassifier
+from classifiers.catalogue import load_classifier, make_classifier, save_classifier
+from features.errors import InputError
+from tests.robustness.classifiers import WIDTH, Parts, put_array, saved_parts, training_rows
+
+saved_once = functools.cache(saved_parts)
+
+
+def parts_of(name):
+    saved = saved_once(name)
+    return Parts(json.loads(json.dumps(saved.schema)), dict(saved.members))
+
+
+def found(schema, attribute):
+    """The first node that stands for an attribute."""
+    if isinstance(schema, dict):
+        if attribute in schema:
+            return schema[attribute]
+        schema = list(schema.values())
+    nodes = (found(each, attribute) for each in schema if isinstance(each, dict | list))
+    return next((node for node in nodes if node is not None), None)
+
+
+def refused(parts, tmp_path, match):
+    path = tmp_path / "classifier.skops"
+    path.write_bytes(parts.pack())
+    with pytest.raises(InputError, match=match) as error:
+        load_classifier(path)
+    assert "\n" not in str(error.value)
+
+
+def changed(field, place, value):
+    def change(nodes):
+        nodes[field][place] = value
+        return nodes
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "name, attribute, change, message",
+    [
+        ("random-forest", "nodes", changed("left_child", 0, 0), "child of one before it"),
+        ("random-forest", "nodes", changed("right_child", 0, 10**6), "child of one before it"),
+        ("random-forest", "nodes", changed("feature", 0, WIDTH), f"one of {WIDTH} features"),
+        ("random-forest", "nodes", changed("threshold", 0, np.nan), "have a threshold"),
+        ("random-forest", "nodes", lambda nodes: nodes[:-1], "child of one before it"),
+        ("random-forest", "values", lambda values: values / 2, "shares of the classes"),
+        ("random-forest", "values", lambda values: values[:-1], "values must have the shape"),
+        ("gradient-boosting", "nodes", changed("left", 0, 2**31), "child of one before it"),
+        ("gradient-boosting", "nodes", changed("feature_idx", 0, -1), f"one of {WIDTH} features"),
+        ("gradient-boosting", "nodes", changed("is_categorical", 0, 1), "must split numbers"),
+        ("gradient-boosting", "nodes", changed("value", -1, np.inf), "have values"),
+        ("rbf-svm", "dual_coef_", lambda weights: weights[:, 1:], "dual_coef_ must have the shape"),
+        ("rbf-svm", "_n_support", lambda counts: counts + 1, "must have the shape"),
+        ("rbf-svm", "intercept_", lambda intercept: intercept[:0], "intercept_ must have the"),
+        ("logistic-regression", "scale_", np.zeros_like, "scale_ must be from 1e-10"),
+        ("logistic-regression", "mean_", lambda mean: mean[1:], "mean_ must have the shape 6"),
+        ("linear-svm", "coef_", lambda weights: weights * np.nan, "coef_ must be from"),
+        ("linear-svm", "coef_", lambda weights: weights.astype(complex), "of another kind than"),
+        ("k-nearest-neighbours", "_y", np.zeros_like, "both classes"),
+        ("k-nearest-neighbours", "_fit_X", lambda rows: rows[:9], "_y must have the shape 9"),
+        ("gaussian-naive-bayes", "var_", np.negative, "var_ must be from"),
+        ("gaussian-naive-bayes", "classes_", lambda classes: classes[::-1], "must be 0 and 1"),
+        ("naive-bayes", "edges_", lambda edges: edges[::-1], "edges_ must ascend"),
+        ("naive-bayes", "n_states_", lambda counts: counts + 1, "edges_ must ascend"),
+        ("tan", "log_tables_", lambda tables: tables[:1], "log_tables_ must have .* rows"),
+        ("tan", "log_tables_", lambda tables: tables + 9, "log_tables_ must be from"),
+        ("kdb", "families_", lambda families: families + 2**40, "families_ must be from -2 to 5"),
+        ("bayesian-network", "families_", np.zeros_like, "of the class and of features"),
+        ("aode", "parents_", lambda parents: parents[::-1], "features, ascending"),
+        (
+            "aode",
+            "child_counts_",
+            lambda counts: counts[:, :1],
+            "child_counts_ must have the shape",
+        ),
+    ],
+)
+def test_numbers_that_do_not_fit_together_are_refused(name, attribute, change, message, tmp_path):
+    parts = parts_of(name)
+    member = found(parts.schema, attribute)["file"]
+    put_array(parts, member, change(parts.array(member)))
+    refused(parts, tmp_path, message)
+
+
+@pytest.mark.parametrize(
+    "name, attribute, value, message",
+    [
+        ("random-forest", "n_jobs", "100000", "n_jobs is 100000, not None"),
+        ("random-forest", "verbose", "9", "verbose is 9, not 0"),
+        ("random-forest", "n_estimators", "5", "has 4 trees in place of 5"),
+        ("k-nearest-neighbours", "metric", '"cosine"', "metric is 'cosine', not 'minkowski'"),
+        ("k-nearest-neighbours", "n_neighbors", "61", "and n_neighbors of them"),
+        ("rbf-svm", "C", "9" * 400, "C is 9+"),
+        ("rbf-svm", "C", "-1", "not a classifier .*'C' parameter of SVC"),
+        ("naive-bayes", "smoothing", '"none"', "smoothing is 'none'"),
+        ("gaussian-naive-bayes", "n_features_in_", "NaN", "n_features_in_ must be a number"),
+    ],
+)
+def test_parameters_that_prediction_would_suffer_from_are_refused(
+    name, attribute, value, message, tmp_path
+):
+    parts = parts_of(name)
+    *_, estimator = [node for node in parts.nodes("DictNode") if attribute in node["content"]][:2]
+    if name == "random-forest":
+        estimator = parts.schema["content"]
+    estimator["content"][attribute]["content"] = value
+    refused(parts, tmp_path, message)
+
+
+def test_parts_of_another_classifier_are_refused(tmp_path):
+    parts = parts_of("tan")
+    other = parts_of("naive-bayes")
+    parts.members |= other.members
+    tables = parts.schema["content"]["content"]
+    tables["discretizer_"] = other.schema | {"__id__": 0}
+    refused(parts, tmp_path, "where ZeroAwareDiscretizer must stand")
+
+
+def test_an_array_that_stands_for_several_is_read_once(tmp_path):
+    parts = parts_of("random-forest")
+    trees = found(parts.schema, "estimators_")["content"]
+    trees[1] = trees[0]
+    refused(parts, tmp_path, "stands for several arrays")
+
+
+def test_a_classifier_of_one_s_own_parameters_is_kept_with_them(tmp_path):
+    X, labels = training_rows()
+    path = tmp_path / "classifier.skops"
+    bare = LogisticRegression(C=0.5).fit(X, labels)
+    save_classifier(bare, path)
+    assert load_classifier(path).get_params() == bare.get_params()
+    scaled = make_pipeline(StandardScaler(), make_classifier("gaussian-naive-bayes"))
+    save_classifier(scaled.fit(X, labels), path)
+    np.testing.assert_allclose(
+        load_classifier(path).predict_proba(X), scaled.predict_proba(X), 1e-4
+    )
+    ours = NaiveBayesClassifier("mdlp", "laplace", 0.1).fit(X, labels)
+    save_classifier(ours, path)
+    np.testing.assert_array_equal(load_classifier(path).predict_proba(X), ours.predict_proba(X))
+
+
+def test_a_classifier_of_other_classes_is_not_saved(tmp_path):
+    X, labels = training_rows()
+    classifier = make_classifier("tan").fit(X, labels + 1)
+    with pytest.raises(InputError, match="classes_ must be from 0 to 1"):
+        save_classifier(classifier, tmp_path / "classifier.skops")
