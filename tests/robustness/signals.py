@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from experiments.figures import draw_bars
 from experiments.frame import Experiment, option, run_experiment
 from experiments.pages import Page, table
 from features.samples import make_samples
@@ -34,9 +35,10 @@ IN_TIME_SECONDS = 2.0
 END_SECONDS = 300
 TEXT = """\
 {n_signals} signals to the five commands, SIGINT and SIGTERM in turn. *In time* is within two
-seconds, by the signal's status and with one line; those that *ended before* were done, and
-gave status 0. *Left* counts processes, temporary files and shared memory. After the signals the
-same command ran to its end each time, and gave the files that the first run had given."""
+seconds, by the signal's status and with one line; those that *ended before* were done, and gave
+status 0; all else is *crashed*. *Left* counts processes, temporary files and shared memory. After
+the signals the same command ran to its end each time, and gave the files that the first run had
+given."""
 
 
 @dataclass(frozen=True)
@@ -72,40 +74,45 @@ def signals(args) -> Page:
     """Send them to all commands."""
     with tempfile.TemporaryDirectory() as folder:
         shots = shoot_all(Path(folder), args.signals, args.photos, args.seed)
-    rows = []
-    for command in dict.fromkeys(shot.command for shot in shots):
-        own = [shot for shot in shots if shot.command == command]
-        before = sum(shot.ended_before for shot in own)
-        rows.append(
-            {
-                "command": command,
-                "tried": len(own),
-                "in_time": sum(shot.in_time for shot in own),
-                "before": before,
-                "late_or_silent": len(own) - before - sum(shot.in_time for shot in own),
-                "tracebacks": sum("Traceback" in shot.told for shot in own),
-                "left": sum(shot.n_left for shot in own),
-                "slowest": max(shot.seconds for shot in own),
-            }
-        )
-    columns = {
-        "command": "{command}",
-        "tried": "{tried}",
-        "in time": "{in_time}",
-        "ended before": "{before}",
-        "late, silent or of another status": "{late_or_silent}",
-        "tracebacks": "{tracebacks}",
-        "left": "{left}",
-        "slowest, s": "{slowest:.2f}",
-    }
+    commands = dict.fromkeys(shot.command for shot in shots)
+    rows = [_row(command, [s for s in shots if s.command == command]) for command in commands]
+    outcomes = ("in time", "ended before", "crashed")
     return Page(
         title="Commands that get a signal at a random moment",
         text=TEXT.format(n_signals=len(shots)),
-        tables={"Signals": table(rows, columns)},
-        rows=[vars(shot) | {"told": shot.told[-200:]} for shot in shots],
-        facts={"photos": f"{args.photos}, of `python -m features.samples`"},
-        failed=any(row["late_or_silent"] or row["tracebacks"] or row["left"] for row in rows),
+        tables={"Signals": table(rows, {name: f"{{{name}}}" for name in rows[0]})},
+        rows=rows,
+        figure=draw_bars(
+            list(commands),
+            {name: [row[name] for row in rows] for name in outcomes},
+            xlabel="signals",
+            size=(7, 2.6),
+        ),
+        facts={
+            "photos": f"{args.photos}, of `python -m features.samples`",
+            "slowest end": f"{max(shot.seconds for shot in shots):.2f} s after the signal",
+        },
+        failed=any(row["crashed"] or row["left"] for row in rows),
     )
+
+
+def _row(command, shots):
+    in_time = sum(shot.in_time for shot in shots)
+    before = sum(shot.ended_before for shot in shots)
+    crashes = [shot for shot in shots if not (shot.in_time or shot.ended_before)]
+    for shot in crashes:
+        print(f"{shot.command} {shot.signal}: status {shot.status} after {shot.seconds:.1f} s")
+        print(shot.told[-1000:])
+    return {
+        "attack": f"a signal to {command}",
+        "tried": len(shots),
+        "survived": in_time + before,
+        "in time": in_time,
+        "ended before": before,
+        "crashed": len(crashes),
+        "left": sum(shot.n_left for shot in shots),
+        "seconds": round(sum(shot.moment + shot.seconds for shot in shots)),
+    }
 
 
 def shoot_all(folder: Path, n_signals: int, n_photos: int, seed: int = 0) -> list[Shot]:
@@ -132,12 +139,13 @@ def shoot_all(folder: Path, n_signals: int, n_photos: int, seed: int = 0) -> lis
         ("rank-photos", "album", "--model", "model", "-o", "ranking"),
         ("export-network", "model", "--head", "softmax", "-o", "scorer.onnx"),
     ):
-        shots += _shoot(folder, [command, *arguments], n_signals, moments)
+        shots += shoot(folder, [command, *arguments], n_signals, moments)
         _require(_contents(folder / "album") == album, f"{command} has changed the album")
     return shots
 
 
-def _shoot(folder, argv, n_signals, moments):
+def shoot(folder: Path, argv: list[str], n_signals: int, moments: random.Random) -> list[Shot]:
+    """Send signals to one command, whose last argument is its output; see `shoot_all`."""
     output = folder / argv[-1]
     began = time.monotonic()
     process = _start(folder, argv)
