@@ -95,6 +95,8 @@ def rank_photos(args: argparse.Namespace) -> int:
     import_keras()
     from decaf.models.model import load_model
     from decaf.ranking import ranking
+    from decaf.ranking.page import OWN_FILES, PAGE_FILE
+    from decaf.ranking.table import TABLE_FILE
     from features.xmp import SIDECARS
 
     ranked = ranking.rank_photos(
@@ -104,10 +106,10 @@ def rank_photos(args: argparse.Namespace) -> int:
     report_failed(ranked.failed)
     status = 0
     # Until stars and copies are there, too, the same command may be given again.
-    with filling_folder(args.output, COMMAND, ranking.OWN_FILES):
+    with filling_folder(args.output, COMMAND, OWN_FILES):
         ranked.write(args.output, force=True)
         _print_first(ranked)
-        print(f"{args.output}: {', '.join(ranking.FILES)}")
+        print(f"{args.output}: {TABLE_FILE}, {PAGE_FILE}")
         if args.xmp:
             given = ranked.write_stars(
                 sidecar=args.sidecar or SIDECARS[0],
@@ -152,7 +154,7 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     for option in ("sidecar", "overwrite_ratings", "dry_run"):
         if getattr(args, option) and not args.xmp:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
-    from decaf.ranking.ranking import OWN_FILES
+    from decaf.ranking.page import OWN_FILES
 
     check_output_folder(args.output, force=args.force, owner=COMMAND, own_files=OWN_FILES)
     if args.copy_best is None:

@@ -16,12 +16,14 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
+from decaf.ranking.table import TABLE_FILE
 from decaf.ranking.thumbnails import PREVIEW_SIDE, Pictures, make_pictures
 from features.files import write_file, writing
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import RankedPhoto, Ranking
 
+PAGE_FILE = "ranking.html"
 # Up to so many photos the page holds their thumbnails itself: with 27 MB it opens within a second,
 # with twice as many in 1.6 s (experiments/results/bench-page).
 MOST_IN_PAGE = 5000
@@ -51,10 +53,15 @@ def files_folder(path: Path) -> Path:
     return path.with_name(f"{path.stem}_files")
 
 
-def files_beside(page: str) -> tuple[str, ...]:
-    """Patterns of what `write_page` writes beside a page of this name."""
-    folder = files_folder(Path(page)).name
-    return tuple(f"{folder}/{name.format('[0-9]*')}" for name in (_PART, _PREVIEW))
+# Names, and patterns of them, of all that is written for a ranking.
+OWN_FILES = (
+    TABLE_FILE,
+    PAGE_FILE,
+    *(
+        f"{files_folder(Path(PAGE_FILE)).name}/{name.format('[0-9]*')}"
+        for name in (_PART, _PREVIEW)
+    ),
+)
 
 
 def write_page(path: Path, ranking: Ranking, *, progress: bool = True) -> None:
@@ -117,8 +124,8 @@ def remove_files(path: Path) -> None:
     """
     folder = files_folder(path)
     with writing(folder):
-        for pattern in files_beside(path.name):
-            for file in path.parent.glob(pattern):
+        for pattern in (_PART, _PREVIEW):
+            for file in folder.glob(pattern.format("[0-9]*")):
                 file.unlink()
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from decaf.models.model import Model, ScoredPhotos
 from decaf.networks.votes import mean_and_spread
 from decaf.ranking.copies import copy_best
-from decaf.ranking.page import files_beside, write_page
+from decaf.ranking.page import OWN_FILES, PAGE_FILE, write_page
 from decaf.ranking.sharpness import measure_sharpness
 from decaf.ranking.stacks import NEAR, find_stacks, order_frames
-from decaf.ranking.table import write_table
+from decaf.ranking.table import TABLE_FILE, write_table
 from features.errors import InputError
 from features.folders import check_output_folder, filling_folder
 from features.photos import capture_time, find_photos, photo_root
@@ -30,11 +30,6 @@ from features.xmp import SIDECARS
 
 if TYPE_CHECKING:
     import pandas
-
-TABLE_FILE, PAGE_FILE = "ranking.csv", "ranking.html"
-FILES = (TABLE_FILE, PAGE_FILE)
-# With what `write_page` writes beside the page.
-OWN_FILES = (*FILES, *files_beside(PAGE_FILE))
 
 
 @dataclass(frozen=True)

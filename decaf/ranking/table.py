@@ -12,6 +12,8 @@ from features.files import write_file
 if TYPE_CHECKING:
     from decaf.ranking.ranking import RankedPhoto, Ranking
 
+TABLE_FILE = "ranking.csv"
+
 
 def write_table(path: Path, ranking: Ranking) -> None:
     """Write ranking.csv: the ranked photos, then those that failed, without a rank.

@@ -55,3 +55,28 @@ def test_help_names_every_classifier():
     listed = help_of("fit-classifier").split("\nclassifiers:\n")[1]
     words = listed.replace("; and by name only:", ",").replace("\n ", "").strip().split(", ")
     assert sorted(words) == sorted(list_classifiers())
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        ("extract-features", "photos --backbone alexnet-owt -o taken"),
+        ("fit-classifier", "features.h5 -o full"),
+        ("rank-photos", "photos --model model -o full"),
+        ("export-network", "model -o taken.onnx"),
+    ],
+)
+def test_an_output_that_is_taken_is_refused_in_one_line_and_no_word_of_the_back_end(
+    tmp_path, command, argv
+):
+    (tmp_path / "full").mkdir()
+    for taken in ("full/mine.txt", "taken", "taken.onnx"):
+        (tmp_path / taken).touch()
+    module = command.replace("-", "_")
+    code = f"import sys\nfrom decaf.commands.{module} import main\nsys.exit(main({argv.split()}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "add --force" in done.stderr
