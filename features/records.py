@@ -22,6 +22,7 @@ number, 0 or more, below 1, not 1.0
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import reprlib
@@ -32,6 +33,11 @@ from typing import Any, Self
 from features.errors import InputError
 
 Metadata = dict[str, Any]
+
+# Whole numbers from here on stand for nothing that can be counted, and no file's number holds them.
+TOO_LARGE = 2**63
+# Levels of lists and dictionaries in JSON; a network's config has a dozen.
+MOST_LEVELS = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +116,37 @@ class Record:
         return {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
 
 
+def parse_json(content: bytes) -> Any:
+    """What a file from a stranger holds as JSON.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    object
+        None stands for numbers that are not finite, which JSON knows none of.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON; or a dictionary has a key twice, of which readers take one or the other;
+        or it holds a number or levels that no program wrote, or a text that UTF-8 cannot hold.
+    """
+    try:
+        value = json.loads(
+            content,
+            object_pairs_hook=_unique,
+            parse_float=lambda text: _finite(float(text)),
+            parse_constant=lambda name: None,
+        )
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    _check_json(value)
+    return value
+
+
 def whole_number(least: int = 0) -> Metadata:
     """Metadata of a field that takes whole numbers from the least one on."""
     return _rule(f"a whole number, {least} or more", lambda v: _is_whole(v) and v >= least) | {
@@ -139,6 +176,11 @@ def number(
     ) | {"type": float}
 
 
+def share() -> Metadata:
+    """Metadata of a field that takes numbers from 0 to 1."""
+    return _rule("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
+
+
 def one_of(*choices: str | None) -> Metadata:
     """Metadata of a field that takes one of some values, which stand there as ``choices``."""
     must_be = " or ".join(", ".join(map(str, choices)).rsplit(", ", 1))
@@ -155,7 +197,7 @@ def flag() -> Metadata:
 def text(pattern: str = ".+", must_be: str = "a text") -> Metadata:
     """Metadata of a field that takes a text, all of which matches the pattern."""
     matches = re.compile(pattern, re.DOTALL).fullmatch
-    return _rule(must_be, lambda v: isinstance(v, str) and bool(matches(v)))
+    return _rule(must_be, lambda v: _is_text(v) and bool(matches(v)))
 
 
 def digest() -> Metadata:
@@ -228,7 +270,9 @@ def _rule(must_be: str, admits: Callable[[Any], bool]) -> Metadata:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return (
+        isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) < TOO_LARGE
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -240,8 +284,46 @@ def _is_number(value: Any) -> bool:
         return False
 
 
+def _is_text(value: Any) -> bool:
+    """Whether it is a text that can be shown and written: no half of a surrogate pair alone.
+
+    But for those that stand for bytes of file names.
+    """
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("has a key twice")
+    return values
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _check_json(value: Any, level: int = 0) -> None:
+    if level > MOST_LEVELS:
+        raise ValueError("is nested too deeply")
+    if isinstance(value, str) and not _is_text(value):
+        raise ValueError("holds half a character")
+    if isinstance(value, int) and abs(value) >= TOO_LARGE:
+        raise ValueError("holds a number too large")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    if isinstance(parts, list):
+        for part in parts:
+            _check_json(part, level + 1)
 
 
 def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:

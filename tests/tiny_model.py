@@ -40,7 +40,9 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
     X = np.maximum(random.normal(size=(60, WIDTH)), 0)
     label = (X @ random.normal(size=WIDTH) > 0).astype(int)
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, label)
-    record = replace(network.record, scale=(1, n_votes or 10), midpoint=5.0)
-    network = replace(network, record=record)
     record = model_record(trained_on=trained_on)
+    network_record = replace(
+        network.record, scale=(1, n_votes or 10), midpoint=5.0, licence=record.licence
+    )
+    network = replace(network, record=network_record)
     Model(network, classifier, record).save(folder, force=True)

@@ -45,7 +45,8 @@ def decision_score(classifier: ClassifierMixin, X: np.ndarray) -> np.ndarray:
         return classifier.predict_proba(X)[:, 1]
     with np.errstate(divide="ignore"):  # forests give probabilities of 0
         log_probability = classifier.predict_log_proba(X)
-    return np.nan_to_num(log_probability[:, 1] - log_probability[:, 0])
+    # Of a certain answer the odds are infinite; what is no number stays none.
+    return np.nan_to_num(log_probability[:, 1] - log_probability[:, 0], nan=np.nan)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ class Calibration(Record):
         ndarray of shape (n_rows,)
             Of the positive class.
         """
-        return expit(self.slope * np.clip(score, self.lowest, self.highest) + self.intercept)
+        with np.errstate(over="ignore"):  # a slope without measure makes of the sigmoid a step
+            steep = self.slope * np.clip(score, self.lowest, self.highest)
+        return expit(steep + self.intercept)
 
 
 def calibrate(evaluation: Evaluation, result: Result | None = None) -> Calibration:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from features.errors import InputError
 from features.photos import PhotoError, read_wanted_photo, resize_photo
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def run_network(
     ------
     ShardActivations
         Of each shard.
+
+    Raises
+    ------
+    InputError
+        An activation is not finite, or becomes so as float16.
     """
     size = convolutions.input_shape[1]
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
@@ -211,7 +217,13 @@ def _run_shard(
         if filled == len(batch) or (filled and position == n_photos - 1):
             first = len(shard.positions) - filled
             for pooling, values in convolutions.predict_on_batch(batch).items():
-                shard.activations[pooling][first : first + filled] = values[:filled]
+                with np.errstate(over="ignore"):
+                    shard.activations[pooling][first : first + filled] = values[:filled]
+                if not np.isfinite(shard.activations[pooling][first : first + filled]).all():
+                    raise InputError(
+                        "the network gives activations that are no numbers, or too large ones; "
+                        "take another network"
+                    )
             filled = 0
         advance(1)
     for pooling, values in shard.activations.items():

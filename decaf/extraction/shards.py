@@ -24,9 +24,11 @@ from decaf.extraction.activations import read_or_run
 from decaf.extraction.feature_network import FeatureNetwork
 from decaf.extraction.forward_pass import ShardActivations, write_behind
 from decaf.extraction.job import Job, NamedPhotos, OpenJob, open_job
+from features.errors import InputError
 from features.files import write_file, writing
 from features.photos import PhotoError, file_digest
 from features.store import StoreWriter, merge_stores
+from features.store.schema import unusable_rows
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,10 @@ def _features(
         batch[: len(some)] = some
         batches.append(network.to_features(batch))
     features, predicted = zip(*batches)
+    if len(unusable_rows(np.concatenate(features))):
+        raise InputError(
+            "the network gives features that are no numbers, or too large ones; take another"
+        )
     return np.concatenate(features)[:n_rows], {
         column: np.concatenate([values[column] for values in predicted])[:n_rows]
         for column in predicted[0]

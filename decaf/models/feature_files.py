@@ -14,10 +14,12 @@ from classifiers.evaluation.evaluation import FeatureSet
 from decaf.models.sources import Source, Sources
 from decaf.networks.network import Network, build_plain_network, load_network
 from decaf.networks.network_file import read_record
+from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError, NoNetwork, NoNetworkFile, NoWeightsFile
 from features.ratings import RatedPhotos
 from features.store import FeatureStore
+from features.store.schema import LARGEST_FEATURE, unusable_rows
 
 # What a feature file says of its extraction and not of its network, or does not repeat.
 OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
@@ -68,12 +70,15 @@ class FileSource:
             raise NoWeightsFile(
                 f"the features {self.name} are of the weights {self.facts['weights']}"
             )
+        known = {name: self.facts.get(name) for name in ("backbone", "pooling", "blocks", "resize")}
+        try:
+            record = NetworkRecord.from_json(
+                known | {"kind": "backbone", "width": self.features.shape[1]}
+            )
+        except InputError as error:
+            raise InputError(f"the features {self.name}: {error}; extract them again") from None
         return build_plain_network(
-            self.facts["backbone"],
-            self.facts["pooling"],
-            self.facts["blocks"],
-            self.weights,
-            self.facts["resize"],
+            record.backbone, record.pooling, record.blocks, self.weights, record.resize
         )
 
 
@@ -159,11 +164,16 @@ def _read(path: Path) -> tuple[RatedPhotos, np.ndarray, dict[str, Any]]:
     with FeatureStore(path) as store:
         rated = store.rated()
         X = store.features[:].astype(np.float32)
-        bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+        bad = unusable_rows(X)
         if len(bad):
             raise InputError(
                 f"{path}: row {bad[0]} ({store.paths[bad[0]]}) holds features that are no finite "
-                "numbers; extract them again"
+                f"numbers, or beyond ±{LARGEST_FEATURE:g}; extract them again"
+            )
+        if len(X) > 1 and not np.ptp(X, axis=0).any():
+            raise InputError(
+                f"{path}: holds the same features for all photos, of which nothing can be learnt; "
+                "extract them again"
             )
         return rated, X, store.attributes
 

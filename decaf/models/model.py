@@ -28,6 +28,8 @@ from decaf.training.batches import predict
 from features.errors import InputError, NoNetworkFile
 from features.files import write_file, writing
 from features.folders import check_output_folder, filling_folder
+from features.records import parse_json
+from features.store.schema import unusable_rows
 
 SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
@@ -76,6 +78,11 @@ class Model:
         How all classifiers did among which this one is the best; it is not saved.
     folder : Path or None
         Where the model was loaded from.
+
+    Raises
+    ------
+    InputError
+        They do not fit to each other.
     """
 
     network: Network
@@ -83,6 +90,17 @@ class Model:
     record: ModelRecord
     evaluation: Evaluation | None = None
     folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        width, licence = self.network.record.width, self.network.record.licence
+        if getattr(self.classifier, "n_features_in_", None) != width:
+            raise InputError(
+                f"its classifier does not take the {width} features of its network; {_REMEDY}"
+            )
+        if self.record.licence != licence:
+            raise InputError(
+                f"its licence is {self.record.licence}, that of its network {licence}; {_REMEDY}"
+            )
 
     def __str__(self) -> str:
         """Its folder, or what it is, for a sentence."""
@@ -136,6 +154,11 @@ class Model:
         Returns
         -------
         ScoredPhotos
+
+        Raises
+        ------
+        InputError
+            A score is not finite, by which no photo can be ranked.
         """
         record = self.network.record
         activations = cached_activations(
@@ -147,14 +170,19 @@ class Model:
         )[record.pooling]
         given = predict(self.network.head_model(), activations, np.arange(len(activations)))
         features = given["features"]
+        if len(unusable_rows(features)):
+            raise InputError(
+                f"{self}: its network gives features that are no numbers, or too large ones; "
+                f"{_REMEDY}"
+            )
         score = decision_score(self.classifier, features) if len(features) else np.zeros(0)
-        return ScoredPhotos(
-            activations=activations,
-            features=features,
-            score=score,
-            probability=self.record.calibration.probability(score),
-            votes=given["output"] if record.kind == "votes" else None,
-        )
+        probability = self.record.calibration.probability(score)
+        votes = given["output"] if record.kind == "votes" else None
+        if not all(
+            np.isfinite(each).all() for each in (score, probability, votes) if each is not None
+        ):
+            raise InputError(f"{self}: gives photos scores that are no numbers; {_REMEDY}")
+        return ScoredPhotos(activations, features, score, probability, votes)
 
     def save(self, folder: str | os.PathLike, *, force: bool = False) -> None:
         """Write the model's three files; model.json comes last, so that without it none is whole.
@@ -186,11 +214,14 @@ class Model:
                     name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
                 },
             }
-            write_file(folder / RECORD_FILE, json.dumps(values, indent=1, ensure_ascii=False))
+            write_file(folder / RECORD_FILE, json.dumps(values, indent=1))
 
 
 def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
     """Load a model, if it is as it was saved. Nothing in its files is executed.
+
+    The digests in its record protect from accident, not from people: who changes a file may change
+    its digest, too. What each file may hold is checked apart from them (docs/strangers.md).
 
     Parameters
     ----------
@@ -219,12 +250,10 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
             raise InputError(f"{folder / name}: was altered since the model was made; {_REMEDY}")
     network = load_network(folder / NETWORK_FILE, choose_precision(precision))
     classifier = load_classifier(folder / CLASSIFIER_FILE)
-    width = network.record.width
-    if getattr(classifier, "n_features_in_", None) != width:
-        raise InputError(
-            f"{folder}: its classifier does not take the {width} features of its network; {_REMEDY}"
-        )
-    return Model(network, classifier, record, folder=folder)
+    try:
+        return Model(network, classifier, record, folder=folder)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
 
 
 _REMEDY = "fit the model anew"
@@ -234,13 +263,12 @@ def _read_record(folder: Path) -> tuple[ModelRecord, dict[str, str]]:
     """What model.json says: the record, and the digests of the other files."""
     path = folder / RECORD_FILE
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise _no_record(folder) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    # RecursionError: lists in lists, ten thousand deep.
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: is not JSON ({error}); {_REMEDY}") from error
     version = values.pop("schema_version", None) if isinstance(values, dict) else None
     if not isinstance(version, int):

@@ -9,9 +9,9 @@ from features.records import (
     Record,
     digest,
     nested,
-    number,
     optional,
     sequence,
+    share,
     table,
     text,
     whole_number,
@@ -20,11 +20,11 @@ from features.records import (
 
 @dataclass(frozen=True)
 class Interval(Record):
-    """A figure, and its 95 % bootstrap interval."""
+    """A figure from 0 to 1, and its 95 % bootstrap interval."""
 
-    value: float = field(metadata=number())
-    low: float = field(metadata=number())
-    high: float = field(metadata=number())
+    value: float = field(metadata=share())
+    low: float = field(metadata=share())
+    high: float = field(metadata=share())
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Judged(Record):
     """
 
     photos: int = field(metadata=whole_number(1))
-    professional: float = field(metadata=number(0))
+    professional: float = field(metadata=share())
     design: str = field(metadata=text())
     best_of: int = field(metadata=whole_number(1))
     auc: Interval = field(metadata=nested(Interval))
@@ -68,7 +68,7 @@ class TrainedOn(Record):
     """
 
     photos: int = field(metadata=whole_number(1))
-    professional: float = field(metadata=number(0))
+    professional: float = field(metadata=share())
     digests: tuple[str, ...] = field(metadata=sequence(digest()))
 
 

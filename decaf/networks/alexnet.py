@@ -117,6 +117,10 @@ class LocalResponseNormalization(layers.Layer):
         energy = sum(squares[..., i : i + n_channels] for i in range(self.size))
         return x * ops.power(1 + self.alpha * energy, -self.beta)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of what it normalises."""
+        return input_shape
+
 
 def convolution(
     x: keras.KerasTensor, number: int, filters: int, size: int, strides: int = 1

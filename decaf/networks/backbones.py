@@ -33,6 +33,7 @@ class Backbone:
     name : str
     input_size : int
         Height and width of the photos it takes, in pixels.
+    n_blocks : int
     family : str
         The module of `decaf.networks` whose function ``build`` builds it.
     options : dict
@@ -43,6 +44,7 @@ class Backbone:
 
     name: str
     input_size: int
+    n_blocks: int
     family: str
     options: Mapping[str, Any] = field(default_factory=dict)
     downloaded: str | None = None
@@ -141,11 +143,12 @@ def get_backbone(name: str) -> Backbone:
 _BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("alexnet", 227, "alexnet"),
-        Backbone("alexnet-owt", 224, "alexnet_owt", {"packaged": lpips_weights.ALEXNET}),
+        Backbone("alexnet", 227, 5, "alexnet"),
+        Backbone("alexnet-owt", 224, 5, "alexnet_owt", {"packaged": lpips_weights.ALEXNET}),
         Backbone(
             "vgg16",
             224,
+            5,
             "vgg16",
             {"packaged": lpips_weights.VGG16},
             "VGG's ImageNet weights (Creative Commons Attribution), as Keras ships them",
@@ -153,6 +156,7 @@ _BACKBONES = {
         Backbone(
             "resnet50",
             224,
+            5,
             "applications",
             {
                 "application": "ResNet50",
@@ -170,6 +174,7 @@ _BACKBONES = {
         Backbone(
             "inception-v3",
             299,
+            11,
             "applications",
             {
                 "application": "InceptionV3",
@@ -182,6 +187,7 @@ _BACKBONES = {
         Backbone(
             "mobilenet-v2",
             224,
+            8,
             "applications",
             {
                 "application": "MobileNetV2",
@@ -202,6 +208,7 @@ _BACKBONES = {
         Backbone(
             "efficientnet-lite0",
             224,
+            8,
             "efficientnet_lite",
             {
                 "width": 1.0,
@@ -220,6 +227,7 @@ _BACKBONES = {
         Backbone(
             "efficientnet-lite1",
             240,
+            8,
             "efficientnet_lite",
             {
                 "width": 1.0,

@@ -92,10 +92,11 @@ def build_convolutions(
     entry = get_backbone(backbone)
     if weights not in (None, PRETRAINED) and not Path(weights).is_file():
         raise InputError(f"{weights}: no such weights file for backbone {backbone}")
+    if blocks is not None and blocks not in range(1, entry.n_blocks + 1):
+        raise InputError(
+            f"backbone {backbone}: blocks={blocks}; it has 1 to {entry.n_blocks} blocks"
+        )
     whole = entry.build(weights)
-    n_blocks = len(whole.outputs)
-    if blocks is not None and blocks not in range(1, n_blocks + 1):
-        raise InputError(f"backbone {backbone}: blocks={blocks}; it has 1 to {n_blocks} blocks")
     return keras.Model(whole.inputs[0], whole.outputs[:blocks])
 
 

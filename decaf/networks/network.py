@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 # Registers LocalResponseNormalization, so that Keras can load the networks that have it.
 import decaf.networks.alexnet  # noqa: F401
+from decaf.networks.agreement import find_disagreement
 from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import build_convolutions, pool, set_precision
+from decaf.networks.costs import check_costs
 from decaf.networks.head import add_head, features_model
 from decaf.networks.network_file import add_record, check_harmless, read_record
 from decaf.networks.record import NetworkRecord
@@ -43,8 +46,9 @@ class Network:
     record: NetworkRecord
 
     def __post_init__(self):
-        if not _fit(self.keras_model, self.record):
-            raise InputError("the network is not what its record says")
+        disagreement = find_disagreement(self.keras_model, self.record)
+        if disagreement is not None:
+            raise InputError(f"the network is not what its record says: {disagreement}")
 
     @property
     def input_size(self) -> int:
@@ -129,9 +133,12 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
         The file is missing, truncated, damaged, or not a network of this package.
     """
     record = read_record(path)
-    check_harmless(path)
+    described = check_harmless(path)
     try:
+        check_costs(described)
         keras_model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; it is not opened") from None
     # Keras raises many kinds of exceptions on a file that it did not write.
     except Exception as error:
         raise InputError(f"{path}: not a network that Keras can load; make it anew") from error
@@ -139,6 +146,9 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
         network = Network(keras_model, record)
     except InputError as error:
         raise InputError(f"{path}: {error}; make it anew") from None
+    for layer in keras_model.layers:
+        if not all(np.isfinite(values).all() for values in layer.get_weights()):
+            raise InputError(f"{path}: its layer {layer.name} has weights that are no numbers")
     set_precision(keras_model, precision)
     return network
 
@@ -253,18 +263,6 @@ def attach_head(
         keras_model.get_layer(name).set_weights(head.get_layer(name).get_weights())
     set_precision(keras_model, precision)
     return Network(keras_model, replace(record, parameters=keras_model.count_params()))
-
-
-def _fit(keras_model: keras.Model, record: NetworkRecord) -> bool:
-    """Whether a graph is what its record says."""
-    photo, output = keras_model.input_shape, keras_model.output_shape
-    # Of several inputs or outputs Keras gives lists of shapes.
-    if not (isinstance(photo, tuple) and isinstance(output, tuple)):
-        return False
-    if photo[3:] != (3,) or photo[1] != photo[2] or output != (None, record.n_outputs):
-        return False
-    units = {layer.name: getattr(layer, "units", None) for layer in keras_model.layers}
-    return not record.has_head or ("fc6" in units and units.get("fc7") == record.width)
 
 
 def _build(

@@ -1,6 +1,8 @@
 """A network's file: Keras's `.keras` zip with one member more, the record `decaf.json`.
 
 The record is read here without Keras, and what Keras would build is looked through before it does.
+Nothing here knows who made a file: checksums protect from accident, these checks from what a
+stranger may have put there.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from decaf.networks.record import NetworkRecord
 from features.errors import InputError
+from features.records import parse_json
 
 RECORD_MEMBER = "decaf.json"
 # Keras unpacks whatever else there is, wherever its name leads.
@@ -53,6 +57,9 @@ _PARTS = frozenset(
     ]
 )
 
+# Three times as many as the deepest backbone has.
+MOST_LAYERS = 1_000
+
 # What zipfile raises on truncated and altered files.
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, MemoryError
@@ -89,15 +96,16 @@ def read_record(path: str | os.PathLike) -> NetworkRecord:
     """
     with _opened(path) as archive:
         try:
-            values = json.loads(archive.read(RECORD_MEMBER))
+            values = parse_json(archive.read(RECORD_MEMBER))
         except KeyError:
             raise InputError(
                 f"{path}: not a network of decaf's (it has no {RECORD_MEMBER}); "
                 "make one with finetune-network"
             ) from None
-        # RecursionError: lists in lists, ten thousand deep.
-        except (ValueError, RecursionError):
-            raise InputError(f"{path}: its {RECORD_MEMBER} is no JSON; make it anew") from None
+        except ValueError as error:
+            raise InputError(
+                f"{path}: its {RECORD_MEMBER} is not JSON ({error}); make it anew"
+            ) from None
     try:
         return NetworkRecord.from_json(values)
     except InputError as error:
@@ -106,12 +114,32 @@ def read_record(path: str | os.PathLike) -> NetworkRecord:
         ) from None
 
 
-def check_harmless(path: str | os.PathLike) -> None:
+@dataclass(frozen=True)
+class Described:
+    """What a network's file would have Keras build.
+
+    Attributes
+    ----------
+    layers : list of (dict, list of str)
+        What Keras makes each layer of, and the names of those before it whose outputs it takes.
+    weight_bytes : int
+        Size of the file of its weights.
+    """
+
+    layers: list[tuple[dict[str, Any], list[str]]]
+    weight_bytes: int
+
+
+def check_harmless(path: str | os.PathLike) -> Described:
     """Make sure that a network's file is whole, and that Keras will do nothing unexpected with it.
 
     Parameters
     ----------
     path : path-like
+
+    Returns
+    -------
+    Described
 
     Raises
     ------
@@ -123,15 +151,19 @@ def check_harmless(path: str | os.PathLike) -> None:
         if damaged is not None:
             raise InputError(f"{path}: damaged ({damaged} fails its checksum); make it anew")
         try:
-            config = json.loads(archive.read("config.json"))
+            config = parse_json(archive.read("config.json"))
+            weight_bytes = archive.getinfo("model.weights.h5").file_size
             foreign = sorted(str(part[1]) for part in set(_parts(config)) - _PARTS)
-        except (KeyError, ValueError, TypeError, RecursionError):
+            if not foreign:
+                layers = _in_order(config["config"]["layers"])
+        except (KeyError, ValueError, TypeError, AttributeError):
             raise InputError(f"{path}: not a network that Keras can load; make it anew") from None
     if foreign:
         raise InputError(
             f"{path}: has parts that no network of decaf's has: {', '.join(foreign)[:200]}; it is "
             "not opened"
         )
+    return Described(layers, weight_bytes)
 
 
 @contextmanager
@@ -172,3 +204,33 @@ def _parts(config: Any) -> Iterator[tuple[str | None, str]]:
         return
     for value in config:
         yield from _parts(value)
+
+
+def _in_order(layers: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[str]]]:
+    """Each layer with those that it takes: no cycles, and none is called twice."""
+    taken: dict[str, list[str]] = {}
+    for layer in layers:
+        given = list(_taken(layer["inbound_nodes"]))
+        if (
+            layer["class_name"] == "Functional"
+            or layer["name"] != layer["config"]["name"]
+            or layer["name"] in taken
+            or not taken.keys() >= set(given)
+            or len(layer["inbound_nodes"]) != (layer["class_name"] != "InputLayer")
+        ):
+            raise ValueError("its layers are not in order")
+        taken[layer["name"]] = given
+    if len(layers) > MOST_LAYERS:
+        raise ValueError("it has too many layers")
+    return [(layer, taken[layer["name"]]) for layer in layers]
+
+
+def _taken(node: Any) -> Iterator[str]:
+    """Layers whose outputs a call of a layer takes."""
+    if isinstance(node, dict):
+        if "keras_history" in node:
+            yield node["keras_history"][0]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _taken(each)

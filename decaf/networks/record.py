@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decaf.backend import PRECISIONS
+from decaf.networks.backbones import get_backbone, list_backbones
 from features.errors import InputError
 from features.photos import RESIZE_MODES
 from features.records import (
@@ -99,6 +100,11 @@ class NetworkRecord(Record):
             raise InputError("n_grades must be there for votes, and for nothing else")
         if self.kind == "votes" and self.midpoint is None:
             raise InputError("midpoint must be there for votes")
+        if self.scale is not None and self.scale[0] >= self.scale[1]:
+            raise InputError(f"scale must rise, not {self.scale}")
+        n_blocks = self.n_blocks
+        if self.blocks is not None and n_blocks is not None and self.blocks > n_blocks:
+            raise InputError(f"blocks must be 1 to {n_blocks}, not {self.blocks}")
 
     @property
     def name(self) -> str:
@@ -119,6 +125,12 @@ class NetworkRecord(Record):
         if self.kind == "votes":
             parts.append("votes")
         return "-".join([*parts, str(self.width)])
+
+    @property
+    def n_blocks(self) -> int | None:
+        """As many blocks the whole backbone has; None for one that is not the registry's."""
+        is_known = self.backbone in list_backbones()
+        return get_backbone(self.backbone).n_blocks if is_known else None
 
     @property
     def has_head(self) -> bool:

@@ -161,7 +161,8 @@ def _render(ranking: Ranking, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    # A script with NaN in it shows nothing at all.
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return templates.get_template("page.html").render(
         title=_displayable(ranking.title),
         facts={name: _displayable(text) for name, text in ranking.facts.items()},

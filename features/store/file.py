@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import h5py
 import numpy as np
 
 from features.errors import Damaged, InputError
+from features.records import parse_json
 from features.store.headers import may_be_virtual
 from features.store.schema import COLUMN_TYPES, FAILED, PROVENANCE, SCHEMA_VERSION, to_text
 
@@ -154,7 +154,7 @@ class StoreFile:
             raise self._not_whole(name)
 
     def _read_provenance(self) -> dict[str, Any]:
-        provenance = json.loads(self._file[PROVENANCE][()])
+        provenance = parse_json(self._file[PROVENANCE][()])
         version = provenance.get("schema_version") if isinstance(provenance, dict) else None
         check_version(self.path, version)
         attributes = provenance.get("made_by")

@@ -15,6 +15,7 @@ import numpy as np
 
 from features.errors import InputError
 from features.files import whole_file, writing
+from features.records import parse_json
 from features.store.file import Layout, StoreFile, check_version
 from features.store.schema import DIGEST, SCHEMA_VERSION
 
@@ -140,7 +141,7 @@ class ShardFolder:
 
     def _read_manifest(self) -> tuple[list[Shard], dict[str, Any]]:
         try:
-            manifest = json.loads((self.path / MANIFEST).read_bytes())
+            manifest = parse_json((self.path / MANIFEST).read_bytes())
             check_version(self.path, manifest["schema_version"])
             shards = [Shard(**shard) for shard in manifest["shards"]]
             attributes = manifest["made_by"]
@@ -153,8 +154,7 @@ class ShardFolder:
             raise InputError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         except InputError:
             raise
-        # RecursionError: lists in lists, ten thousand deep.
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             shards, attributes = [], None
         if not (shards and all(map(_is_right, shards)) and isinstance(attributes, dict)):
             raise InputError(f"{self.path}: is not a whole feature store: see {MANIFEST} in it")

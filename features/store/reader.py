@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from features.errors import NoRatings
+from features.errors import InputError, NoRatings
 from features.ratings import RatedPhotos
+from features.records import Record, number, optional, sequence
 from features.store.file import StoreFile, reading
 from features.store.folder import ShardFolder, open_source
 from features.store.schema import to_texts
 
 # Texts that are stored bytes and Python's objects at once.
 _TEXT_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class _Told(Record):
+    """What a store's attributes tell of its ratings."""
+
+    scale: tuple[float, float] | None = field(metadata=optional(sequence(number(), length=2)))
+    midpoint: float | None = field(metadata=optional(number()))
 
 
 class FeatureStore:
@@ -153,7 +164,11 @@ class FeatureStore:
         """
         if self.label is None:
             raise NoRatings(f"{self.path}: holds no ratings")
-        scale = self.attributes.get("scale")
+        try:
+            told = _Told.from_json({k: self.attributes.get(k) for k in ("scale", "midpoint")})
+            _check_ratings(self.label, self.score, self.votes, self.digests)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}; extract its features again") from None
         return RatedPhotos(
             names=self.paths,
             label=self.label,
@@ -163,8 +178,8 @@ class FeatureStore:
             group=self.group,
             digests=self.digests,
             finetuned=self.finetuned,
-            scale=scale and tuple(scale),
-            midpoint=self.attributes.get("midpoint"),
+            scale=told.scale,
+            midpoint=told.midpoint,
             failed=tuple(self.failed),
         )
 
@@ -204,3 +219,18 @@ class StoredFeatures:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
+
+
+def _check_ratings(
+    label: np.ndarray, score: np.ndarray | None, votes: np.ndarray | None, digests: np.ndarray
+) -> None:
+    """Refuse ratings that no reader of ratings gives."""
+    for name, are_right in (
+        ("label is neither 0 nor 1", np.isin(label, (0, 1))),
+        ("score is no finite number", score is None or np.isfinite(score)),
+        ("votes are below 0", votes is None or (votes >= 0).all(axis=1)),
+        ("digest is none", [bool(re.fullmatch("[0-9a-f]{32}", each)) for each in digests]),
+    ):
+        wrong = np.flatnonzero(~np.asarray(are_right, bool))
+        if len(wrong):
+            raise InputError(f"row {wrong[0]}: its {name}")

@@ -32,6 +32,10 @@ RATINGS = ("score", "label", "votes", "split", "group")
 PROVENANCE = "provenance"
 FAILED = "failed"
 
+# Classifiers compute squares of features, and sums of them, which float32 does not hold of larger
+# ones. Activations are in float16, below 65,505.
+LARGEST_FEATURE = 1e15
+
 # Python's stand-ins for bytes that are not UTF-8 (PEP 383), which no strict reader of UTF-8 takes,
 # and the same numbers in Unicode's last private plane, which every one does.
 _TO_PRIVATE = {surrogate: 0x100000 + surrogate for surrogate in range(0xDC80, 0xDD00)}
@@ -71,3 +75,18 @@ def to_texts(values: np.ndarray) -> np.ndarray:
     texts = np.empty(values.shape, object)
     texts[:] = [to_text(value) for value in values]
     return texts
+
+
+def unusable_rows(features: np.ndarray) -> np.ndarray:
+    """Rows of features that no classifier learns from: not finite, or of absurd size.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray of int
+    """
+    # Not ">", which NaN is not either.
+    return np.flatnonzero(~(np.abs(features) <= LARGEST_FEATURE).all(axis=1))

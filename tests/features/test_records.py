@@ -16,6 +16,7 @@ from features.records import (
     number,
     one_of,
     optional,
+    parse_json,
     sequence,
     table,
     text,
@@ -117,3 +118,28 @@ def test_what_a_rule_does_not_admit_is_refused(changed, must_be):
 def test_json_that_is_no_such_record_is_refused(values, told):
     with pytest.raises(InputError, match=told):
         Lens.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"a": 1, "a": 2}', "has a key twice"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b"[" * 60 + b"]" * 60, "is nested too deeply"),
+        (b'{"a": ["\\ud800"]}', "holds half a character"),
+        (b'{"\\udfff": 1}', "holds half a character"),
+        (b"[1" + b"0" * 400 + b"]", "holds a number too large"),
+        (b"1" * 5_000, "limit"),
+        (b"{", "Expecting"),
+        (b"\xff", "decode"),
+    ],
+)
+def test_json_that_no_program_writes_is_refused_with_a_reason(content, reason):
+    with pytest.raises(ValueError, match=reason) as refused:
+        parse_json(content)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_numbers_that_are_none_are_none_and_bytes_of_names_stay():
+    content = b'{"a": [NaN, Infinity, -Infinity, 1e999, 1.5, true], "b": "\\udcff\\u00e9"}'
+    assert parse_json(content) == {"a": [None, None, None, None, 1.5, True], "b": "\udcffé"}

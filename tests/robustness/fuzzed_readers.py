@@ -202,8 +202,13 @@ def _network_members():
 
     policy = part("keras", "DTypePolicy", name="float32")
     dense = part("keras.layers", "Dense", name="fc6", units=4, dtype=policy)
-    photo = part("keras.layers", "InputLayer", batch_shape=[None, 8, 8, 3])
-    config = part("keras.src.models.functional", "Functional", layers=[photo, dense])
+    photo = part("keras.layers", "InputLayer", name="photo", batch_shape=[None, 8, 8, 3])
+    given = {"class_name": "__keras_tensor__", "config": {"keras_history": ["photo", 0, 0]}}
+    layers = [
+        photo | {"name": "photo", "inbound_nodes": []},
+        dense | {"name": "fc6", "inbound_nodes": [{"args": [given], "kwargs": {}}]},
+    ]
+    config = part("keras.src.models.functional", "Functional", layers=layers)
     record = NetworkRecord("label", "random", "average", width=4, finetuned_on=("0" * 32,))
     return {
         "metadata.json": "{}",

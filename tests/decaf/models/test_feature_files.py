@@ -141,3 +141,55 @@ def test_a_plain_backbone_is_built_again(tmp_path, samples):
     (source,) = file_sources([tmp_path / "other.h5"]).by_name.values()
     with pytest.raises(NoWeightsFile, match=r"features other are of the weights own\.npy"):
         source.fit_network(np.arange(5))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("label", np.full(N, 7, "i1"), "row 0: its label is neither 0 nor 1"),
+        ("score", np.where(np.arange(N) == 3, np.nan, 1.0), "row 3: its score is no finite number"),
+        ("votes", np.full((N, 3), -1), "row 0: its votes are below 0"),
+        ("digest", np.full(N, b"../../etc/passwd" * 2), "row 0: its digest is none"),
+        ("features", np.full((N, 6), 3e38, "f4"), r"row 0 .* beyond ±1e\+15"),
+        ("features", np.full((N, 6), 2.5, "f4"), "holds the same features for all photos"),
+    ],
+)
+def test_ratings_and_features_that_are_none_are_refused_with_the_file(tmp_path, name, values, told):
+    store = write_store(tmp_path / "f.h5", votes=np.ones((N, 3), int))
+    with h5py.File(store, "r+") as file:
+        del file[name]
+        file[name] = values
+    with pytest.raises(InputError, match=rf"f\.h5: {told}"):
+        file_sources([store])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"midpoint": "5"}, "midpoint must be a number, or none, not '5'"),
+        ({"scale": 5}, "scale must be a list of 2"),
+        ({"scale": [1, [5]]}, "scale must be a list of 2"),
+    ],
+)
+def test_a_scale_that_is_none_is_refused_with_the_file(tmp_path, attributes, told):
+    store = write_store(tmp_path / "f.h5", attributes=attributes)
+    with pytest.raises(InputError, match=rf"f\.h5: {told}"):
+        file_sources([store])
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"pooling": "../../cache"}, "pooling must be"),
+        ({"backbone": ["vgg16"]}, "backbone must be a text"),
+        ({"blocks": 99}, "blocks must be 1 to 5"),
+    ],
+)
+def test_a_plain_backbone_that_a_file_tells_of_is_checked_before_it_is_built(
+    tmp_path, changed, told
+):
+    plain = {"backbone": "vgg16", "pooling": "average", "blocks": 1, "resize": "squash"}
+    store = write_store(tmp_path / "f.h5", attributes=plain | changed)
+    (source,) = file_sources([store]).by_name.values()
+    with pytest.raises(InputError, match=f"the features f: {told}"):
+        source.fit_network(np.arange(3))

@@ -1,6 +1,7 @@
 """A model is one folder: what it says of photos, and which folders are refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
     random = np.random.default_rng(0)
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
     record = model_record(features="average", calibration=CALIBRATION)
+    network = replace(network, record=replace(network.record, licence=record.licence))
     Model(network, classifier, record).save(tmp_path / "model")
     wanted = classifier.predict_proba(network.keras_model.predict_on_batch(squares(paths)))
     model = load_model(tmp_path / "model", "float32")
@@ -211,3 +213,65 @@ def test_a_model_that_was_not_written_to_its_end_is_no_model(folder, monkeypatch
     with pytest.raises(ZeroDivisionError):
         save_tiny_model(folder)
     assert not (folder / "model.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("layer", "bias", "told"),
+    [
+        ("conv1", 1e6, "gives activations that are no numbers, or too large ones"),
+        ("fc7", 3e38, "model: its network gives features that are no numbers, or too large ones"),
+    ],
+)
+def test_a_network_that_gives_absurd_numbers_ranks_no_photo(
+    folder, samples, tmp_path, layer, bias, told
+):
+    model = load_model(folder)
+    layer = model.network.keras_model.get_layer(layer)
+    kernel, _ = layer.get_weights()
+    layer.set_weights([kernel, np.full(kernel.shape[-1], bias)])
+    with pytest.raises(InputError, match=told):
+        model.score_photos(some_photos(samples), cache=tmp_path / "cache", progress=False)
+
+
+def test_a_score_that_is_no_number_ranks_no_photo(folder, samples):
+    model = load_model(folder)
+    model.classifier[-1].coef_[0, 0] = np.nan
+    with pytest.raises(InputError, match="model: gives photos scores that are no numbers"):
+        model.score_photos(some_photos(samples), progress=False)
+
+
+def test_a_model_whose_record_tells_of_another_network_is_refused(folder):
+    model = load_model(folder)
+    with pytest.raises(InputError, match="its licence is none at all, that of its network"):
+        replace(model, record=replace(model.record, licence="none at all"))
+    change_record(folder, licence=None)
+    with pytest.raises(InputError, match="model: its licence is None, that of its network"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        '{"slope": NaN}',
+        '{"slope": 1%s}' % ("0" * 400),
+        '{"slope": -1.0}',
+        '{"slope": [[1]]}',
+        '{"slope": 1, "slope": 2}',
+        '{"method": "\\ud800"}',
+        "[" * 5_000,
+    ],
+)
+def test_an_absurd_calibration_is_refused_with_one_line(folder, calibration):
+    text = (folder / "model.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    if calibration.startswith("{"):
+        key = calibration[2:].split('"')[0]
+        del record["calibration"][key]
+        values = calibration[:-1] + ", " + json.dumps(record["calibration"])[1:]
+    else:
+        values = calibration
+    record["calibration"] = "HERE"
+    (folder / "model.json").write_text(json.dumps(record).replace('"HERE"', values))
+    with pytest.raises(InputError, match=r"model\.json: is not") as refused:
+        load_model(folder)
+    assert len(str(refused.value).splitlines()) == 1

@@ -33,7 +33,7 @@ def test_every_backbone_takes_photos_of_its_size_and_has_blocks(name):
     backbone = get_backbone(name)
     whole = backbone.build(weights=None)
     assert whole.input_shape == (None, backbone.input_size, backbone.input_size, 3)
-    assert len(whole.outputs) >= 5
+    assert len(whole.outputs) == backbone.n_blocks >= 5
     sides = [block.shape[1] for block in whole.outputs]
     assert sides == sorted(sides, reverse=True) and sides[-1] < sides[0]
 

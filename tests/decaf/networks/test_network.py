@@ -193,7 +193,7 @@ def test_another_back_end_that_imports_only_decaf_network_gives_the_same(photos,
 def test_an_existing_file_is_overwritten_only_with_force(small_network, tmp_path):
     path = tmp_path / "small.keras"
     first, second = (
-        replace(small_network, record=replace(RECORD, parameters=number)) for number in (1, 2)
+        replace(small_network, record=replace(RECORD, test={"photos": number})) for number in (1, 2)
     )
     first.save(path)
     with pytest.raises(AlreadyThere, match=r"small\.keras: is there already"):
@@ -430,13 +430,26 @@ def test_weights_that_are_not_in_the_file_are_refused(saved, tmp_path, kind):
         load_network(saved)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(small_network, tmp_path, number):
+    other = keras.models.clone_model(small_network.keras_model)
+    kernel, bias = other.get_layer("fc7").get_weights()
+    bias[3] = number
+    other.get_layer("fc7").set_weights([kernel, bias])
+    replace(small_network, keras_model=other).save(tmp_path / "small.keras")
+    with pytest.raises(
+        InputError, match=r"small\.keras: its layer fc7 has weights that are no num"
+    ):
+        load_network(tmp_path / "small.keras")
+
+
 @pytest.mark.parametrize("backbone", list_backbones())
 def test_every_backbones_network_has_only_parts_that_are_admitted(backbone, tmp_path):
     poolings = ("multilevel", "flatten") if backbone in ("alexnet", "vgg16") else ("average",)
     for pooling in poolings:
         network = build_network(backbone, 4, pooling=pooling, weights=None).keras_model
         set_precision(network, "bfloat16")
-        config = {"config.json": network.to_json(), "decaf.json": "{}"}
+        config = {"config.json": network.to_json(), "decaf.json": "{}", "model.weights.h5": ""}
         with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
             for name, content in config.items():
                 archive.writestr(name, content)
