@@ -156,7 +156,7 @@ def check_harmless(path: str | os.PathLike) -> Described:
             foreign = sorted(str(part[1]) for part in set(_parts(config)) - _PARTS)
             if not foreign:
                 layers = _in_order(config["config"]["layers"])
-        except (KeyError, ValueError, TypeError, AttributeError):
+        except (LookupError, ValueError, TypeError, AttributeError):
             raise InputError(f"{path}: not a network that Keras can load; make it anew") from None
     if foreign:
         raise InputError(

@@ -77,6 +77,11 @@ def of_two_names(layers):
     layers[2]["config"]["name"] = "another"
 
 
+def taking_nothing(layers):
+    (node,) = layers[2]["inbound_nodes"]
+    node["args"][0]["config"]["keras_history"] = ""
+
+
 def too_many(layers):
     last = layers[-1]
     for number in range(1_000):
@@ -85,7 +90,9 @@ def too_many(layers):
         layers.append(layer)
 
 
-@pytest.mark.parametrize("change", [cycle, called_twice, of_one_name, of_two_names, too_many])
+@pytest.mark.parametrize(
+    "change", [cycle, called_twice, of_one_name, of_two_names, taking_nothing, too_many]
+)
 def test_a_graph_that_decaf_does_not_build_is_refused(saved, tmp_path, change, monkeypatch):
     path = written(tmp_path / "strange.keras", saved, change)
     monkeypatch.setattr(keras.saving, "load_model", None)
