@@ -6,7 +6,7 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
@@ -18,7 +18,6 @@ from features.xmp import (
     belongs_to_another,
     find_rating,
     put_stars,
-    read_rating,
     read_sidecar,
     sidecar_of,
 )
@@ -46,6 +45,8 @@ class GivenStars:
         not be written.
     reason : str
         Why they were kept or refused, in one line; else empty.
+    initial : bool
+        Whether they gave way to the one star that darktable gives every new photo.
     """
 
     photo: str
@@ -53,6 +54,7 @@ class GivenStars:
     stars: int
     outcome: str
     reason: str = ""
+    initial: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def read_stars(photos: str | os.PathLike, ignore: Sequence[float] = ()) -> Album
             unrated += 1
         else:
             stars[name] = found.stars
-            initial += found.is_of_darktable and found.stars == 1
+            initial += found.is_initial
     if not stars:
         raise InputError(
             f"{photos}: none of its {len(seen):,} photos has stars that can be read; rate some"
@@ -151,6 +153,7 @@ def rate_photos(
     *,
     naming: str = SIDECARS[0],
     overwrite: bool = False,
+    ignore_stars: Sequence[float] = (),
     dry_run: bool = False,
 ) -> list[GivenStars]:
     """Write stars by percentile into sidecars, but not over a person's ratings.
@@ -168,6 +171,8 @@ def rate_photos(
         What sidecars are called.
     overwrite : bool
         Write over a person's ratings, too.
+    ignore_stars : sequence of float
+        Ratings that count as none, such as the 1 that darktable gives every new photo.
     dry_run : bool
         Write nothing, and tell what would be done.
 
@@ -185,35 +190,36 @@ def rate_photos(
     given = []
     rows = zip(paths, sidecars, percentiles, strict=True)
     for path, sidecar, percentile in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
-        stars = stars_of(percentile)
+        one = GivenStars(os.fspath(path), sidecar, stars_of(percentile), "refused")
         try:
             if n_photos[sidecar] > 1:
                 raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
-            outcome, reason = _rate(path, sidecar, stars, overwrite, dry_run)
+            given.append(_rate(one, overwrite, ignore_stars, dry_run))
         except InputError as error:
-            outcome, reason = "refused", str(error)
-        given.append(GivenStars(os.fspath(path), sidecar, stars, outcome, reason))
+            given.append(replace(one, reason=str(error)))
     return given
 
 
 def _rate(
-    path: str | os.PathLike, sidecar: str, stars: int, overwrite: bool, dry_run: bool
-) -> tuple[str, str]:
-    """Outcome and reason of one photo's stars."""
+    one: GivenStars, overwrite: bool, ignore_stars: Sequence[float], dry_run: bool
+) -> GivenStars:
+    """What becomes of one photo's stars."""
     n_tries = 0
     while True:
         # Before anything is decided: what is written later than this begins it anew.
-        packet = read_sidecar(sidecar)
-        other = packet and belongs_to_another(packet, path)
+        packet = read_sidecar(one.sidecar)
+        other = packet and belongs_to_another(packet, one.photo)
         if other:
-            raise InputError(f"{sidecar}: is the {other} file's; use {SIDECARS[0]}")
-        rating = None if overwrite else read_rating(path)
-        if rating:
-            rated = "rejected" if rating == REJECTED else f"rated {rating:g}"
-            return "kept", f"{rated} by a person"
+            raise InputError(f"{one.sidecar}: is the {other} file's; use {SIDECARS[0]}")
+        rating = None if overwrite else find_rating(one.photo)
+        if rating and rating.stars and rating.stars not in ignore_stars:
+            rated = "rejected" if rating.stars == REJECTED else f"rated {rating.stars:g}"
+            return replace(
+                one, outcome="kept", reason=f"{rated} by a person", initial=rating.is_initial
+            )
         try:
-            written = put_stars(sidecar, packet, stars, dry_run=dry_run)
-            return "written" if written else "unchanged", ""
+            written = put_stars(one.sidecar, packet, one.stars, dry_run=dry_run)
+            return replace(one, outcome="written" if written else "unchanged")
         except WrittenMeanwhile:
             n_tries += 1
             if n_tries == _MOST_TRIES:

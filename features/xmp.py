@@ -35,6 +35,11 @@ class FoundRating:
     stars: float
     is_of_darktable: bool = False
 
+    @property
+    def is_initial(self) -> bool:
+        """Whether it is the one star that darktable gives every new photo."""
+        return self.is_of_darktable and self.stars == 1
+
 
 def find_rating(path: str | os.PathLike) -> FoundRating | None:
     """Find the rating that a person gave a photo.

@@ -32,15 +32,7 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         "good and bad; or xmp: the 1 to 5 stars in the photos' sidecars or in themselves (unrated "
         "photos are left out, rejected ones have 1 star)",
     )
-    group.add_argument(
-        "--ignore-stars",
-        type=float,
-        nargs="+",
-        default=(),
-        metavar="STARS",
-        help="with xmp: take photos of so many stars for unrated; 1 helps where darktable gave one "
-        "star to every photo that it imported",
-    )
+    add_ignore_stars_option(group, "xmp")
     group.add_argument(
         "--group-by",
         metavar="COLUMN",
@@ -61,6 +53,19 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     )
     group.add_argument(
         "--skip-missing", action="store_true", help="leave out rated photos that are not there"
+    )
+
+
+def add_ignore_stars_option(group: argparse._ArgumentGroup, stars: str) -> None:
+    """The option that takes the stars that a program gives by itself for none."""
+    group.add_argument(
+        "--ignore-stars",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="STARS",
+        help=f"with {stars}: take photos of so many stars for unrated; 1 helps where darktable "
+        "gave one star to every photo that it imported",
     )
 
 

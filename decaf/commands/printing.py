@@ -27,7 +27,9 @@ def report_passed_over(source: Path) -> None:
 
     counts = passed_over(source) if source.is_dir() else {}
     if counts:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
+        kinds = ", ".join(
+            f"{n:,} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in counts.items()
+        )
         print(f"{kinds} passed over", file=sys.stderr)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.options import PHOTOS, add_machine_options
+from decaf.commands.options import PHOTOS, add_ignore_stars_option, add_machine_options
 from decaf.commands.printing import printable, report_failed, report_first, report_passed_over
 from decaf.commands.running import run_command
 from features.errors import InputError
@@ -114,6 +115,7 @@ def rank_photos(args: argparse.Namespace) -> int:
             given = ranked.write_stars(
                 sidecar=args.sidecar or SIDECARS[0],
                 overwrite=args.overwrite_ratings,
+                ignore_stars=args.ignore_stars,
                 dry_run=args.dry_run,
             )
             status = _print_stars(given, args.dry_run)
@@ -144,6 +146,7 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite-ratings", action="store_true", help="write over a person's ratings, too"
     )
+    add_ignore_stars_option(group, "--xmp")
     group.add_argument(
         "--dry-run", action="store_true", help="show what --xmp would write, and write no sidecar"
     )
@@ -151,7 +154,7 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
-    for option in ("sidecar", "overwrite_ratings", "dry_run"):
+    for option in ("sidecar", "overwrite_ratings", "ignore_stars", "dry_run"):
         if getattr(args, option) and not args.xmp:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
     from decaf.ranking.page import OWN_FILES
@@ -169,7 +172,8 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
 
 def _print_first(ranking: Ranking) -> None:
     """Print the best photos, a row each, in 80 columns, and what a reader must know."""
-    print(f"{len(ranking):,} photos ranked, {ranking.n_stacks:,} stacks")
+    plural = "" if ranking.n_stacks == 1 else "s"
+    print(f"{len(ranking):,} photos ranked, {ranking.n_stacks:,} stack{plural}")
     print("rank  percentile  probability  file")
     for photo in ranking.tops[:SHOWN]:
         name = printable(photo.name)
@@ -195,6 +199,13 @@ def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> int:
         f"{counts['unchanged']:,} there already, {counts['kept']:,} kept as a person rated, "
         f"{counts['refused']:,} refused"
     )
+    initial = sum(each.initial for each in given)
+    if initial:
+        print(
+            f"{initial:,} of those kept have one star in darktable's sidecars, which it gives "
+            "every new photo: if nobody gave them, add --ignore-stars 1",
+            file=sys.stderr,
+        )
     return int(bool(refused) and not (counts["written"] or counts["unchanged"]))
 
 

@@ -165,7 +165,12 @@ class Ranking(Sequence[RankedPhoto]):
             write_page(folder / PAGE_FILE, self, progress=progress)
 
     def write_stars(
-        self, *, sidecar: str = SIDECARS[0], overwrite: bool = False, dry_run: bool = False
+        self,
+        *,
+        sidecar: str = SIDECARS[0],
+        overwrite: bool = False,
+        ignore_stars: Sequence[float] = (),
+        dry_run: bool = False,
     ) -> list[GivenStars]:
         """Write stars by percentile into XMP sidecars, but not over a person's ratings.
 
@@ -175,6 +180,8 @@ class Ranking(Sequence[RankedPhoto]):
             What sidecars are called: as by darktable and digiKam, or as by Lightroom.
         overwrite : bool
             Write over a person's ratings, too.
+        ignore_stars : sequence of float
+            Ratings that count as none, such as the 1 that darktable gives every new photo.
         dry_run : bool
             Write nothing, and tell what would be done.
 
@@ -188,6 +195,7 @@ class Ranking(Sequence[RankedPhoto]):
             [photo.percentile for photo in self],
             naming=sidecar,
             overwrite=overwrite,
+            ignore_stars=ignore_stars,
             dry_run=dry_run,
         )
 

@@ -118,7 +118,7 @@ def test_sidecars_that_cannot_be_written_are_refused_one_by_one(tmp_path):
 
 
 def test_a_rating_that_a_person_gives_while_stars_are_written_is_kept(tmp_path, monkeypatch):
-    photo, read = tmp_path / "a.jpg", stars.read_rating
+    photo, read = tmp_path / "a.jpg", stars.find_rating
     Image.new("RGB", (8, 8)).save(photo)
     write_rating(sidecar_of(photo), 2)
 
@@ -127,7 +127,7 @@ def test_a_rating_that_a_person_gives_while_stars_are_written_is_kept(tmp_path, 
         sidecar_of(photo, packet('xmp:Rating="3"'))
         return rating
 
-    monkeypatch.setattr(stars, "read_rating", read_before_the_person_rates)
+    monkeypatch.setattr(stars, "find_rating", read_before_the_person_rates)
     (given,) = rate_photos([photo], [95])
     assert (given.outcome, given.reason) == ("kept", "rated 3 by a person")
     assert sidecar_of(photo).read_text() == packet('xmp:Rating="3"')
@@ -157,3 +157,19 @@ def test_what_a_killed_run_has_left_in_the_album_is_removed_by_the_next(tmp_path
     assert left.exists()
     rate_photos([photo], [95])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.jpg.xmp"]
+
+
+def test_darktables_one_star_gives_way_when_told_so(tmp_path):
+    photos = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for photo, given in zip(photos, (1, 1, 4)):
+        Image.new("RGB", (8, 8)).save(photo)
+        of_darktable = f'darktable:xmp_version="5" xmp:Rating="{given}"'
+        sidecar_of(photo, packet(of_darktable, 'xmlns:darktable="http://darktable.sf.net/"'))
+    kept = rate_photos(photos, [95, 50, 5])
+    assert [(each.outcome, each.initial) for each in kept] == [("kept", True)] * 2 + [
+        ("kept", False)
+    ]
+    given = rate_photos(photos, [95, 50, 5], ignore_stars=[1])
+    assert [each.outcome for each in given] == ["written", "written", "kept"]
+    ratings = [properties_in(sidecar_of(photo))["Xmp.xmp.Rating"] for photo in photos]
+    assert ratings == ["5", "3", "4"]

@@ -42,7 +42,7 @@ def test_what_is_printed_fits_a_terminal_and_says_what_the_model_knew(
     captured = capsys.readouterr()
     out = captured.out.replace(str(tmp_path), "")
     assert all(len(line) <= 80 and line.isprintable() for line in out.splitlines())
-    assert "6 photos ranked, 1 stacks" in out
+    assert "6 photos ranked, 1 stack\n" in out
     assert "2 of these photos trained the model; their ranks are its memory" in out
     assert "1 photos could not be read; ranking.csv says why" in out
     assert "'broken.jpg': no photo in a known format" in captured.err
