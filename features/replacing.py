@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,9 +32,9 @@ def replace_file(path: str | os.PathLike, before: bytes | None, after: bytes) ->
     The file is replaced at once and keeps its owner, group, mode and extended attributes; where
     `path` is a link, what that leads to is replaced.
 
-    Its bytes are compared just before it is replaced. On Linux that is an exchange of names, and
-    what comes out is compared once more: if another program was quicker, its file is put back. In
-    place of bytes, inode, size and time would not do: times of Linux stand still for milliseconds.
+    Its bytes, inode, size and time are compared just before it is replaced. On Linux that is an
+    exchange of names, and what comes out is compared once more: if another program was quicker,
+    its file is put back.
 
     Parameters
     ----------
@@ -115,12 +116,15 @@ def _take_place(part: str, target: Path, before: bytes | None) -> bool:
         if not _rename(part, target, _NOREPLACE):
             os.replace(part, target)
         return True
-    if target.read_bytes() != before:
-        return False
     placed = Path(part).read_bytes()
-    if not _rename(part, target, _EXCHANGE):
-        os.replace(part, target)
-        return True
+    with open(target, "rb", buffering=0) as file:
+        seen = os.fstat(file.fileno())
+        # As little as can be between the last look and the exchange.
+        if file.read() != before or _stamp(os.stat(target)) != _stamp(seen):
+            return False
+        if not _rename(part, target, _EXCHANGE):
+            os.replace(part, target)
+            return True
     out = Path(part).read_bytes()
     if out == before:
         return True
@@ -134,16 +138,27 @@ def _take_place(part: str, target: Path, before: bytes | None) -> bool:
         placed, out = out, came_out
 
 
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file is renamed, or written into."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _rename(source: str, target: Path, flag: int) -> bool:
     """Rename in a way that Linux has; False where the system or the file system has it not."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):
+    renameat2 = _renameat2()
+    if renameat2 is None:
         return False
-    names = os.fsencode(source), os.fsencode(target)
-    if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], flag) == 0:
+    if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flag) == 0:
         return True
     number = ctypes.get_errno()
     if number in _NO_SUCH_CALL:
         return False
-    raise OSError(number, os.strerror(number), os.fsdecode(names[1]))
+    raise OSError(number, os.strerror(number), str(target))
+
+
+@functools.cache
+def _renameat2() -> Callable[..., int] | None:
+    try:
+        return ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return None
