@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def walk_album(root: Path) -> Iterator[str]:
         for stem, suffix in files:
             kind = suffix.lower()
             if kind in SUFFIXES and not (kind in raw.SUFFIXES and stem in beside):
-                yield Path(folder, stem + suffix).relative_to(root).as_posix()
+                yield f"{folder}{stem}{suffix}"
 
 
 def passed_over(root: Path) -> dict[str, int]:
@@ -121,24 +122,48 @@ def raw_companions(photo: str | os.PathLike) -> list[str]:
 def _walk(root):
     """Folders that are an album's: each with its subfolders that are programs', and its files.
 
-    Files are pairs of stem and suffix.
+    A folder is what the names in it begin with, relative to the root. Files are pairs of stem and
+    suffix. What is removed while it is being read was never there.
     """
-
-    def refuse(error):
-        raise error
-
     # Links may lead back into the folder or above it: every folder is entered once, and those
     # that hold `root` never.
     seen = {_identity(folder) for folder in root.resolve().parents}
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=refuse):
-        if _identity(folder) in seen:
-            subfolders.clear()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        path = f"{root}/{folder}"[:-1]
+        try:
+            identity = _identity(path)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            subfolders, files = _list(path)
+        except (FileNotFoundError, NotADirectoryError):
+            if not folder:
+                raise
             continue
-        seen.add(_identity(folder))
-        shown = sorted(name for name in subfolders if not name.startswith("."))
-        of_programs = [name for name in shown if _is_of_program(name)]
-        subfolders[:] = [name for name in shown if name not in of_programs]
-        yield folder, of_programs, [os.path.splitext(f) for f in files if not f.startswith(".")]
+        of_programs = list(filter(_is_of_program, subfolders))
+        of_album = itertools.filterfalse(_is_of_program, reversed(subfolders))
+        waiting += [f"{folder}{name}/" for name in of_album]
+        yield folder, of_programs, [os.path.splitext(name) for name in files]
+
+
+def _list(folder):
+    """Names of a folder's subfolders, sorted, and of its files, without those that are hidden."""
+    subfolders: list[str] = []
+    files: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (subfolders if _is_folder(entry) else files).append(entry.name)
+    return sorted(subfolders), files
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link that leads back to itself
+        return False
 
 
 def _is_of_program(name):

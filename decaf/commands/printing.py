@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,10 @@ def report_passed_over(source: Path) -> None:
     """
     from features.albums import passed_over
 
-    counts = passed_over(source) if source.is_dir() else {}
+    counts = {}
+    # The photos have been read; their folder may have been changed since.
+    with contextlib.suppress(OSError):
+        counts = passed_over(source) if source.is_dir() else {}
     if counts:
         kinds = ", ".join(
             f"{n:,} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in counts.items()

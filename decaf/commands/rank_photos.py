@@ -165,6 +165,11 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     n, folder = args.copy_best
     if not n.isdecimal() or int(n) < 1:
         raise InputError(f"--copy-best {n}: give how many photos, then the folder to copy them to")
+    if args.photos.is_dir() and Path(folder).resolve().is_relative_to(args.photos.resolve()):
+        raise InputError(
+            f"{folder}: lies in the album, where copies would be photos of their own; choose "
+            "another folder with --copy-best"
+        )
     if Path(folder).exists() and not Path(folder).is_dir():
         raise InputError(f"{folder}: is a file; choose another folder with --copy-best")
     return int(n), Path(folder)

@@ -54,7 +54,7 @@ def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
         for photo in best
         for path in _files_of(photo.path)
     }
-    _check_folder(folder, sources)
+    _check_folder(folder, sources, {os.path.dirname(photo.path) for photo in ranking})
     # An interruption may have left some.
     missing = {target: path for target, path in sources.items() if not _is_copy(path, target)}
     for target in missing:
@@ -76,10 +76,9 @@ def _files_of(path: str) -> list[str]:
     return [*photos, *(sidecar for sidecar in there if not holds_stars_alone(sidecar))]
 
 
-def _check_folder(folder: Path, sources: dict[Path, str]) -> None:
+def _check_folder(folder: Path, sources: dict[Path, str], own: set[str]) -> None:
     """Refuse what could not be copied to, before anything is copied."""
-    own = {os.path.realpath(os.path.dirname(path)) for path in sources.values()}
-    if os.path.realpath(folder) in own:
+    if os.path.realpath(folder) in map(os.path.realpath, own):
         raise InputError(f"{folder}: is the photos' own folder; copy to another one")
     for target in sources:
         if len(os.fsencode(target.name)) > _LONGEST_NAME:

@@ -1,3 +1,8 @@
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 from features.albums import passed_over, raw_companions, walk_album
@@ -73,3 +78,48 @@ def test_what_is_not_read_is_counted_by_kind(folder):
     )
     assert passed_over(root) == {"videos": 3, "folders of programs": 2, "PSD": 2, "XCF": 1}
     assert passed_over(folder("e/a.jpg") / "e") == {}
+
+
+def test_folders_may_be_nested_very_deeply(tmp_path):
+    with contextlib.chdir(tmp_path):
+        try:
+            for _ in range(1_500):
+                os.mkdir("d")
+                os.chdir("d")
+            Path("a.jpg").touch()
+            assert find_photos(tmp_path) == ["d/" * 1_500 + "a.jpg"]
+            assert passed_over(tmp_path) == {}
+        finally:  # which pytest could not
+            Path("a.jpg").unlink()
+            while not tmp_path.samefile("."):
+                os.chdir("..")
+                os.rmdir("d")
+
+
+def test_what_is_removed_while_a_folder_is_read_was_never_there(folder, monkeypatch):
+    root, scandir = folder("a/1.jpg", "b/2.jpg", "c/3.jpg", "d.jpg"), os.scandir
+
+    def list_and_change(path):
+        entries = scandir(path)
+        if os.path.samefile(path, root):
+            return entries
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in ("b/2.jpg", "c/3.jpg"):
+                (root / name).unlink()
+                (root / name).parent.rmdir()
+            (root / "c").touch()
+        return entries
+
+    monkeypatch.setattr(os, "scandir", list_and_change)
+    assert sorted(walk_album(root)) == ["a/1.jpg", "d.jpg"]
+    assert passed_over(root) == {}
+    monkeypatch.undo()
+    shutil.rmtree(root)
+    with pytest.raises(FileNotFoundError):
+        list(walk_album(root))
+
+
+def test_a_link_to_itself_is_no_folder(folder):
+    root = folder("a.jpg")
+    (root / "loop").symlink_to("loop")
+    assert list(walk_album(root)) == ["a.jpg"]

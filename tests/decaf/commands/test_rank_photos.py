@@ -149,6 +149,17 @@ def test_wrong_inputs_are_refused_in_one_line(album, model, tmp_path, capsys):
 # Stars by percentile
 
 
+def test_copies_are_refused_within_the_album_before_it_is_ranked(tmp_path, capsys):
+    album, link = tmp_path / "album", tmp_path / "link"
+    (album / "trip").mkdir(parents=True)
+    link.symlink_to(album)
+    for folder in (album, link, link / "trip", album / "best"):
+        arguments = [album, "--model", tmp_path / "none", "-o", tmp_path / "ranking"]
+        line = refuse(capsys, *arguments, "--copy-best", "3", folder)
+        assert f"{folder}: lies in the album, where copies would be photos of their own" in line
+    assert sorted(path.name for path in album.iterdir()) == ["trip"]
+
+
 def print_stars(folder, capsys, **options):
     """What is printed of stars for five photos."""
     (folder / "1.jpg.xmp").write_text(

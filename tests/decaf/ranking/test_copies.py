@@ -125,6 +125,16 @@ def test_nothing_is_copied_into_the_album(tmp_path):
     assert [path.name for path in (tmp_path / "album").iterdir()] == ["a.jpg"]
 
 
+def test_nothing_is_copied_beside_photos_that_are_not_among_the_best(tmp_path):
+    for name in ("good/a.jpg", "bad/b.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+    photos = [ranked(tmp_path / "good/a.jpg", 1), ranked(tmp_path / "bad/b.jpg", 2)]
+    with pytest.raises(InputError, match="is the photos' own folder"):
+        copy_best(ranking_of(*photos), 1, tmp_path / "bad")
+    assert [path.name for path in (tmp_path / "bad").iterdir()] == ["b.jpg"]
+
+
 def test_a_name_that_would_be_too_long_is_told_before_the_first_copy(tmp_path):
     ranking = []
     for rank, name in enumerate(("a.jpg", "b" * 251 + ".jpg"), 1):
