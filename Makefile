@@ -5,8 +5,8 @@
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
 # make robustness   attacks: commands killed at random moments, signals, damaged files, hostile
-#             classifiers and networks, sidecars that another program edits meanwhile, random
-#             clicks; their pages in experiments/results are written anew
+#             classifiers and networks, sidecars that another program edits meanwhile, huge
+#             photos, random clicks; their pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -33,7 +33,7 @@ test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
 
 robustness: $(VENV)/installed-for-tests
-	for attack in interruptions signals fuzz classifiers networks sidecars clicks; do \
+	for attack in interruptions signals fuzz classifiers networks sidecars huge_photos clicks; do \
 	    $(BIN)/python -m tests.robustness.$$attack --force || exit 1; \
 	done
 

@@ -6,10 +6,10 @@ import contextlib
 import ctypes
 import functools
 import io
+import itertools
 import logging
 import re
 import struct
-import threading
 import warnings
 from typing import BinaryIO
 
@@ -18,14 +18,15 @@ from PIL import Image, UnidentifiedImageError
 
 from features import tiff
 from features.colours import UnknownColours, to_srgb
+from features.memory import SharedMemory
 
 # Pillow refuses larger images itself (twice `Image.MAX_IMAGE_PIXELS`); 151-megapixel cameras pass.
 MAX_PIXELS = 178_956_970
 
-# A photo of MAX_PIXELS takes 2 GB while it is decoded; of photos beyond 25 megapixels (0.3 GB) only
-# one is decoded at a time, or a thread for each core would fill the memory.
-_LARGE_PIXELS = 25_000_000
-_ONE_LARGE_PHOTO = threading.Lock()
+# What decoders take together, or a thread for each core would fill the memory.
+_MEMORY = SharedMemory(1_200_000_000)
+# Measured: a photo of MAX_PIXELS takes 2 GB while it is decoded, with all its copies.
+_BYTES_PER_PIXEL = 12
 
 # Every scan of a progressive JPEG is a pass over all its pixels, but may be a few bytes long.
 # libjpeg writes 10; some hundred keep a decoder busy for minutes.
@@ -133,19 +134,23 @@ def reason_in_a_line(error: Exception) -> str:
     return " ".join(text.split())[:120]
 
 
-def one_large_photo(pixels: int) -> contextlib.AbstractContextManager:
-    """Let one large photo be decoded at a time, and small ones as they come.
+def memory_for(
+    width: int, height: int, n_coefficients: float = 0
+) -> contextlib.AbstractContextManager:
+    """Wait until there is the memory to decode a photo, and have it; small ones hardly ever wait.
 
     Parameters
     ----------
-    pixels : int
-        That it will have.
+    width, height : int
+        That the photo will have.
+    n_coefficients : float
+        Of a JPEG, that are kept until all of them are read.
 
     Returns
     -------
     context manager
     """
-    return _ONE_LARGE_PHOTO if pixels > _LARGE_PIXELS else contextlib.nullcontext()
+    return _MEMORY.taken(round(_BYTES_PER_PIXEL * width * height + 2 * n_coefficients))
 
 
 def silence_decoders() -> None:
@@ -204,12 +209,13 @@ def _decode(data, kind, max_pixels, min_side, exif):
         pixels = image.width * image.height
         if pixels > max_pixels:
             raise PhotoError(f"{image.width} × {image.height} pixels, more than {max_pixels:,}")
+        n_coefficients = _kept_coefficients(image, data)
         # pillow-heif would give the embedded thumbnail, which may show anything.
         if min_side is not None and image.format != "HEIF":
             image.draft(None, (2 * min_side, 2 * min_side))
         if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
             raise PhotoError(f"a JPEG of more than {_MAX_SCANS} scans")
-        with one_large_photo(image.width * image.height):
+        with memory_for(*image.size, n_coefficients):
             image.load()
             # Only now: a TIFF is turned, and its orientation taken away, while it is loaded.
             exif = _read_exif(image) if exif is None else exif
@@ -223,16 +229,34 @@ def _has_too_many_scans(data):
     # Counting bytes is much faster than going from marker to marker, and nearly always enough.
     if data.count(_START_OF_SCAN) <= _MAX_SCANS:
         return False
-    n_scans, place = 0, 2
-    while n_scans <= _MAX_SCANS:
-        marker = _MARKER.search(data, place)
-        if marker is None or marker[0] == _END_OF_IMAGE:
-            return False
-        n_scans += marker[0] == _START_OF_SCAN
+    return next(itertools.islice(_scans(data), _MAX_SCANS, None), None) is not None
+
+
+def _kept_coefficients(image, data):
+    """How many coefficients libjpeg keeps of a photo, whatever the scale that it is decoded at.
+
+    All, if not every component is in the first scan, or if that does not hold all of their bits.
+    """
+    if image.format not in ("JPEG", "MPO") or not image.layer:
+        return 0
+    # Behind the segment's length.
+    n_in_first = next((data[place + 2 : place + 3] for place in _scans(data)), None)
+    if "progressive" not in image.info and n_in_first == bytes([len(image.layer)]):
+        return 0
+    _, across, down, _ = zip(*image.layer)
+    share = sum(h * v for h, v in zip(across, down)) / (max(across) * max(down))
+    return image.width * image.height * share
+
+
+def _scans(data):
+    """Where the headers of the scans of a JPEG's first image begin."""
+    place = 2
+    while (marker := _MARKER.search(data, place)) and marker[0] != _END_OF_IMAGE:
+        if marker[0] == _START_OF_SCAN:
+            yield marker.end()
         # Two bytes say how long the segment is, with themselves; a decoder reads them in any case.
         length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         place = marker.end() + max(2, length)
-    return True
 
 
 def _read_exif(image):

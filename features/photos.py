@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -25,11 +26,14 @@ from features.decoding import (
     silence_decoders,
 )
 from features.errors import InputError
+from features.memory import SharedMemory
 from features.raw import decode_raw, is_raw
 from features.text import decode_text
 
 # A 16-bit RGB TIFF of MAX_PIXELS fills 1.07 GB; a larger file is no photo, and would fill memory.
 MAX_BYTES = 8 * MAX_PIXELS
+# What files take that are read and decoded at the same time; a raw file has up to 120 MB.
+_FILES = SharedMemory(600_000_000)
 
 RESIZE_MODES = ("squash", "crop", "pad")
 
@@ -128,8 +132,8 @@ def read_photo(
     PhotoError
         When the file cannot be read or decoded, whatever the reason.
     """
-    data = _read_bytes(path)
-    return _decode(data, path, max_pixels, min_side), photo_digest(data)
+    with _read_bytes(path) as data:
+        return _decode(data, path, max_pixels, min_side), photo_digest(data)
 
 
 def read_wanted_photo(
@@ -155,9 +159,9 @@ def read_wanted_photo(
     PhotoError
         As from `read_photo`.
     """
-    data = _read_bytes(path)
-    digest = photo_digest(data)
-    return _decode(data, path, MAX_PIXELS, min_side) if wanted(digest) else None, digest
+    with _read_bytes(path) as data:
+        digest = photo_digest(data)
+        return _decode(data, path, MAX_PIXELS, min_side) if wanted(digest) else None, digest
 
 
 def photo_digest(data: bytes) -> str:
@@ -179,7 +183,8 @@ def file_digest(path: str | os.PathLike) -> str:
     PhotoError
         When the file cannot be read.
     """
-    return photo_digest(_read_bytes(path))
+    with _read_bytes(path) as data:
+        return photo_digest(data)
 
 
 def capture_time(path: str | os.PathLike) -> float:
@@ -288,19 +293,22 @@ def _decode(
     return decode(data, max_pixels, min_side)
 
 
-def _read_bytes(path: str | os.PathLike) -> bytes:
-    """The bytes of a regular file, of at most MAX_BYTES."""
-    try:
-        status = os.stat(path)
-        # A FIFO or a device would keep its reader waiting.
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoError("not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise PhotoError(f"a file of {status.st_size:,} bytes, more than {MAX_BYTES:,}")
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES)
-    except (OSError, ValueError, MemoryError) as error:
-        raise PhotoError(reason_in_a_line(error)) from error
-    if not data:
-        raise PhotoError("an empty file")
-    return data
+@contextlib.contextmanager
+def _read_bytes(path: str | os.PathLike) -> Iterator[bytes]:
+    """The bytes of a regular file, of at most MAX_BYTES; with those of all threads in bounds."""
+    with contextlib.ExitStack() as stack:
+        try:
+            status = os.stat(path)
+            # A FIFO or a device would keep its reader waiting.
+            if not stat.S_ISREG(status.st_mode):
+                raise PhotoError("not a regular file")
+            if status.st_size > MAX_BYTES:
+                raise PhotoError(f"a file of {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+            stack.enter_context(_FILES.taken(status.st_size))
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES)
+        except (OSError, ValueError, MemoryError) as error:
+            raise PhotoError(reason_in_a_line(error)) from error
+        if not data:
+            raise PhotoError("an empty file")
+        yield data

@@ -16,7 +16,7 @@ from features.decoding import (
     ORIENTATION_TAG,
     PhotoError,
     decode_photo,
-    one_large_photo,
+    memory_for,
     open_image,
 )
 
@@ -103,7 +103,7 @@ def decode_raw(
             # LibRaw would show black for what is not there.
             if data.startswith(tiff.MAGIC) and tiff.is_cut_off(data):
                 raise PhotoError("a raw file whose end is missing")
-            with one_large_photo(pixels):
+            with memory_for(size.width, size.height):
                 return np.asarray(raw.postprocess(half_size=True, use_camera_wb=True))
     except rawpy.LibRawFileUnsupportedError as error:
         raise PhotoError("a raw file that LibRaw does not read, or its start is damaged") from error

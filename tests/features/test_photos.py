@@ -502,6 +502,30 @@ def test_a_photo_too_large_for_memory_is_a_photo_that_cannot_be_read(tmp_path, m
     assert reason(tmp_path, WHOLE["png"]) == "too large for the memory that is free"
 
 
+@pytest.mark.parametrize(
+    ("options", "n_coefficients"),
+    [
+        ({}, 0),
+        ({"progressive": True, "subsampling": 0}, 3 * 80 * 48),
+        ({"progressive": True, "subsampling": 2}, 1.5 * 80 * 48),
+    ],
+)
+def test_the_memory_of_a_progressive_jpeg_is_told_before_it_is_decoded(options, n_coefficients):
+    file = io.BytesIO()
+    Image.new("RGB", (80, 48)).save(file, "JPEG", **options)
+    with Image.open(file) as image:
+        assert decoding._kept_coefficients(image, file.getvalue()) == n_coefficients
+
+
+def test_so_is_that_of_a_jpeg_whose_first_scan_lacks_components():
+    file = io.BytesIO()
+    Image.new("RGB", (80, 48)).save(file, "JPEG", subsampling=0)
+    data = bytearray(file.getvalue())
+    data[data.index(b"\xff\xda") + 4] = 1
+    with Image.open(io.BytesIO(data)) as image:
+        assert decoding._kept_coefficients(image, data) == 3 * 80 * 48
+
+
 # Digests
 
 
