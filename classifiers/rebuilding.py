@@ -339,9 +339,7 @@ def _restore_bayes(classifier, numbers, parameters):
     classifier.categories_ = _categories(numbers.attributes.get("categories_"), classifier)
     classifier.discretizer_ = make_discretizer(classifier.discretizer)
     measured = classifier._measured()
-    if measured.any():
-        if classifier.discretizer_ is None:
-            raise InputError("has no discretizer for its features")
+    if classifier.discretizer_ is not None and measured.any():
         _restore_discretizer(classifier.discretizer_, numbers, classifier.n_states_[measured])
     if hasattr(classifier, "m"):
         _restore_aode(classifier, numbers)

@@ -91,7 +91,9 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
                     raise AlreadyThere(
                         f"{path}: is there already, written in the meantime; choose another name"
                     )
-                keep_status(target, part)
+                # Results may be replaced by another person, and are then that person's.
+                with contextlib.suppress(PermissionError):
+                    keep_status(target, part)
             os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
@@ -130,14 +132,14 @@ def keep_status(replaced: str | os.PathLike, by: str | os.PathLike) -> None:
         It belongs to somebody else, and would become the caller's.
     OSError
     """
+    shutil.copystat(replaced, by)
+    os.utime(by)
     there, new = os.stat(replaced), os.stat(by)
     if (there.st_uid, there.st_gid) != (new.st_uid, new.st_gid):
         try:
             os.chown(by, there.st_uid, there.st_gid)
         except PermissionError as error:
             raise PermissionError(error.errno, "its owner and group would not be kept") from error
-    shutil.copystat(replaced, by)
-    os.utime(by)
 
 
 def check_replaceable(path: str | os.PathLike, *, force: bool = True) -> None:

@@ -93,8 +93,7 @@ class Model:
 
     def __post_init__(self) -> None:
         width, licence = self.network.record.width, self.network.record.licence
-        takes = getattr(self.classifier, "n_features_in_", None)
-        if takes != width or getattr(self.classifier, "categories_", None):
+        if getattr(self.classifier, "n_features_in_", None) != width:
             raise InputError(
                 f"its classifier does not take the {width} features of its network; {_REMEDY}"
             )

@@ -106,7 +106,6 @@ def test_numbers_that_do_not_fit_together_are_refused(name, attribute, change, m
         ("rbf-svm", "C", "9" * 400, "C is 9+"),
         ("rbf-svm", "C", "-1", "not a classifier .*'C' parameter of SVC"),
         ("naive-bayes", "smoothing", '"none"', "smoothing is 'none'"),
-        ("kdb", "discretizer", "null", "has no discretizer for its features"),
         ("gaussian-naive-bayes", "n_features_in_", "NaN", "n_features_in_ must be a number"),
     ],
 )

@@ -83,7 +83,9 @@ def click(args) -> Page:
             browser.close()
     kinds = sorted(set().union(*counts.values()))
     rows = [
-        {"photos": n} | {kind: counted[kind] for kind in kinds} for n, counted in counts.items()
+        {"photos": n, "tried": counted.total(), "survived": counted.total()}
+        | {kind: counted[kind] for kind in kinds}
+        for n, counted in counts.items()
     ]
     return Page(
         title="Random keys and clicks for the ranking's page",

@@ -51,7 +51,8 @@ def interruptions(args) -> Page:
     by_signal = [
         {
             "signal": chosen.name,
-            "kills": len(own),
+            "tried": len(own),
+            "survived": len(own),  # else it had ended in an error
             "statuses": ", ".join(sorted({str(kill["status"]) for kill in own})),
             "fewest": min(kill["shards"] for kill in own),
             "most": max(kill["shards"] for kill in own),
@@ -63,7 +64,8 @@ def interruptions(args) -> Page:
     ]
     columns = {
         "signal": "{signal}",
-        "kills": "{kills}",
+        "tried": "{tried}",
+        "survived": "{survived}",
         "exit status": "{statuses}",
         "finished shards": "{fewest}–{most}",
         "while merging or later": "{late}",

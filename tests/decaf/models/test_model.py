@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas
 import pytest
 import skops.io
 from model_record import JUDGED, model_record
@@ -12,7 +11,6 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from tiny_model import WIDTH, save_tiny_model
 
-from classifiers import NaiveBayesClassifier
 from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model, load_model
 from decaf.networks.network import build_plain_network
@@ -142,17 +140,6 @@ def test_a_classifier_of_other_features_than_its_network_s_is_refused(folder):
     sha256 = json.loads((folder / "model.json").read_text(encoding="utf-8"))["sha256"]
     sha256["classifier.skops"] = file_sha256(folder / "classifier.skops")
     change_record(folder, sha256=sha256)
-    with pytest.raises(InputError, match="does not take the 8 features of its network"):
-        load_model(folder)
-
-
-def test_a_classifier_of_words_is_refused_since_a_network_s_features_are_numbers(folder):
-    X = pandas.DataFrame(np.eye(WIDTH)).assign(light=list("abababab")).iloc[:, 1:]
-    classifier = NaiveBayesClassifier().fit(X.set_axis(list("abcdefgh"), axis=1), [0, 1] * 4)
-    skops.io.dump(classifier, folder / "classifier.skops")
-    record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    digests = record["sha256"] | {"classifier.skops": file_sha256(folder / "classifier.skops")}
-    change_record(folder, sha256=digests)
     with pytest.raises(InputError, match="does not take the 8 features of its network"):
         load_model(folder)
 
