@@ -132,14 +132,16 @@ def keep_status(replaced: str | os.PathLike, by: str | os.PathLike) -> None:
         It belongs to somebody else, and would become the caller's.
     OSError
     """
-    shutil.copystat(replaced, by)
-    os.utime(by)
     there, new = os.stat(replaced), os.stat(by)
-    if (there.st_uid, there.st_gid) != (new.st_uid, new.st_gid):
-        try:
+    try:
+        if (there.st_uid, there.st_gid) != (new.st_uid, new.st_gid):
             os.chown(by, there.st_uid, there.st_gid)
-        except PermissionError as error:
-            raise PermissionError(error.errno, "its owner and group would not be kept") from error
+    except PermissionError as error:
+        raise PermissionError(error.errno, "its owner and group would not be kept") from error
+    finally:
+        # After the owner, with whom some bits of the mode go.
+        shutil.copystat(replaced, by)
+        os.utime(by)
 
 
 def check_replaceable(path: str | os.PathLike, *, force: bool = True) -> None:
