@@ -137,6 +137,8 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
     try:
         check_costs(described)
         keras_model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        # Some of what does not fit shows only when a photo comes.
+        keras_model(np.zeros((1, *keras_model.input_shape[1:]), np.float32))
     except InputError as error:
         raise InputError(f"{path}: {error}; it is not opened") from None
     # Keras raises many kinds of exceptions on a file that it did not write.

@@ -100,6 +100,13 @@ def test_a_graph_that_decaf_does_not_build_is_refused(saved, tmp_path, change, m
         load_network(path)
 
 
+def test_a_graph_that_no_photo_passes_is_refused_when_it_is_loaded(saved, tmp_path):
+    change = set_config("normalisation", scale=[1, 2], offset=0)
+    path = written(tmp_path / "two.keras", saved, change)
+    with pytest.raises(InputError, match=r"two\.keras: not a network that Keras can load"):
+        load_network(path)
+
+
 @pytest.mark.parametrize("backbone", list_backbones())
 def test_every_backbone_is_within_bounds_and_has_as_many_weights_as_it_says(backbone, tmp_path):
     network = build_network(backbone, 4, pooling="average", weights=None).keras_model
