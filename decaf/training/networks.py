@@ -21,7 +21,7 @@ from decaf.training.finetune import finetune
 from decaf.training.settings import RECIPES, TrainingSettings, check_width
 from decaf.training.targets import Targets, require_votes
 from decaf.training.training_photos import TrainingPhotos
-from features.errors import AlreadyThere
+from features.errors import AlreadyThere, InputError
 from features.folders import check_writable
 from features.ratings import RatedPhotos
 from features.splits import choose_test_photos, outside_margin
@@ -209,13 +209,24 @@ def divide(
     -------
     train, test : ndarray of int
         Rows. A copy of a training photo under another name is no test photo.
+
+    Raises
+    ------
+    InputError
+        The test photos are not of both classes.
     """
     rated, digests = photos.rated, photos.activations.digests
     test = choose_test_photos(rated, test_fraction, seed)
     train = ~test
     if delta:
         train &= outside_margin(rated.score, rated.midpoint, delta)
-    test &= ~np.isin(digests, digests[train])
+    copies = test & np.isin(digests, digests[train])
+    test &= ~copies
+    if len(np.unique(rated.label[test])) < 2:
+        raise InputError(
+            f"the {test.sum():,} photos that are held back to judge the network are not of both "
+            f"classes ({copies.sum():,} others are copies of training photos): rate more photos"
+        )
     return np.flatnonzero(train), np.flatnonzero(test)
 
 

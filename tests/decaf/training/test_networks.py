@@ -115,3 +115,10 @@ def test_copies_of_training_photos_do_not_test_and_the_margin_does_not_train(pho
     some, same = divide(photos, 0.5, 0.5, seed=0)
     assert set(same) >= set(test)
     assert set(some) == {row for row in train if abs(photos.rated.score[row] - 5) >= 0.5}
+
+
+def test_an_album_of_one_photo_again_and_again_has_none_to_judge_by(photos):
+    digests = np.full(len(photos), photos.activations.digests[0])
+    same = replace(photos, activations=replace(photos.activations, digests=digests))
+    with pytest.raises(InputError, match=r"the 0 photos that are held back.*\d others are copies"):
+        divide(same, 0.5, 0.0, seed=0)
