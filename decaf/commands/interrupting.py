@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A person waits for two seconds at most.
-_PATIENCE_SECONDS = 1.5
+# A person waits for two seconds at most; what ends workers and process takes some of them.
+_PATIENCE_SECONDS = 1.0
 # A destructor that has swallowed the interruption is over by then.
 _AGAIN_SECONDS = 0.02
 

@@ -35,8 +35,8 @@ IN_TIME_SECONDS = 2.0
 END_SECONDS = 300
 TEXT = """\
 {n_signals} signals to the five commands, SIGINT and SIGTERM in turn. *In time* is within two
-seconds, by the signal's status and with one line; those that *ended before* were done, and gave
-status 0; all else is *crashed*. *Left* counts processes, temporary files and shared memory. After
+seconds, by the signal's status and with one line, or, once the work was done, as programs end by
+themselves; those that *ended before* gave status 0; all else is *crashed*. *Left* counts processes, temporary files and shared memory. After
 the signals the same command ran to its end each time, and gave the files that the first run had
 given."""
 
@@ -61,13 +61,11 @@ class Shot:
     @property
     def in_time(self) -> bool:
         """Whether it ended as it should."""
-        wanted = 128 + signal.Signals[self.signal]
-        return self.status == wanted and self.seconds <= IN_TIME_SECONDS and self.says_so
-
-    @property
-    def says_so(self) -> bool:
-        """Whether it ended with its one line, and no traceback."""
-        return "Traceback" not in self.told and "interrupted; the same command" in self.told
+        number = signal.Signals[self.signal]
+        said = "interrupted; the same command" in self.told
+        # Once its work is done, and Python takes its leave, it ends as programs do by themselves.
+        as_promised = self.status == 128 + number and said or self.status == -number
+        return as_promised and self.seconds <= IN_TIME_SECONDS and "Traceback" not in self.told
 
 
 def signals(args) -> Page:
@@ -155,7 +153,8 @@ def shoot(folder: Path, argv: list[str], n_signals: int, moments: random.Random)
     first = set(_contents(output))
     shots = []
     for number in tqdm(range(n_signals), argv[0], delay=1):
-        subprocess.run(["rm", "-rf", output])
+        for made in folder.glob(f"{output.name}*"):
+            subprocess.run(["rm", "-rf", made])
         shots.append(_shot(folder, argv, SIGNALS[number % 2], moments.uniform(0, duration)))
     # Where the last one has begun something, the same command goes on.
     process = _start(folder, [*argv, "--force"])
