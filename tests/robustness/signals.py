@@ -64,7 +64,7 @@ class Shot:
         number = signal.Signals[self.signal]
         said = "interrupted; the same command" in self.told
         # Once its work is done, and Python takes its leave, it ends as programs do by themselves.
-        as_promised = self.status == 128 + number and said or self.status == -number
+        as_promised = (self.status == 128 + number and said) or self.status == -number
         return as_promised and self.seconds <= IN_TIME_SECONDS and "Traceback" not in self.told
 
 
