@@ -36,9 +36,9 @@ END_SECONDS = 300
 TEXT = """\
 {n_signals} signals to the five commands, SIGINT and SIGTERM in turn. *In time* is within two
 seconds, by the signal's status and with one line, or, once the work was done, as programs end by
-themselves; those that *ended before* gave status 0; all else is *crashed*. *Left* counts processes, temporary files and shared memory. After
-the signals the same command ran to its end each time, and gave the files that the first run had
-given."""
+themselves; those that *ended before* gave status 0; all else is *crashed*. *Left* counts processes,
+temporary files and shared memory. After the signals the same command ran to its end each time, and
+gave the files that the first run had given."""
 
 
 @dataclass(frozen=True)
