@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas
 from PIL import Image
 
 from classifiers.evaluation import bootstrap
@@ -22,6 +22,9 @@ from experiments.pages import Page, Row, interval, pivot
 from experiments.spoilt import write_bursts
 from features.photos import read_photo
 from features.ratings import RatedPhotos
+
+if TYPE_CHECKING:
+    import pandas
 
 RATED = "rated"
 # What a frame's place goes by: measures times these. The score is in log-odds.
@@ -56,6 +59,8 @@ are of 95 %, from resampled groups; differences are paired."""
 
 def bursts(args) -> Page:
     """Order pairs of frames by each rule."""
+    import pandas
+
     from decaf.ranking.stacks import NEAR
 
     view, near = View(args.backbone, "multilevel"), NEAR["multilevel"]
@@ -186,7 +191,8 @@ def _learn(difference, kind, group):
 
     deviation = difference.std(axis=0)
     scaled = difference / np.where(deviation > 0, deviation, 1)
-    weight = 1 / pandas.Series(kind).map(pandas.Series(kind).value_counts()).to_numpy()
+    _, of_kind, n_of_kind = np.unique(kind, return_inverse=True, return_counts=True)
+    weight = 1 / n_of_kind[of_kind]
     gain = np.empty(len(kind))
     n_groups = len(np.unique(group))
     for train, test in GroupKFold(min(5, n_groups)).split(scaled, groups=group):

@@ -11,6 +11,7 @@ from hostile_photos import PHOTO, jpeg_of_scans, make_hostile_photos, saved
 from PIL import Image, ImageCms
 
 from features import decoding
+from features.memory import SharedMemory
 from features.photos import PhotoError, find_photos, read_photo
 
 
@@ -212,7 +213,7 @@ def test_scans_are_counted_to_the_end_of_a_file_that_breaks_off_in_a_segment(end
 
 
 def test_of_large_photos_one_is_decoded_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "_LARGE_PIXELS", 1000)
+    monkeypatch.setattr(decoding, "_MEMORY", SharedMemory(1000))
     at_once, most = [], []
     flatten = decoding._flatten
 

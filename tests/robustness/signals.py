@@ -59,13 +59,18 @@ class Shot:
         return self.status == 0 and "interrupted" not in self.told
 
     @property
-    def in_time(self) -> bool:
-        """Whether it ended as it should."""
+    def as_promised(self) -> bool:
+        """Whether it ended by the signal's status, with its line and no traceback."""
         number = signal.Signals[self.signal]
         said = "interrupted; the same command" in self.told
         # Once its work is done, and Python takes its leave, it ends as programs do by themselves.
-        as_promised = (self.status == 128 + number and said) or self.status == -number
-        return as_promised and self.seconds <= IN_TIME_SECONDS and "Traceback" not in self.told
+        ended = (self.status == 128 + number and said) or self.status == -number
+        return ended and "Traceback" not in self.told
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it ended as it should, and soon."""
+        return self.as_promised and self.seconds <= IN_TIME_SECONDS
 
 
 def signals(args) -> Page:

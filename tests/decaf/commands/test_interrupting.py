@@ -103,6 +103,8 @@ def test_work_that_does_not_end_by_itself_is_ended(code, number):
     work = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell that starts the tests in the background lets them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert work.stdout.readline() == "begun\n"
     time.sleep(0.5)

@@ -12,6 +12,8 @@ from features.errors import AlreadyThere, InputError, SeenPhotos
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_in_one_line_and_is_handled_as_before_then(number, status, capsys):
     before = signal.getsignal(number)
+    if before is signal.SIG_IGN:
+        pytest.skip("the shell that started the tests ignores this signal")
     cleaned = []
 
     def work(args):
