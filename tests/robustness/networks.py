@@ -72,7 +72,12 @@ def attack_networks(args) -> Page:
     if outcome != "survived":
         raise RuntimeError(f"the whole model is {outcome}")
     rows = [
-        {"attack": name, "outcome": outcome, "said": said, "seconds": seconds}
+        {
+            "attack": name,
+            "outcome": outcome,
+            "said": said.replace(f"{folder}/", ""),
+            "seconds": seconds,
+        }
         for (name, _), (outcome, said, seconds) in zip(models, found)
     ]
     by_attack = []

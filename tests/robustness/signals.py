@@ -185,7 +185,11 @@ def _shot(folder, argv, chosen, moment):
     seconds = time.monotonic() - began
     reading.join()
     time.sleep(0.5)  # What removes shared memory outlives the command by a moment.
-    left = [*_session(process.pid), *(folder / "tmp").iterdir(), *_shared_memory(process.pid)]
+    left = [
+        *running_processes(process.pid),
+        *(folder / "tmp").iterdir(),
+        *_shared_memory(process.pid),
+    ]
     subprocess.run(["rm", "-rf", folder / "tmp"])
     return Shot(argv[0], chosen.name, moment, process.returncode, seconds, len(left), told[0])
 
@@ -217,8 +221,8 @@ def _answers(pid):
     return bool(int(caught.split()[1], 16) & 1 << signal.SIGTERM - 1)
 
 
-def _session(leader):
-    """The processes of a session that run."""
+def running_processes(leader: int) -> list[str]:
+    """The processes of a session that run; the dead may wait to be taken notice of."""
     asked = ["ps", "-s", str(leader), "-o", "stat=,args="]
     listed = subprocess.run(asked, capture_output=True, text=True).stdout
     return [process for process in listed.splitlines() if not process.startswith("Z")]

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from decaf.commands.running import run_command
+from tests.robustness.signals import running_processes
 
 LINE = "work: interrupted; the same command goes on from here\n"
 
@@ -115,11 +116,4 @@ def test_work_that_does_not_end_by_itself_is_ended(code, number):
     assert work.returncode == 128 + number
     assert LINE in told
     time.sleep(0.5)
-    assert of_session(work.pid) == []
-
-
-def of_session(leader):
-    """The processes of a session that run; the dead may wait to be taken notice of."""
-    asked = ["ps", "-s", str(leader), "-o", "stat=,args="]
-    listed = subprocess.run(asked, capture_output=True, text=True).stdout
-    return [process for process in listed.splitlines() if not process.startswith("Z")]
+    assert running_processes(work.pid) == []
