@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
+from features.shortage import blame_machine
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -198,6 +199,7 @@ def load_classifier(path: str | os.PathLike) -> ClassifierMixin:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; fit a classifier and save it") from None
     except Exception as error:  # a damaged file fails in any of zip, JSON or NumPy
+        blame_machine(error, path)
         said = _in_one_line(f"{type(error).__name__}: {error}")
         raise InputError(
             f"{path}: not a classifier that decaf can read ({said}); fit one anew"

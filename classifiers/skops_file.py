@@ -8,6 +8,7 @@ read out of bounds by then, and 8 kB of schema take for ever to walk.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -52,12 +53,19 @@ class SavedArray:
         Raises
         ------
         ValueError
-            It was read before, or is no array of numbers.
+            It was read before, or is no whole array of numbers.
         """
         if self.member in self.read_members:
             raise ValueError(f"{self.member!r} stands for several arrays")
         self.read_members.add(self.member)
         with self.archive.open(self.member) as member:
+            # Memory for more than there is would be asked for in vain, and said to be short.
+            if np.lib.format.read_magic(member) != (1, 0):
+                raise ValueError(f"{self.member!r} is no array of numbers")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+            if math.prod(shape) * dtype.itemsize > self.archive.getinfo(self.member).file_size:
+                raise ValueError(f"{self.member!r} is not whole")
+            member.seek(0)
             return np.lib.format.read_array(member, allow_pickle=False)
 
 

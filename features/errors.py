@@ -17,6 +17,10 @@ class WrittenMeanwhile(InputError):
     """A file that another program has written since it was read."""
 
 
+class Shortage(InputError):
+    """The machine lacks memory or room on a disk: what is wrong is not the file at hand."""
+
+
 class Damaged(InputError):
     """A file that a program wrote whole, and that is not whole any more."""
 

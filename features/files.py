@@ -11,10 +11,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from features.errors import AlreadyThere, InputError
+from features.errors import AlreadyThere, InputError, Shortage
+from features.shortage import shortage_of
 
 # Of a name, at most: the name to write to must not be too long where the file's own is not.
 _STEM_LENGTH = 40
+# A pattern of the names to write to, which only a kill leaves behind.
+PARTIAL = f".*.{8 * '[0-9a-f]'}.part*"
 
 
 @contextlib.contextmanager
@@ -28,12 +31,22 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
 
     Raises
     ------
+    Shortage
+        A disk is full, or there is not enough memory.
     InputError
     """
     try:
         yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except InputError:
+        raise
+    # Libraries turn what the system says into errors of their own.
+    except Exception as error:
+        lacking = shortage_of(error, path)
+        if lacking is not None:
+            raise Shortage(f"{path}: cannot be written: {lacking}") from error
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise
 
 
 @contextlib.contextmanager
@@ -53,8 +66,7 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     Yields
     ------
     Path
-        Beside the file, with its suffix; removed when the writing went wrong. Whatever goes wrong
-        with it is raised as it is; `writing` makes one line of it.
+        Beside the file, with its suffix; removed when the writing went wrong.
 
     Raises
     ------
@@ -81,8 +93,9 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
         f".{target.stem[:_STEM_LENGTH]}.{secrets.token_hex(4)}.part{target.suffix}"
     )
     try:
-        yield part
+        # In here, for a disk is full only until the file is removed again.
         with writing(path):
+            yield part
             # Or a power failure soon after could leave an empty file in the place of the old one.
             with open(part, "r+b") as file:
                 os.fsync(file.fileno())

@@ -1,8 +1,9 @@
 """Folders of results: what is there is not replaced unasked, and what was begun can be begun again.
 
 A folder is filled by one who has a name, such as a command; until all of its files are there, a
-mark of that name says so, and the same one may fill it again. From then on a record tells the
-digests of these files: as long as nobody changes or adds one, they may be replaced.
+mark of that name says so, and the same one may fill it again. What they replace is kept aside until
+then, and put back where it does not come to that. From then on a record tells the digests of these
+files: as long as nobody changes or adds one, they may be replaced.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import fnmatch
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError
-from features.files import write_file, writing
+from features.files import PARTIAL, write_file, writing
 
 _RECORD = ".decaf.json"
 # What file managers leave in the folders that they show.
@@ -57,7 +59,9 @@ def check_output_folder(
     with writing(folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; choose another folder")
-        unfinished = owner is not None and _unfinished_mark(folder, owner).exists()
+        unfinished = owner is not None and (
+            _unfinished_mark(folder, owner).exists() or _kept_aside(folder, owner).exists()
+        )
         if folder.is_dir() and not (force or unfinished):
             kept = _what_is_kept(folder, own_files, command)
             if kept:
@@ -85,7 +89,8 @@ def filling_folder(
     """Replace one's files in a folder; until all are there, a mark says so.
 
     Thus `check_output_folder` knows what an interruption has left, and results that nobody has
-    touched, from what is to be kept.
+    touched, from what is to be kept. Where something goes wrong, the files of a time before are put
+    back; where there were none, those that are there already stay.
 
     Parameters
     ----------
@@ -94,8 +99,7 @@ def filling_folder(
     owner : str
         The name of who fills it, such as ``rank-photos``.
     own_files : sequence of str
-        Names of the files that are written, or patterns of them, such as ``"parts/*.js"``; those of
-        a time before are removed.
+        Names of the files that are written, or patterns of them, such as ``"parts/*.js"``.
     command : str
         By which alone these files may be replaced unasked, for results that took long.
 
@@ -105,19 +109,73 @@ def filling_folder(
         If the folder cannot be written.
     """
     folder = Path(folder)
-    mark = _unfinished_mark(folder, owner)
+    mark, aside = _unfinished_mark(folder, owner), _kept_aside(folder, owner)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-        for path in _own(folder, own_files):
-            path.unlink()
-    yield
+        _clear_up(folder, owner, own_files)
+    try:
+        with writing(folder):
+            if not aside.exists():
+                _keep_aside(folder, aside, own_files)
+            mark.touch()
+        yield
+        with writing(folder):
+            sha256 = {
+                path.relative_to(folder).as_posix(): _sha256(path)
+                for path in _own(folder, own_files)
+            }
+            write_file(folder / _RECORD, json.dumps({"command": command, "sha256": sha256}))
+    except BaseException:
+        if aside.exists():
+            with writing(folder):
+                if mark.exists():
+                    _remove(folder, own_files)
+                    # Of those, too, who have filled it as a part of this.
+                    for unfinished in folder.glob(_unfinished_mark(Path(), "*").name):
+                        unfinished.unlink()
+                _put_back(folder, aside)
+        raise
     with writing(folder):
-        sha256 = {
-            path.relative_to(folder).as_posix(): _sha256(path) for path in _own(folder, own_files)
-        }
-        write_file(folder / _RECORD, json.dumps({"command": command, "sha256": sha256}))
         mark.unlink(missing_ok=True)
+        _clear_up(folder, owner, own_files)
+
+
+def _clear_up(folder: Path, owner: str, own_files: Sequence[str]) -> None:
+    """Go on from where a kill may have come: files of a time before are aside, or in their place.
+
+    The record tells apart what the kill has interrupted: it is the first that is kept aside, the
+    last that is put back, and is written before the mark is removed.
+    """
+    aside = _kept_aside(folder, owner)
+    if _unfinished_mark(folder, owner).exists():
+        _remove(folder, own_files)
+    elif aside.exists() and (folder / _RECORD).exists():
+        shutil.rmtree(aside)
+    elif aside.exists():
+        _put_back(folder, aside)
+
+
+def _keep_aside(folder: Path, aside: Path, own_files: Sequence[str]) -> None:
+    for path in (folder / _RECORD, *_own(folder, own_files)):
+        if path.exists():
+            kept = aside / path.relative_to(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, kept)
+
+
+def _put_back(folder: Path, aside: Path) -> None:
+    kept = [path for path in aside.rglob("*") if not path.is_dir()]
+    for path in sorted(kept, key=lambda path: path.name == _RECORD):
+        own = folder / path.relative_to(aside)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, own)
+    shutil.rmtree(aside)
+
+
+def _remove(folder: Path, own_files: Sequence[str]) -> None:
+    """Remove one's files, whole ones and what a kill has left of them."""
+    for path in (folder / _RECORD, *_own(folder, [*own_files, PARTIAL])):
+        path.unlink(missing_ok=True)
 
 
 def _what_is_kept(folder: Path, own_files: Sequence[str], command: str) -> str | None:
@@ -143,7 +201,8 @@ def _what_is_kept(folder: Path, own_files: Sequence[str], command: str) -> str |
 
 def _own(folder: Path, own_files: Sequence[str]) -> list[Path]:
     """One's files that are in a folder."""
-    return [path for pattern in own_files for path in folder.glob(pattern)]
+    found = (path for pattern in own_files for path in folder.glob(pattern))
+    return [path for path in found if path.is_symlink() or not path.is_dir()]
 
 
 def _sha256(path: Path) -> str:
@@ -153,3 +212,8 @@ def _sha256(path: Path) -> str:
 
 def _unfinished_mark(folder: Path, owner: str) -> Path:
     return folder / f".{owner}-unfinished"
+
+
+def _kept_aside(folder: Path, owner: str) -> Path:
+    """Where files of a time before are until the new ones are there."""
+    return folder / f".{owner}-before"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from features.errors import InputError, WrittenMeanwhile
+from features.errors import InputError, Shortage, WrittenMeanwhile
 from features.photos import find_photos, photo_root
 from features.replacing import remove_partials
 from features.xmp import (
@@ -195,6 +195,8 @@ def rate_photos(
             if n_photos[sidecar] > 1:
                 raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
             given.append(_rate(one, overwrite, ignore_stars, dry_run))
+        except Shortage:  # the others would fare no better
+            raise
         except InputError as error:
             given.append(replace(one, reason=str(error)))
     return given

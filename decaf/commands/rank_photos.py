@@ -14,13 +14,12 @@ from decaf.commands.options import PHOTOS, add_ignore_stars_option, add_machine_
 from decaf.commands.printing import printable, report_failed, report_first, report_passed_over
 from decaf.commands.running import run_command
 from features.errors import InputError
-from features.folders import check_output_folder, filling_folder
+from features.folders import check_output_folder
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import Ranking
     from features.stars import GivenStars
 
-COMMAND = "rank-photos"
 DESCRIPTION = """\
 Rank photos by a model, and write a table and a page to look through them.
 Photos are read only: none is changed, moved or deleted.
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        COMMAND,
+        "rank-photos",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -96,7 +95,7 @@ def rank_photos(args: argparse.Namespace) -> int:
     import_keras()
     from decaf.models.model import load_model
     from decaf.ranking import ranking
-    from decaf.ranking.page import OWN_FILES, PAGE_FILE
+    from decaf.ranking.page import PAGE_FILE
     from decaf.ranking.table import TABLE_FILE
     from features.xmp import SIDECARS
 
@@ -106,22 +105,20 @@ def rank_photos(args: argparse.Namespace) -> int:
     report_passed_over(args.photos)
     report_failed(ranked.failed)
     status = 0
-    # Until stars and copies are there, too, the same command may be given again.
-    with filling_folder(args.output, COMMAND, OWN_FILES):
-        ranked.write(args.output, force=True)
-        _print_first(ranked)
-        print(f"{args.output}: {TABLE_FILE}, {PAGE_FILE}")
-        if args.xmp:
-            given = ranked.write_stars(
-                sidecar=args.sidecar or SIDECARS[0],
-                overwrite=args.overwrite_ratings,
-                ignore_stars=args.ignore_stars,
-                dry_run=args.dry_run,
-            )
-            status = _print_stars(given, args.dry_run)
-        if copies:
-            n, folder = copies
-            print(f"{folder}: {ranked.copy_best(n, folder):,} photos copied")
+    ranked.write(args.output, force=True)
+    _print_first(ranked)
+    print(f"{args.output}: {TABLE_FILE}, {PAGE_FILE}")
+    if args.xmp:
+        given = ranked.write_stars(
+            sidecar=args.sidecar or SIDECARS[0],
+            overwrite=args.overwrite_ratings,
+            ignore_stars=args.ignore_stars,
+            dry_run=args.dry_run,
+        )
+        status = _print_stars(given, args.dry_run)
+    if copies:
+        n, folder = copies
+        print(f"{folder}: {ranked.copy_best(n, folder):,} photos copied")
     return status
 
 
@@ -159,7 +156,7 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
             raise InputError(f"--{option.replace('_', '-')} needs --xmp")
     from decaf.ranking.page import OWN_FILES
 
-    check_output_folder(args.output, force=args.force, owner=COMMAND, own_files=OWN_FILES)
+    check_output_folder(args.output, force=args.force, owner="ranking", own_files=OWN_FILES)
     if args.copy_best is None:
         return None
     n, folder = args.copy_best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -24,6 +25,7 @@ from features.errors import (
     OutsideScale,
     SeenPhotos,
 )
+from features.shortage import shortage_of
 
 # What the library cannot know: the option that helps, which ends the line of an error of this kind.
 REMEDIES: dict[type[InputError], str] = {
@@ -94,6 +96,12 @@ def _run(
             return 128 + (received or [signal.SIGINT])[0]
         if isinstance(error, InputError):
             return _fail(parser, explain(error))
+        lacking = shortage_of(error)
+        if lacking is not None:
+            return _fail(parser, lacking)
+        # Such as of a folder that vanishes in the middle of the work.
+        if isinstance(error, OSError) and error.filename is not None:
+            return _fail(parser, f"{os.fsdecode(error.filename)}: {error.strerror}")
         raise
 
 
@@ -106,5 +114,14 @@ def explain(error: InputError) -> str:
 def _fail(parser: argparse.ArgumentParser, message: object) -> int:
     # A file's name may hold line breaks and a terminal's control characters.
     line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(message))
+    _end_bars()
     print(f"{parser.prog}: error: {line}", file=sys.stderr)
     return 2
+
+
+def _end_bars() -> None:
+    """End the lines of progress bars that an error has left open."""
+    from tqdm import tqdm
+
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()

@@ -311,7 +311,10 @@ def _opened(shard: Path) -> Iterator[FeatureStore]:
     """A shard to read; set aside where it turns out to be damaged."""
     try:
         if not shard.is_file():
-            raise Damaged(f"{shard}: is no file of the cache")
+            raise Damaged(
+                f"{shard}: is no file of the cache any more; start again, and what it held is "
+                "computed anew"
+            )
         with FeatureStore(shard) as store:
             yield store
     except Damaged:

@@ -10,6 +10,7 @@ import keras
 from decaf.networks.normalisation import CAFFE, Normalisation, normalised_photo
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError
+from features.shortage import blame_machine
 
 
 def build(
@@ -54,6 +55,7 @@ def build(
     # Keras raises a bare Exception when a download fails, and many kinds on an unfit file.
     except Exception as error:
         source = "download of the pretrained weights" if weights == PRETRAINED else weights
+        blame_machine(error, str(source))
         reason = " ".join(str(error).split())
         raise InputError(
             f"{source}: failed for {application} ({reason}); give a file of Keras's *_notop.h5 as "

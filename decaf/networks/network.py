@@ -21,6 +21,7 @@ from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED, weights_name
 from features.errors import InputError
 from features.files import whole_file, writing
+from features.shortage import blame_machine
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
         raise InputError(f"{path}: {error}; it is not opened") from None
     # Keras raises many kinds of exceptions on a file that it did not write.
     except Exception as error:
+        blame_machine(error, path)
         raise InputError(f"{path}: not a network that Keras can load; make it anew") from error
     try:
         network = Network(keras_model, record)

@@ -19,6 +19,7 @@ from typing import Any
 from decaf.networks.record import NetworkRecord
 from features.errors import InputError
 from features.records import parse_json
+from features.shortage import blame_machine
 
 RECORD_MEMBER = "decaf.json"
 # Keras unpacks whatever else there is, wherever its name leads.
@@ -188,6 +189,7 @@ def _opened(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such network file") from None
     except _UNREADABLE as error:
+        blame_machine(error, path)
         raise InputError(f"{path}: not a whole network file ({error}); make it anew") from error
 
 

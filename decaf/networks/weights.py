@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import InputError
+from features.shortage import blame_machine
 
 if TYPE_CHECKING:
     import keras
@@ -145,6 +146,7 @@ def reading_weights(path: str | os.PathLike) -> Iterator[None]:
         raise
     # Malformed files raise nearly every kind of exception.
     except Exception as error:
+        blame_machine(error, path)
         raise InputError(
             f"{path}: not a weights file that can be read ({type(error).__name__}: {error}); "
             "get it anew"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from features.albums import raw_companions
 from features.errors import InputError
+from features.shortage import shortage_of
 from features.xmp import SIDECARS, holds_stars_alone, sidecar_of
 
 if TYPE_CHECKING:
@@ -116,4 +117,5 @@ def _copy(path: str, target: Path) -> None:
             target.unlink()
             raise
     except OSError as error:
-        raise InputError(f"{target}: cannot be copied: {error.strerror or error}") from error
+        reason = shortage_of(error, target) or error.strerror or error
+        raise InputError(f"{target}: cannot be copied: {reason}") from error

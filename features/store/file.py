@@ -19,8 +19,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from features.errors import Damaged, InputError
+from features.errors import Damaged, InputError, Shortage
 from features.records import parse_json
+from features.shortage import shortage_of
 from features.store.headers import may_be_virtual
 from features.store.schema import COLUMN_TYPES, FAILED, PROVENANCE, SCHEMA_VERSION, to_text
 
@@ -184,6 +185,9 @@ def reading(path: Path) -> Iterator[None]:
                 f"{path}: its disk refuses locks; set HDF5_USE_FILE_LOCKING=FALSE where nothing "
                 "writes it"
             ) from error
+        lacking = shortage_of(error, path)
+        if lacking is not None:
+            raise Shortage(f"{path}: cannot be read: {lacking}") from error
         if number:
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
         raise Damaged(f"{path}: is damaged or not HDF5: {_reason(error)}") from error

@@ -1,6 +1,7 @@
 """Files whose parts are each possible, and do not fit together."""
 
 import functools
+import io
 import json
 
 import numpy as np
@@ -134,6 +135,16 @@ def test_an_array_that_stands_for_several_is_read_once(tmp_path):
     trees = found(parts.schema, "estimators_")["content"]
     trees[1] = trees[0]
     refused(parts, tmp_path, "stands for several arrays")
+
+
+def test_an_array_of_more_than_its_file_holds_takes_no_memory(tmp_path):
+    parts = parts_of("logistic-regression")
+    name = next(name for name in parts.members if name.endswith(".npy"))
+    header = io.BytesIO()
+    shape = {"shape": (2**50,), "fortran_order": False, "descr": "<f8"}
+    np.lib.format.write_array_header_1_0(header, shape)
+    parts.members[name] = header.getvalue() + bytes(8)
+    refused(parts, tmp_path, f"'{name}' is not whole")
 
 
 def test_a_classifier_of_one_s_own_parameters_is_kept_with_them(tmp_path):

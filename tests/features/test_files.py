@@ -22,11 +22,14 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
     assert os.listdir(tmp_path) == ["report.html"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError])
-def test_what_was_there_stays_when_the_writing_goes_wrong(tmp_path, error):
+@pytest.mark.parametrize(
+    "error, raised",
+    [(KeyboardInterrupt, KeyboardInterrupt), (RuntimeError, RuntimeError), (OSError, InputError)],
+)
+def test_what_was_there_stays_when_the_writing_goes_wrong(tmp_path, error, raised):
     path = tmp_path / "report.html"
     path.write_text("before")
-    with pytest.raises(error), whole_file(path) as part:
+    with pytest.raises(raised), whole_file(path) as part:
         part.write_text("half")
         raise error
     assert path.read_text() == "before"

@@ -1,5 +1,8 @@
 """Folders of results are not replaced unasked, and what was begun can be begun again."""
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,15 +38,6 @@ def test_a_folder_that_was_not_filled_is_filled_again_by_the_same_one(tmp_path):
     check_output_folder(folder, force=True, owner="work")
 
 
-def test_files_of_a_time_before_go_first_and_other_files_stay(tmp_path):
-    for name in ("a", "diary.txt"):
-        (tmp_path / name).write_text("old")
-    with pytest.raises(KeyboardInterrupt):
-        fill(tmp_path, ["b", "a"], stop_after=1)
-    assert not (tmp_path / "a").exists()
-    assert (tmp_path / "diary.txt").read_text() == "old"
-
-
 @pytest.mark.parametrize("name", ["/proc/results", "/proc/deep/results", "{file}/results"])
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(name, tmp_path):
     (tmp_path / "file").write_text("mine")
@@ -64,11 +58,74 @@ def refused(folder, own_files=("a", "parts/*.js"), command="make"):
     return None
 
 
-def fill_in_parts(folder):
-    with filling_folder(folder, "work", ["a", "parts/*.js"], command="make"):
-        (folder / "a").write_text("results")
+PARTS = ["a", "parts/*.js"]
+
+
+def fill_in_parts(folder, text="results", goes_wrong=False):
+    with filling_folder(folder, "work", PARTS, command="make"):
+        (folder / "a").write_text(text)
         (folder / "parts").mkdir(exist_ok=True)
-        (folder / "parts" / "1.js").write_text("part")
+        (folder / "parts" / "1.js").write_text(text)
+        if goes_wrong:
+            raise RuntimeError
+
+
+def contents(folder):
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
+def test_files_of_a_time_before_are_put_back_when_it_goes_wrong_and_others_stay(tmp_path):
+    fill_in_parts(tmp_path)
+    (tmp_path / "diary.txt").write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(KeyboardInterrupt), filling_folder(tmp_path, "cook", [*PARTS, "b"]):
+        assert not (tmp_path / "a").exists()
+        # By another one, as a part of this.
+        fill(tmp_path, ["b", "a"], stop_after=1)
+    assert contents(tmp_path) == before
+
+
+def kill_at(step, work, *arguments):
+    """Do work in another process, killed at a step that changes a file; whether it came so far."""
+    process = os.fork()
+    if not process:
+        left = [step]
+
+        def count(event, given):
+            writes = event == "open" and isinstance(given[2], int) and given[2] & os.O_CREAT
+            if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+                left[0] -= 1
+                if left[0] < 0:
+                    os._exit(9)
+
+        sys.addaudithook(count)
+        with contextlib.suppress(RuntimeError):
+            work(*arguments)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("goes_wrong", [False, True])
+def test_a_kill_at_any_step_loses_nothing_of_a_time_before(tmp_path, goes_wrong):
+    for folder, text in ((tmp_path / "old", "old"), (tmp_path / "new", "new")):
+        fill_in_parts(folder, text)
+    old, new = contents(tmp_path / "old"), contents(tmp_path / "new")
+    step, killed, seen = 0, True, []
+    while killed:
+        folder = tmp_path / str(step)
+        fill_in_parts(folder, "old")
+        killed = kill_at(step, fill_in_parts, folder, "new", goes_wrong)
+        assert refused(folder) is None
+        # The next one goes wrong, too, and puts back what is whole.
+        with pytest.raises(RuntimeError):
+            fill_in_parts(folder, "newer", True)
+        seen.append(contents(folder))
+        assert refused(folder) is None
+        step += 1
+    assert step > 10
+    assert seen[0] == old and seen[-1] == (old if goes_wrong else new)
+    assert all(each in (old, new) for each in seen)
 
 
 def test_what_nobody_has_touched_is_replaced_by_the_same_command(tmp_path):

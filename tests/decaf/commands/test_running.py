@@ -4,6 +4,7 @@ import argparse
 import signal
 
 import pytest
+from tqdm import tqdm
 
 from decaf.commands.running import run_command
 from features.errors import AlreadyThere, InputError, SeenPhotos
@@ -79,3 +80,29 @@ def test_what_the_library_says_is_wrong_ends_with_the_option_that_helps(error, l
 
     assert run_command(work, argparse.ArgumentParser("work"), []) == 2
     assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_a_lack_of_memory_and_a_folder_that_vanishes_end_a_command_in_one_line(tmp_path, capsys):
+    def run_out(args):
+        raise MemoryError
+
+    def read_what_has_vanished(args):
+        (tmp_path / "cache" / "shard.h5").read_bytes()
+
+    assert run_command(run_out, argparse.ArgumentParser("work"), []) == 2
+    assert capsys.readouterr().err == (
+        "work: error: there is not enough memory; close other programs, or take fewer at once\n"
+    )
+    assert run_command(read_what_has_vanished, argparse.ArgumentParser("work"), []) == 2
+    assert capsys.readouterr().err == (
+        f"work: error: {tmp_path}/cache/shard.h5: No such file or directory\n"
+    )
+
+
+def test_an_error_has_a_line_of_its_own_beside_a_progress_bar(capsys):
+    def fail(args):
+        for _ in tqdm([1, 2]):
+            raise InputError("a.jpg: is no photo")
+
+    assert run_command(fail, argparse.ArgumentParser("work"), []) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "work: error: a.jpg: is no photo"

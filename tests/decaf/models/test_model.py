@@ -208,11 +208,14 @@ def test_a_classifier_of_foreign_types_is_not_opened_even_with_the_right_digest(
         load_model(folder)
 
 
-def test_a_model_that_was_not_written_to_its_end_is_no_model(folder, monkeypatch):
+def test_a_model_that_was_not_written_to_its_end_is_no_model(folder, tmp_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr("decaf.models.model.save_classifier", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        save_tiny_model(folder)
-    assert not (folder / "model.json").exists()
+    for written in (folder, tmp_path / "another"):
+        with pytest.raises(ZeroDivisionError):
+            save_tiny_model(written)
+    assert not (tmp_path / "another" / "model.json").exists()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_a_foreign_file_is_refused(tmp_path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="not a whole network file"):
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
         load_network(tmp_path)
 
 
