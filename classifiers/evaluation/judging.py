@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from classifiers.evaluation.kept import KeptFits
 
 
+class Place(NamedTuple):
+    """A classifier and the number of a fold; in words, for whoever tells what a task works on."""
+
+    classifier: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.classifier} on fold {self.fold + 1}"
+
+
 class FoldResult(NamedTuple):
     """One classifier on the test rows of one fold; arrays as in `Result`."""
 
@@ -62,16 +72,17 @@ def judge_on_folds(
     for number, fold in enumerate(folds):
         part = (digest, folds.label, fold.train)
         for name, classifier in classifiers.items():
-            key = keys[name, number] = kept.key(part, fold.test, classifier)
+            place = Place(name, number)
+            key = keys[place] = kept.key(part, fold.test, classifier)
             arrays = kept.read(key)
             if arrays is not None:
-                judged[name, number] = _fold_result(arrays)
+                judged[place] = _fold_result(arrays)
                 progress()
-        missing = [name for name in classifiers if (name, number) not in judged]
+        missing = [name for name in classifiers if Place(name, number) not in judged]
         if missing:
             X = _fold_features(feature_set, folds.label, fold, kept, kept.key(part))
             tasks += [
-                delayed(_numbered)((name, number), classifiers[name], X, folds.label, fold)
+                delayed(_placed)(Place(name, number), classifiers[name], X, folds.label, fold)
                 for name in missing
             ]
         if feature_set.transformer is not None:
@@ -81,7 +92,9 @@ def judge_on_folds(
         judged[place] = of_fold
         kept.write(keys[place], _arrays(of_fold))
         progress()
-    return {name: [judged[name, number] for number in range(len(folds))] for name in classifiers}
+    return {
+        name: [judged[Place(name, number)] for number in range(len(folds))] for name in classifiers
+    }
 
 
 def judge_on_fold(
@@ -117,7 +130,7 @@ def judge_on_fold(
     )
 
 
-def _numbered(place, *task):
+def _placed(place, *task):
     return place, judge_on_fold(*task)
 
 

@@ -77,6 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     add_rating_options(parser, required=False)
     add_machine_options(parser)
     add_scheduler_option(parser)
+    parser.add_argument(
+        "--shard-rows",
+        type=int,
+        metavar="N",
+        help="photos of a shard: fewer where many workers are to share few photos (with "
+        "--scheduler 4096, else 128)",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     parser.add_argument("--force", action="store_true", help="replace an output that is there")
     parser.add_argument(
@@ -91,6 +98,8 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
     """Write the feature file and print what it holds."""
     from decaf.extraction.feature_file import extract_features
 
+    if args.shard_rows is not None and args.shard_rows < 1:
+        raise InputError(f"--shard-rows {args.shard_rows}: at least 1 is needed")
     network = _network(args)
     extraction = extract_features(
         args.photos if args.ratings is None else read_ratings_of(args, args.photos),
@@ -99,6 +108,7 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
         precision=args.precision,
         cache=args.cache,
         scheduler=args.scheduler,
+        shard_rows=args.shard_rows,
         force=args.force,
     )
     if args.ratings is None:

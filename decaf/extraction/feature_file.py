@@ -28,7 +28,14 @@ from decaf.extraction.feature_network import (
 )
 from decaf.extraction.job import Job, NamedPhotos, opening
 from decaf.extraction.run_folder import RunFolder
-from decaf.extraction.shards import finished_shard, read_status, write_shard, write_shards
+from decaf.extraction.shards import (
+    Status,
+    finished_shard,
+    other_photos,
+    read_status,
+    write_shard,
+    write_shards,
+)
 from features.errors import InputError
 from features.photos import find_photos, photo_root
 from features.ratings import RatedPhotos
@@ -79,6 +86,7 @@ def extract_features(
     precision: str = "auto",
     cache: str | os.PathLike | None = None,
     scheduler: str | None = None,
+    shard_rows: int | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> Extraction:
@@ -103,6 +111,9 @@ def extract_features(
     scheduler : str, optional
         Address of a Dask scheduler: its workers write shards, and the output is the folder of them.
         It, photos and network must have the same paths on all machines.
+    shard_rows : int, optional
+        Photos of a shard, which one worker makes and an interruption costs at most; 128, or 4,096
+        on a cluster. A run that is gone on with keeps its own.
     force : bool
         Replace an ``output`` that is there.
 
@@ -116,7 +127,8 @@ def extract_features(
         If ``output`` is there.
     InputError
         If an unfinished run with other settings is there, or another run is writing ``output``, or
-        it cannot be written; if there are no photos, or no such network.
+        it cannot be written; if there are no photos, or no such network; if a worker has other
+        photos than this machine.
     """
     photos = _named_photos(photos)
     run = RunFolder(output, force)
@@ -138,7 +150,7 @@ def extract_features(
                 if written_by == asked:
                     return _extraction(run.output)
                 run.check_output()
-            shard_rows = CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS
+            shard_rows = shard_rows or (CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS)
             shards = photos.in_shards(run.path, run.begin(opened.settings, shard_rows))
             attributes = opened.attributes(photos)
             job = replace(job, settings=opened.settings)
@@ -212,14 +224,30 @@ def _extract(
                 pass
         else:
             task = functools.partial(write_shard, job)
-            for shard, began in map_on_cluster(scheduler, task, unfinished()):
-                _check_visible(shard, began)
+            for shard, began in map_on_cluster(scheduler, task, unfinished(), _shard_in_words):
+                status = _visible_status(shard, began)
+                _check_same_photos(status, shards[shard])
                 bar.update(len(shards[shard]))
     return changed
 
 
-def _check_visible(shard: Path, began: float) -> None:
-    """Make sure that the shard that a worker has written is to be seen here."""
+def _shard_in_words(shard: Path, photos: NamedPhotos) -> str:
+    return f"{shard.name} ({photos.names[0]!r} to {photos.names[-1]!r})"
+
+
+def _check_same_photos(status: Status, photos: NamedPhotos) -> None:
+    """Make sure that a worker has read the photos that are here, and not others of their names."""
+    others = other_photos(status, photos)
+    if others:
+        raise InputError(
+            f"{status.worker}: its {others[0]!r} is not the one of this machine, or has changed "
+            f"meanwhile{f'; so have {len(others) - 1:,} more' if others[1:] else ''}; give all "
+            "machines the same photos, and start the work again"
+        )
+
+
+def _visible_status(shard: Path, began: float) -> Status:
+    """The status of a shard that a worker has written, once it is to be seen here."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     while (status := read_status(shard)) is None or status.began != began:
         if time.monotonic() > deadline:
@@ -228,6 +256,7 @@ def _check_visible(shard: Path, began: float) -> None:
                 "folder that all machines share"
             )
         time.sleep(0.1)
+    return status
 
 
 def _extraction(output: Path, changed: Sequence[str] = ()) -> Extraction:

@@ -110,14 +110,22 @@ def finished_shard(
         or [name for name, _, _ in status.photos] != list(photos.names)
     ):
         return False, []
-    changed = [
+    changed = other_photos(status, photos)
+    if not changed and status.ratings != photos.digest_of_ratings():
+        _rate(shard, photos, attributes, status)
+    return not changed, changed
+
+
+def other_photos(status: Status, photos: NamedPhotos) -> list[str]:
+    """Names of the photos of a shard that are others here and now than where it was made.
+
+    Those of another size or time of modification whose digest is another, too.
+    """
+    return [
         name
         for (name, stamp, digest), path in zip(status.photos, photos.paths)
         if stamp_of(path) != stamp and _digest(path) != digest
     ]
-    if not changed and status.ratings != photos.digest_of_ratings():
-        _rate(shard, photos, attributes, status)
-    return not changed, changed
 
 
 def write_shards(

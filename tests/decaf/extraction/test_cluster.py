@@ -1,9 +1,7 @@
 """A real scheduler with two workers, all processes of this machine."""
 
+import contextlib
 import os
-import socket
-import subprocess
-import sys
 import time
 
 import h5py
@@ -15,53 +13,20 @@ import pytest
 from decaf.commands import extract_features, fit_classifier
 from decaf.extraction import feature_file as extraction
 from decaf.extraction.cluster import map_on_cluster, on_cluster
+from decaf.extraction.run_folder import RunFolder
 from features.errors import InputError
 from features.store import FeatureStore, StoreWriter
 
 distributed = pytest.importorskip("distributed")
-
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": os.pathsep.join(sys.path),
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-}
+from dask_cluster import DaskCluster, free_port  # noqa: E402
 
 
 @pytest.fixture
 def cluster(tmp_path_factory):
-    """The scheduler's address, and the processes of its two workers; and its own."""
-    folder = tmp_path_factory.mktemp("cluster")
-    port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-
-    def start(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
-            cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", str(port))
-    while not answers(port):
-        time.sleep(0.1)
-    options = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
-    workers = [start("worker", address, *options) for _ in range(2)]
-    # joblib keeps the work in this process while there is but one thread on the cluster.
-    with distributed.Client(address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
-    yield address, workers, scheduler
-    for process in [*workers, scheduler]:
-        process.kill()
-        process.wait()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    """Two workers: joblib keeps the work in this process while there is but one thread."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("cluster"), 2)
+    yield cluster
+    cluster.close()
 
 
 def datasets(path):
@@ -74,87 +39,121 @@ def datasets(path):
     }
 
 
-def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(
-    cluster, samples, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(extraction, "CLUSTER_SHARD_ROWS", 4)
-    address, workers, _ = cluster
-    argv = [str(samples), "--backbone", "alexnet-owt", "--blocks", "2", "--precision", "float32"]
-    argv += ["--ratings", str(samples / "ratings.csv"), "--cache", str(tmp_path / "cache")]
-    assert extract_features.main([*argv, "-o", str(tmp_path / "one.h5")]) == 0
-    lost = []
-
-    class Bar(extraction.tqdm):
-        def update(self, n=1):
-            # The worker that has just finished a shard is working on its next one.
-            super().update(n)
-            if n and not lost and self.n >= 12:
-                lost.append(workers.pop())
-                lost[0].kill()
-
-    monkeypatch.setattr(extraction, "tqdm", Bar)
-    output = tmp_path / "many.h5"
-    assert extract_features.main([*argv, "--scheduler", address, "-o", str(output)]) == 0
-    assert lost
-    assert "many.h5: 60 photos × 192 features, in a folder of 15 shards" in capsys.readouterr().out
-    assert sorted(os.listdir(tmp_path)) == ["many.h5", "one.h5"]
-    assert sorted(os.listdir(output)) == [*(f"{n:06}.h5" for n in range(15)), "shards.json"]
-    one, many = datasets(tmp_path / "one.h5"), datasets(output)
-    assert one.keys() == many.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], many[name])
-    with FeatureStore(tmp_path / "one.h5") as one, FeatureStore(output) as many:
+def assert_equal(one, many):
+    assert datasets(one).keys() == datasets(many).keys()
+    for name, values in datasets(one).items():
+        np.testing.assert_array_equal(datasets(many)[name], values)
+    with FeatureStore(one) as one, FeatureStore(many) as many:
         np.testing.assert_array_equal(many.features[:], one.features[:])
         assert many.attributes == one.attributes
         assert many.failed == one.failed
 
 
+@pytest.fixture
+def losing(monkeypatch):
+    """Kill a process as soon as a shard is finished, and so many photos are."""
+
+    def lose(process, n_photos):
+        class Bar(extraction.tqdm):
+            def update(self, n=1):
+                # A worker that has just finished a shard is working on its next one.
+                super().update(n)
+                if n and self.n >= n_photos:
+                    process.kill()
+
+        monkeypatch.setattr(extraction, "tqdm", Bar)
+
+    return lose
+
+
+def test_a_cluster_that_loses_scheduler_and_worker_writes_what_one_process_writes(
+    cluster, samples, tmp_path, losing, monkeypatch, capsys
+):
+    cluster.workers.pop().kill()
+    argv = [str(samples), "--backbone", "alexnet-owt", "--blocks", "2", "--precision", "float32"]
+    argv += ["--ratings", str(samples / "ratings.csv"), "--cache", str(tmp_path / "cache")]
+    assert extract_features.main([*argv, "-o", str(tmp_path / "one.h5")]) == 0
+    output = tmp_path / "many.h5"
+    argv += ["--scheduler", cluster.address, "--shard-rows", "4", "-o", str(output)]
+    losing(cluster.scheduler, 12)
+    assert extract_features.main(argv) == 2
+    assert "start them and the work again" in capsys.readouterr().err
+    cluster.close()
+    cluster.start(2)
+    finished = {path: path.read_bytes() for path in tmp_path.glob("many.h5.parts/0*.json")}
+    assert len(finished) >= 3
+    losing(cluster.workers[0], 32)
+    monkeypatch.setattr(RunFolder, "clean", lambda run: None)  # it would remove the statuses
+    assert extract_features.main(argv) == 0
+    assert cluster.workers[0].poll() is not None
+    assert all((output / path.name).read_bytes() == status for path, status in finished.items())
+    assert "many.h5: 60 photos × 192 features, in a folder of 15 shards" in capsys.readouterr().out
+    assert sorted(os.listdir(tmp_path)) == ["many.h5", "one.h5"]
+    assert len(list(output.glob("*.h5"))) == 15
+    assert_equal(tmp_path / "one.h5", output)
+
+
 def test_classifiers_are_judged_on_the_workers_as_in_one_process(cluster, tmp_path):
-    address, workers, _ = cluster
     rng = np.random.default_rng(0)
     with StoreWriter(tmp_path / "f.h5", 3) as writer:
         names = [f"{number}.jpg" for number in range(40)]
         digests = [f"{number:032x}" for number in range(40)]
         writer.append(rng.random((40, 3)), names, digests, label=np.arange(40) % 2)
     argv = [str(tmp_path / "f.h5"), "--classifier", "naive-bayes", "--folds", "2"]
-    for name, options in {"one": [], "many": ["--scheduler", address]}.items():
+    for name, options in {"one": [], "many": ["--scheduler", cluster.address]}.items():
         assert fit_classifier.main([*argv, *options, "-o", str(tmp_path / name)]) == 0
     one, many = (
         pandas.read_csv(tmp_path / name / "results.csv").drop(columns="fit_seconds")
         for name in ("one", "many")
     )
     pandas.testing.assert_frame_equal(one, many)
-    with on_cluster(address):
+    with on_cluster(cluster.address):
         processes = joblib.Parallel(4)(joblib.delayed(os.getpid)() for _ in range(4))
-    assert set(processes) <= {worker.pid for worker in workers}
+    assert set(processes) <= {worker.pid for worker in cluster.workers}
 
 
-def test_a_call_that_kills_every_worker_ends_with_one_line(cluster):
-    address, *_ = cluster
-    with pytest.raises(InputError, match="killed its workers again and again"):
-        list(map_on_cluster(address, os._exit, [(1,)]))
+def test_a_call_that_kills_every_worker_ends_with_one_line_that_names_it(cluster):
+    told = "the work on 1 has killed its workers again and again; their logs say why"
+    with pytest.raises(InputError, match=told):
+        list(map_on_cluster(cluster.address, os._exit, [(1,)]))
+
+
+def test_a_call_of_joblibs_that_kills_every_worker_ends_with_one_line_that_names_it(cluster):
+    told = "the work on 1 has killed its workers again and again"
+    with pytest.raises(InputError, match=told), on_cluster(cluster.address):
+        joblib.Parallel()([joblib.delayed(os._exit)(1)])
+
+
+def test_work_that_has_no_workers_any_more_ends_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("decaf.extraction.cluster.WORKER_SECONDS", 1)
+    told = "all its workers are lost, the last ones at work on 1; their logs say why"
+    with contextlib.closing(DaskCluster(tmp_path, 2, allowed_failures=3)) as cluster:
+        with pytest.raises(InputError, match=told):
+            list(map_on_cluster(cluster.address, os._exit, [(1,)]))
+        cluster.add_workers(2)
+        with pytest.raises(InputError, match=told), on_cluster(cluster.address):
+            joblib.Parallel()([joblib.delayed(os._exit)(1)])
 
 
 def test_an_error_of_a_workers_system_is_not_taken_for_a_lost_scheduler(cluster, tmp_path):
-    address, *_ = cluster
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        list(map_on_cluster(address, os.rmdir, [(str(tmp_path / "nowhere"),)]))
+        list(map_on_cluster(cluster.address, os.rmdir, [(str(tmp_path / "nowhere"),)]))
 
 
 def test_a_scheduler_that_is_lost_in_the_middle_ends_the_work_with_one_line(cluster):
-    address, _, scheduler = cluster
-    told = f"^{address}: the scheduler, or all its workers, are lost .*start them and the work"
-    with pytest.raises(InputError, match=told), on_cluster(address):
+    told = (
+        f"^{cluster.address}: the scheduler, or all its workers, are lost .*start them and the work"
+    )
+    with pytest.raises(InputError, match=told), on_cluster(cluster.address):
         joblib.Parallel()(joblib.delayed(abs)(number) for number in range(4))
-        scheduler.kill()
+        cluster.scheduler.kill()
         joblib.Parallel()(joblib.delayed(time.sleep)(1) for _ in range(4))
 
 
 def test_a_scheduler_that_is_lost_while_shards_are_made_ends_them_with_one_line(cluster):
-    address, _, scheduler = cluster
-    results = map_on_cluster(address, time.sleep, [(0.1,), *[(5,)] * 8])
+    results = map_on_cluster(cluster.address, time.sleep, [(0.1,), *[(5,)] * 8])
     next(results)
-    scheduler.kill()
+    cluster.scheduler.kill()
     with pytest.raises(InputError, match="the scheduler, or all its workers, are lost"):
         list(results)
 
@@ -173,14 +172,15 @@ def test_a_scheduler_that_is_lost_while_shards_are_made_ends_them_with_one_line(
     ],
 )
 def test_what_befalls_the_cluster_during_the_work_is_one_line(cluster, error, told):
-    address, *_ = cluster
-    with pytest.raises(InputError, match=f"^{address}: .*{told}"), on_cluster(address):
+    with (
+        pytest.raises(InputError, match=f"^{cluster.address}: .*{told}"),
+        on_cluster(cluster.address),
+    ):
         raise error()
 
 
 def test_a_package_that_is_missing_here_is_not_taken_for_one_of_the_workers(cluster):
-    address, *_ = cluster
-    with pytest.raises(ModuleNotFoundError), on_cluster(address):
+    with pytest.raises(ModuleNotFoundError), on_cluster(cluster.address):
         import nosuchpackage  # noqa: F401
 
 

@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -372,7 +373,7 @@ def test_a_shard_that_a_worker_writes_where_it_is_not_seen_ends_the_run_at_once(
     """As where every machine has a disk of its own under the output's name."""
     calls = []
 
-    def map_elsewhere(scheduler, function, tasks):
+    def map_elsewhere(scheduler, function, tasks, subject):
         for shard, *task in tasks:
             calls.append(shard)
             (tmp_path / "elsewhere").mkdir()
@@ -466,7 +467,7 @@ def one_worker(model, monkeypatch):
     monkeypatch.setattr(extraction, "load_feature_network", lambda name, precision: network)
     monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
 
-    def map_here(scheduler, function, tasks):
+    def map_here(scheduler, function, tasks, subject):
         for task in tasks:
             yield function(*task)
 
@@ -496,6 +497,51 @@ def test_a_cluster_makes_a_folder_that_reads_as_the_file_of_one_process(
         for name in ("paths", "digests", "score", "group", "predicted_mean"):
             np.testing.assert_array_equal(getattr(many, name), getattr(one, name))
         assert many.attributes == one.attributes
+
+
+@pytest.mark.parametrize("other", ["bytes", "missing"])
+def test_a_worker_that_has_another_photo_of_a_name_is_told_and_its_shard_not_taken(
+    one_worker, photos, copies, tmp_path, monkeypatch, other
+):
+    """As where every machine has a disk of its own under the photos' name."""
+
+    copies = [Path(copy) for copy in copies]
+
+    def map_where_a_photo_is_another(scheduler, function, tasks, subject):
+        for task in tasks:
+            copies[6].rename(tmp_path / "aside")
+            if other == "bytes":
+                shutil.copyfile(photos[0], copies[6])
+            done = function(*task)
+            os.replace(tmp_path / "aside", copies[6])
+            yield done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction, "map_on_cluster", map_where_a_photo_is_another)
+        told = rf"^{socket.gethostname()}:\d+: its '{copies[6].name}' is not the one of this"
+        with pytest.raises(InputError, match=told):
+            extract_on_cluster(copies, tmp_path / "f.h5")
+    done = extract_on_cluster(copies, tmp_path / "f.h5")
+    assert done.changed == [copies[6].name]
+    extract_on_cluster(copies, tmp_path / "again.h5")
+    with FeatureStore(tmp_path / "f.h5") as one, FeatureStore(tmp_path / "again.h5") as other:
+        np.testing.assert_array_equal(one.features[:], other.features[:])
+
+
+def test_a_worker_that_has_the_same_photos_with_other_times_makes_the_same(
+    one_worker, copies, tmp_path, monkeypatch
+):
+    copies = [Path(copy) for copy in copies]
+    map_here = extraction.map_on_cluster
+
+    def map_and_touch(*arguments):
+        for done in map_here(*arguments):
+            for photo in copies:
+                os.utime(photo)
+            yield done
+
+    monkeypatch.setattr(extraction, "map_on_cluster", map_and_touch)
+    assert extract_on_cluster(copies, tmp_path / "f.h5", shard_rows=7).n_shards == 2
 
 
 def test_a_folder_is_replaced_only_when_forced_and_only_by_all_of_its_shards(
