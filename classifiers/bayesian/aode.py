@@ -81,7 +81,8 @@ class AODEClassifier(DiscreteBayesClassifier):
     With S states of all features together and T of the parents, the counts take 2 * n_classes * S *
     T bytes (6 MB for 250 features of 5 bins and two classes; a count has 1 byte below 256 rows, 4
     bytes from 65,536 rows on, 8 where rows are weighted); beside that and the codes (2 bytes a
-    value) less than 400 MB are needed, whatever the number of rows. Prediction takes n_classes * S
+    value) less than 400 MB are needed, whatever the number of rows; a fit that takes more than the
+    machine has is refused (5,000 features take 2.5 GB). Prediction takes n_classes * S
     * T logarithms a call and twice as many floating-point operations a row, as matrix products.
 
     References
@@ -118,6 +119,12 @@ class AODEClassifier(DiscreteBayesClassifier):
         if self.n_parents is not None:
             check_scalar(self.n_parents, "n_parents", (int, np.integer), min_val=1)
 
+    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+        """Memory of the counts; see `DiscreteBayesClassifier.bytes_needed`."""
+        of_parents = np.sort(n_states)[::-1][: self.n_parents].sum()
+        cells = n_classes * int(of_parents) * int(n_states.sum())
+        return cells * _count_type(n_rows, weighted).itemsize
+
     def _fit_codes(self, codes, labels, weight):
         n_classes = len(self.classes_)
         families, class_is_parent = augmented_families(np.empty((codes.shape[1], 0), dtype=int))
@@ -141,7 +148,7 @@ class AODEClassifier(DiscreteBayesClassifier):
 
         self.child_counts_ = np.empty(
             (n_classes, self.n_states_[self.parents_].sum(), self.n_states_.sum()),
-            np.min_scalar_type(len(codes)) if weight is None else np.float64,
+            _count_type(len(codes), weight is not None),
         )
         for label, table in enumerate(self.child_counts_):
             of_class = labels == label
@@ -268,3 +275,7 @@ class AODEClassifier(DiscreteBayesClassifier):
             table[:, own] = np.eye(n_states)[parent_code[own]]
             tables[name] = [CLASS_NODE, SUPERPARENT_NODE], table.reshape(-1, n_states).T
         return make_network(self._edges(), tables, states, {SUPERPARENT_NODE})
+
+
+def _count_type(n_rows, weighted):
+    return np.dtype(np.float64) if weighted else np.min_scalar_type(n_rows)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sklearn.base import TransformerMixin
 
 
+# What the information of a pair of features takes until the structure is found.
+_PAIR_BYTES = 50
+
+
 class NaiveBayesClassifier(NetworkClassifier):
     """Discrete naive Bayes: the features are independent of each other given the class.
 
@@ -129,6 +133,10 @@ class TANClassifier(NetworkClassifier):
         self.smoothing = smoothing
         self.alpha = alpha
 
+    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+        """Memory of the information; see `DiscreteBayesClassifier.bytes_needed`."""
+        return _PAIR_BYTES * len(n_states) ** 2
+
     def _learn_structure(self, codes, labels, weight):
         with_class, with_each_other = _information(
             codes, labels, self.n_states_, len(self.classes_), weight
@@ -199,6 +207,10 @@ class KDBClassifier(NetworkClassifier):
     def _check_parameters(self):
         super()._check_parameters()
         check_scalar(self.k, "k", (int, np.integer), min_val=0)
+
+    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+        """Memory of the information; see `DiscreteBayesClassifier.bytes_needed`."""
+        return _PAIR_BYTES * len(n_states) ** 2
 
     def _learn_structure(self, codes, labels, weight):
         with_class, with_each_other = _information(

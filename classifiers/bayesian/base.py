@@ -21,6 +21,7 @@ from classifiers.bayesian.categories import encode_categories, find_categories
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.interchange import CLASS_NODE
 from classifiers.bayesian.tables import SMOOTHINGS
+from classifiers.memory import check_memory
 
 if TYPE_CHECKING:
     from typing import Self
@@ -60,7 +61,8 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         ------
         ValueError
             If X holds NaN or infinity or is no codes where it must be, y is no classes, a weight is
-            negative, or a parameter is out of its range.
+            negative, or a parameter is out of its range; if this takes more memory than the
+            machine has.
         """
         self._check_parameters()
         self.categories_ = find_categories(X)
@@ -85,8 +87,32 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.n_states_ = codes.max(axis=0).astype(int) + 1
         for feature, states in self.categories_.items():
             self.n_states_[feature] = len(states)
+        needed = self.bytes_needed(
+            len(codes), self.n_states_, len(self.classes_), weighted=weight is not None
+        )
+        check_memory(type(self).__name__, needed, len(self.n_states_))
         self._fit_codes(codes, labels, weight)
         return self
+
+    def bytes_needed(
+        self, n_rows: int, n_states: np.ndarray, n_classes: int = 2, *, weighted: bool = False
+    ) -> int:
+        """Memory that `fit` takes at most, beside X and what is the same for all sizes.
+
+        Parameters
+        ----------
+        n_rows : int
+        n_states : ndarray of shape (n_features,)
+            Codes of every feature.
+        n_classes : int
+        weighted : bool
+            Whether the rows have weights.
+
+        Returns
+        -------
+        int
+        """
+        return 0
 
     def predict_joint_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Log of the joint probability of every class and the row's codes.

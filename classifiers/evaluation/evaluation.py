@@ -30,6 +30,7 @@ from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
 from classifiers.evaluation.kept import KeptFits
 from classifiers.evaluation.tables import to_latex, to_markdown
 from classifiers.evaluation.uncertainty import expected_calibration_error
+from classifiers.memory import bytes_of_fit, check_memory
 
 if TYPE_CHECKING:
     import pandas
@@ -282,6 +283,8 @@ def evaluate(
     ------
     ValueError
         If two feature sets have the same name.
+    InputError
+        If a classifier takes more memory on one of them than the machine has.
     """
     if not isinstance(classifiers, Mapping):
         classifiers = {name: make_classifier(name, seed) for name in classifiers}
@@ -289,6 +292,12 @@ def evaluate(
     by_name = {feature_set.name: feature_set for feature_set in feature_sets}
     if len(by_name) < len(feature_sets):
         raise ValueError(f"feature sets need names of their own, not {list(by_name)}")
+    for feature_set in feature_sets:
+        if feature_set.transformer is None:
+            n_features = np.shape(feature_set.X)[1]
+            for name, classifier in classifiers.items():
+                n_bytes = bytes_of_fit(classifier, len(folds.label), n_features)
+                check_memory(name, n_bytes, n_features)
     weights = bootstrap_weights(folds, n_resamples, seed)
     nothing = np.zeros((len(folds.label), 1))
     baseline = DummyClassifier(strategy="prior")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from classifiers.evaluation.calibration import decision_score
+from classifiers.memory import bytes_of_fit, machine_bytes
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -57,6 +58,7 @@ def judge_on_folds(
     folds : Folds
     classifiers : dict of str to estimator
     n_jobs : int
+        Fewer fits are done at once where they would not fit into memory together.
     progress : callable
         As in `evaluate`.
     kept : KeptFits
@@ -68,7 +70,7 @@ def judge_on_folds(
         By the classifier's name, one a fold.
     """
     digest = kept.key(feature_set.identity, feature_set.X)
-    keys, judged, tasks = {}, {}, []
+    keys, judged, tasks, most_bytes = {}, {}, [], 0
     for number, fold in enumerate(folds):
         part = (digest, folds.label, fold.train)
         for name, classifier in classifiers.items():
@@ -85,10 +87,13 @@ def judge_on_folds(
                 delayed(_placed)(Place(name, number), classifiers[name], X, folds.label, fold)
                 for name in missing
             ]
+            sizes = (bytes_of_fit(classifiers[name], *np.shape(X)) for name in missing)
+            most_bytes = max(most_bytes, *sizes)
         if feature_set.transformer is not None:
             progress()
     # As they come, so that those that are done are kept while others take long.
-    for place, of_fold in Parallel(n_jobs, return_as="generator_unordered")(tasks):
+    jobs = Parallel(_jobs_in_memory(n_jobs, most_bytes), return_as="generator_unordered")
+    for place, of_fold in jobs(tasks):
         judged[place] = of_fold
         kept.write(keys[place], _arrays(of_fold))
         progress()
@@ -132,6 +137,11 @@ def judge_on_fold(
 
 def _placed(place, *task):
     return place, judge_on_fold(*task)
+
+
+def _jobs_in_memory(n_jobs, most_bytes):
+    """As many fits at once as are wanted and fit into memory."""
+    return int(min(effective_n_jobs(n_jobs), max(1, machine_bytes() // max(most_bytes, 1))))
 
 
 def _fold_features(feature_set, label, fold, kept, key):
