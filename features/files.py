@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError, Shortage
@@ -18,6 +19,7 @@ from features.shortage import shortage_of
 _STEM_LENGTH = 40
 # A pattern of the names to write to, which only a kill leaves behind.
 PARTIAL = f".*.{8 * '[0-9a-f]'}.part*"
+_undoings: dict[object, Callable[[], object]] = {}
 
 
 @contextlib.contextmanager
@@ -88,28 +90,82 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     """
     check_replaceable(path, force=force)
     target = Path(os.path.realpath(path))
+    # In here, for a disk is full only until the file is removed again.
+    with part_of(target) as part, writing(path):
+        yield part
+        # Or a power failure soon after could leave an empty file in the place of the old one.
+        with open(part, "r+b") as file:
+            os.fsync(file.fileno())
+        if target.exists():
+            if not force:
+                raise AlreadyThere(
+                    f"{path}: is there already, written in the meantime; choose another name"
+                )
+            # Results may be replaced by another person, and are then that person's.
+            with contextlib.suppress(PermissionError):
+                keep_status(target, part)
+        os.replace(part, target)
+
+
+@contextlib.contextmanager
+def part_of(target: Path) -> Iterator[Path]:
+    """A name beside a file, for what is to take its name.
+
+    Parameters
+    ----------
+    target : Path
+
+    Yields
+    ------
+    Path
+        With the same suffix. Whatever has it in the end is removed.
+    """
     # Other processes and, in a shared folder, other machines may write the same file.
     part = target.with_name(
         f".{target.stem[:_STEM_LENGTH]}.{secrets.token_hex(4)}.part{target.suffix}"
     )
+    with removed_in_the_end(part):
+        yield part
+
+
+def is_part(name: str) -> bool:
+    """Whether a file was being written when that was killed, or is so now."""
+    return fnmatch.fnmatchcase(name, PARTIAL)
+
+
+@contextlib.contextmanager
+def removed_in_the_end(path: Path) -> Iterator[None]:
+    """Have a file removed, however this ends; it need not be there."""
+    with undone_in_the_end(lambda: remove([path])):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def undone_in_the_end(undo: Callable[[], object]) -> Iterator[None]:
+    """Have something called if the process ends meanwhile, without asking its threads."""
+    key = object()
+    _undoings[key] = undo
     try:
-        # In here, for a disk is full only until the file is removed again.
-        with writing(path):
-            yield part
-            # Or a power failure soon after could leave an empty file in the place of the old one.
-            with open(part, "r+b") as file:
-                os.fsync(file.fileno())
-            if target.exists():
-                if not force:
-                    raise AlreadyThere(
-                        f"{path}: is there already, written in the meantime; choose another name"
-                    )
-                # Results may be replaced by another person, and are then that person's.
-                with contextlib.suppress(PermissionError):
-                    keep_status(target, part)
-            os.replace(part, target)
+        yield
     finally:
-        part.unlink(missing_ok=True)
+        del _undoings[key]
+
+
+def undo_unfinished() -> None:
+    """Undo what is unfinished, the last first, because the process ends."""
+    for undo in reversed(list(_undoings.values())):
+        with contextlib.suppress(OSError, InputError):
+            undo()
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files, and folders with all that is in them, as far as that is possible."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_file(path: str | os.PathLike, content: str | bytes, *, force: bool = True) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError
-from features.files import PARTIAL, write_file, writing
+from features.files import PARTIAL, is_part, undone_in_the_end, write_file, writing
 
 _RECORD = ".decaf.json"
 # What file managers leave in the folders that they show.
@@ -113,19 +113,8 @@ def filling_folder(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _clear_up(folder, owner, own_files)
-    try:
-        with writing(folder):
-            if not aside.exists():
-                _keep_aside(folder, aside, own_files)
-            mark.touch()
-        yield
-        with writing(folder):
-            sha256 = {
-                path.relative_to(folder).as_posix(): _sha256(path)
-                for path in _own(folder, own_files)
-            }
-            write_file(folder / _RECORD, json.dumps({"command": command, "sha256": sha256}))
-    except BaseException:
+
+    def undo() -> None:
         if aside.exists():
             with writing(folder):
                 if mark.exists():
@@ -134,6 +123,22 @@ def filling_folder(
                     for unfinished in folder.glob(_unfinished_mark(Path(), "*").name):
                         unfinished.unlink()
                 _put_back(folder, aside)
+
+    try:
+        with undone_in_the_end(undo):
+            with writing(folder):
+                if not aside.exists():
+                    _keep_aside(folder, aside, own_files)
+                mark.touch()
+            yield
+            with writing(folder):
+                sha256 = {
+                    path.relative_to(folder).as_posix(): _sha256(path)
+                    for path in _own(folder, own_files)
+                }
+                write_file(folder / _RECORD, json.dumps({"command": command, "sha256": sha256}))
+    except BaseException:
+        undo()
         raise
     with writing(folder):
         mark.unlink(missing_ok=True)
@@ -189,7 +194,7 @@ def _what_is_kept(folder: Path, own_files: Sequence[str], command: str) -> str |
         return "is not empty"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name == _RECORD or path.name in _NOBODYS:
+        if path.is_dir() or name == _RECORD or path.name in _NOBODYS or is_part(path.name):
             continue
         is_own = any(fnmatch.fnmatchcase(name, pattern) for pattern in own_files)
         if not is_own or name not in sha256:

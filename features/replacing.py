@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from features.errors import WrittenMeanwhile
-from features.files import check_replaceable, keep_status, writing
+from features.files import check_replaceable, keep_status, removed_in_the_end, writing
 
 if sys.platform != "win32":
     import fcntl
@@ -69,6 +69,26 @@ def replace_file(path: str | os.PathLike, before: bytes | None, after: bytes) ->
             raise WrittenMeanwhile(f"{path}: another program is writing it; try again later")
 
 
+def take_free_name(part: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Rename a file to a name that nothing has; whoever takes it first has it.
+
+    Parameters
+    ----------
+    part, target : path-like
+        In one folder.
+
+    Raises
+    ------
+    FileExistsError
+        Something has it.
+    OSError
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    if not _rename(part, target, _NOREPLACE):
+        os.replace(part, target)
+
+
 def remove_partials(folder: str | os.PathLike) -> None:
     """Remove what killed calls of `replace_file` have left in a folder, of whichever machine.
 
@@ -91,14 +111,11 @@ def _partial_in(folder: Path) -> Iterator[BinaryIO]:
     """A new file in a folder, locked until it has another name, or is removed."""
     # 128 random bits: on a shared disk other machines draw names, too.
     path = folder / f".decaf-{secrets.token_hex(16)}.partial"
-    with open(path, "xb") as file:
-        try:
-            # Where there are no locks, nobody removes what is left, either.
-            with contextlib.suppress(OSError):
-                _lock(file)
-            yield file
-        finally:
-            path.unlink(missing_ok=True)
+    with removed_in_the_end(path), open(path, "xb") as file:
+        # Where there are no locks, nobody removes what is left, either.
+        with contextlib.suppress(OSError):
+            _lock(file)
+        yield file
 
 
 def _lock(file: BinaryIO) -> None:
@@ -111,10 +128,7 @@ def _lock(file: BinaryIO) -> None:
 def _take_place(part: str, target: Path, before: bytes | None) -> bool:
     """Put a file in the place of another one, if that still holds what it held."""
     if before is None:
-        if os.path.lexists(target):
-            return False
-        if not _rename(part, target, _NOREPLACE):
-            os.replace(part, target)
+        take_free_name(part, target)
         return True
     placed = Path(part).read_bytes()
     with open(target, "rb", buffering=0) as file:
@@ -143,7 +157,7 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _rename(source: str, target: Path, flag: int) -> bool:
+def _rename(source: str | os.PathLike, target: str | os.PathLike, flag: int) -> bool:
     """Rename in a way that Linux has; False where the system or the file system has it not."""
     renameat2 = _renameat2()
     if renameat2 is None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the work wherever it is; what does not end in time is ended."""
+"""Ctrl-C and SIGTERM end a command at once, wherever its work is, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -7,89 +7,157 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
+
+from features.files import remove, removed_in_the_end, undo_unfinished, writing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A person waits for two seconds at most; what ends workers and process takes some of them.
-_PATIENCE_SECONDS = 1.0
-# A destructor that has swallowed the interruption is over by then.
-_AGAIN_SECONDS = 0.02
+# Nobody may read what is told: a pager that waits, a terminal that was stopped.
+_TELLING_SECONDS = 0.5
+_SHARED_MEMORY = Path("/dev/shm")
+_TRIES = 3
 
 
 @contextlib.contextmanager
-def noting_interruptions(received: list[int], told: Callable[[], object]) -> Iterator[None]:
-    """Have SIGTERM end the work as Ctrl-C does, so that temporary files are removed.
+def ended_by_signals(told: Callable[[], object]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the process, with its workers and temporary files.
 
-    A KeyboardInterrupt that is lost in a destructor is raised again. Work that swallows it, or is
-    in the middle of a long call, does not end by it: then the process ends without asking.
+    Nothing is raised in the midst of the work: a destructor would swallow it, and libraries crash
+    of it. A thread of its own ends the process as soon as the signal comes, also in a long call of
+    an extension module; the work stops where it is. What is being written is removed, and whatever
+    has its own name is whole.
 
     Parameters
     ----------
-    received : list of int
-        Takes the signals.
     told : callable
-        Tells the person, before a process ends that way.
+        Tells the person, before the process ends.
     """
     # A shell lets what it starts in the background ignore Ctrl-C.
     noted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    with receiver, sender, _kept_stderr() as stderr:
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if number in SIGNALS:
-            received.append(number)
-        raise KeyboardInterrupt
+        def watch() -> None:
+            while number := receiver.recv(1):
+                if number[0] in noted:
+                    # The work may be keeping off it what a library writes.
+                    with contextlib.suppress(OSError):
+                        os.dup2(stderr, 2)
+                    telling = threading.Thread(target=told, daemon=True)
+                    telling.start()
+                    telling.join(_TELLING_SECONDS)
+                    end_process(128 + number[0])
 
-    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
-        if received and issubclass(unraisable.exc_type, KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-        else:
-            hook(unraisable)
-
-    hook, sys.unraisablehook = sys.unraisablehook, swallowed
-    before = {number: signal.signal(number, interrupt) for number in (*noted, signal.SIGALRM)}
-    try:
-        with _ending_in_time(told):
+        wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        # While these are the handlers, that thread hears of each signal.
+        before = {number: signal.signal(number, _stop) for number in noted}
+        try:
             yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            sender.shutdown(socket.SHUT_WR)
+            watching.join()
 
 
 @contextlib.contextmanager
-def _ending_in_time(told: Callable[[], object]) -> Iterator[None]:
-    """End the process, and its workers, when a signal has not ended the work in time."""
-    # Python's own handlers wait for the end of a call of an extension module; this thread does not.
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
-    over = threading.Event()
+def temporary_folder() -> Iterator[None]:
+    """Have all temporary files of this process and its workers in one folder, and remove that.
 
-    def watch() -> None:
-        while number := receiver.recv(1):
-            if number[0] in SIGNALS and not over.wait(_PATIENCE_SECONDS):
-                told()
-                _end_workers()
-                os._exit(128 + number[0])
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    with writing("temporary files"):
+        made = tempfile.TemporaryDirectory(prefix="decaf-", ignore_cleanup_errors=True)
+    with removed_in_the_end(Path(made.name)), made as folder:
+        before = os.environ.get("TMPDIR"), tempfile.tempdir
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("TMPDIR")
+            variable, tempfile.tempdir = before
+            if variable is not None:
+                os.environ["TMPDIR"] = variable
 
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
-    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+
+@contextlib.contextmanager
+def deaf_workers() -> Iterator[None]:
+    """Have processes that are started meanwhile not hear Ctrl-C, which a terminal sends to all.
+
+    While they start, they would answer with a traceback.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # joblib would start it just before its workers, and it makes them hear again (CPython 3.11).
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        over.set()
-        signal.set_wakeup_fd(before)
-        sender.close()
-        watching.join()
-        receiver.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_workers() -> None:
-    """End joblib's workers; what removes their shared memory outlives them, and ignores this."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        for child in children.read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGTERM)
+def end_process(status: int) -> NoReturn:
+    """End the process with all that belongs to it, without asking its other threads.
+
+    Parameters
+    ----------
+    status : int
+        Its exit status.
+    """
+    if sys.platform == "linux":
+        # Or joblib's threads, and its process that removes shared memory, would notice that others
+        # have ended, and complain.
+        _signal_children(signal.SIGSTOP)
+    # Calls of extension modules may still write.
+    for _ in range(_TRIES):
+        undo_unfinished()
+        remove(_SHARED_MEMORY.glob(f"*[_-]{os.getpid()}[_-]*"))
+    if sys.platform == "linux":
+        _signal_children(signal.SIGKILL)
+    os._exit(status)
+
+
+@contextlib.contextmanager
+def _kept_stderr() -> Iterator[int]:
+    """Another descriptor of what stderr leads to; -1 where it is closed."""
+    try:
+        descriptor = os.dup(2)
+    except OSError:
+        yield -1
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Let the main thread, in which Python calls this, begin nothing any more."""
+    threading.Event().wait()
+
+
+def _signal_children(number: int) -> None:
+    children: list[int] = []
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ends
+            children += map(int, listed.read_text().split())
+    # Nothing else of this process runs between one of them and the next.
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)

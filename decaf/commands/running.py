@@ -9,8 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from decaf.commands.interrupting import noting_interruptions
-from decaf.commands.streams import patient_streams
+from decaf.commands.interrupting import end_process, ended_by_signals, temporary_folder
+from decaf.commands.streams import begin_line, patient_streams
 from features.errors import (
     AlreadyThere,
     InputError,
@@ -59,7 +59,7 @@ def run_command(
         Does the work with the parsed arguments; gives an exit status where it is not always 0.
     parser : ArgumentParser
     argv : sequence of str, optional
-        ``sys.argv[1:]`` by default.
+        ``sys.argv[1:]`` by default; then the process ends with the command, and its workers do.
     resumes : str
         What the same command does after an interruption.
 
@@ -67,42 +67,44 @@ def run_command(
     -------
     int
         What the function gives, else 0; 2 for a wrong input, said on stderr in one line, with the
-        option that helps where `REMEDIES` has one; 130 when interrupted and 143 when terminated, as
-        a shell does.
+        option that helps where `REMEDIES` has one; 130 when interrupted. A signal ends the process,
+        with 130 or 143, as a shell does.
     """
-    with patient_streams():
-        return _run(function, parser, parser.parse_args(argv), resumes)
-
-
-def _run(
-    function: Callable[[argparse.Namespace], int | None],
-    parser: argparse.ArgumentParser,
-    args: argparse.Namespace,
-    resumes: str,
-) -> int:
-    received: list[int] = []
 
     def tell() -> None:
+        begin_line(sys.stderr)
         print(f"{parser.prog}: interrupted; the same command {resumes}", file=sys.stderr)
 
-    try:
-        with noting_interruptions(received, tell):
-            return function(args) or 0
-    except (Exception, KeyboardInterrupt) as error:
-        # Extension modules turn the KeyboardInterrupt that reaches Python in their middle into
-        # whatever they please: TensorFlow into SystemError and AttributeError.
-        if received or isinstance(error, KeyboardInterrupt):
-            tell()
-            return 128 + (received or [signal.SIGINT])[0]
-        if isinstance(error, InputError):
-            return _fail(parser, explain(error))
-        lacking = shortage_of(error)
-        if lacking is not None:
-            return _fail(parser, lacking)
-        # Such as of a folder that vanishes in the middle of the work.
-        if isinstance(error, OSError) and error.filename is not None:
-            return _fail(parser, f"{os.fsdecode(error.filename)}: {error.strerror}")
-        raise
+    with patient_streams():
+        args = parser.parse_args(argv)
+        with ended_by_signals(tell):
+            try:
+                with temporary_folder():
+                    status = function(args) or 0
+            except KeyboardInterrupt:
+                tell()
+                status = 128 + signal.SIGINT
+            except Exception as error:
+                line = _line_of(error)
+                if line is None:
+                    raise
+                status = _fail(parser, line)
+            if argv is None:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                end_process(status)
+    return status
+
+
+def _line_of(error: Exception) -> str | None:
+    """What to say of an error; None of one that is decaf's own."""
+    if isinstance(error, InputError):
+        return explain(error)
+    lacking = shortage_of(error)
+    # Such as of a folder that vanishes in the middle of the work.
+    if lacking is None and isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return lacking
 
 
 def explain(error: InputError) -> str:

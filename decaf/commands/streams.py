@@ -27,11 +27,18 @@ def patient_streams() -> Iterator[None]:
             sys.stderr.flush()
 
 
+def begin_line(stream: TextIO) -> None:
+    """End the line that a progress bar has begun, if any."""
+    if isinstance(stream, _PatientStream) and stream.within_line:
+        stream.write("\n")
+
+
 class _PatientStream:
     """A text stream whose `write` and `flush` do not fail."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.within_line = False
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -40,6 +47,8 @@ class _PatientStream:
 
     def write(self, text: str) -> int:
         """Write, or give the stream up."""
+        if text:
+            self.within_line = not text.endswith(("\n", "\r"))
         try:
             self._stream.write(text)
         except (OSError, ValueError):  # ValueError: of a stream that was closed

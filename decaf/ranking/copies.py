@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from features.albums import raw_companions
 from features.errors import InputError
+from features.files import is_part, part_of
+from features.replacing import take_free_name
 from features.shortage import shortage_of
 from features.xmp import SIDECARS, holds_stars_alone, sidecar_of
 
@@ -61,6 +63,8 @@ def copy_best(ranking: Ranking, n: int, folder: str | os.PathLike) -> int:
     for target in missing:
         if os.path.lexists(target):
             raise InputError(f"{target}: is there already; copy to another folder")
+    for part in filter(is_part, _names_in(folder)):
+        (folder / part).unlink(missing_ok=True)
     for target, path in missing.items():
         _copy(path, target)
     return len(best)
@@ -84,18 +88,23 @@ def _check_folder(folder: Path, sources: dict[Path, str], own: set[str]) -> None
     for target in sources:
         if len(os.fsencode(target.name)) > _LONGEST_NAME:
             raise InputError(f"{target}: its name is too long; shorten that of the photo")
-    try:
-        there = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    others = [name for name in there if folder / name not in sources]
+    others = [
+        name for name in _names_in(folder) if folder / name not in sources and not is_part(name)
+    ]
     if others:
         raise InputError(
             f"{folder}: holds {others[0]!r}, perhaps of an earlier selection; copy to an empty "
             "folder"
         )
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def _is_copy(path: str, target: Path) -> bool:
@@ -109,13 +118,9 @@ def _is_copy(path: str, target: Path) -> bool:
 def _copy(path: str, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Whoever takes the name first has it, and nobody's file is overwritten.
-        open(target, "xb").close()
-        try:
-            shutil.copy2(path, target)
-        except BaseException:
-            target.unlink()
-            raise
+        with part_of(target) as part:
+            shutil.copy2(path, part)
+            take_free_name(part, target)
     except OSError as error:
         reason = shortage_of(error, target) or error.strerror or error
         raise InputError(f"{target}: cannot be copied: {reason}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import AlreadyThere, InputError
-from features.files import check_replaceable, whole_file, write_file, writing
+from features.files import check_replaceable, is_part, whole_file, write_file, writing
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
@@ -16,7 +16,7 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
     with whole_file(path) as part:
         part.write_text("half")
         assert not path.exists()
-        assert part.parent == tmp_path and part.suffix == ".html"
+        assert part.parent == tmp_path and part.suffix == ".html" and is_part(part.name)
         part.write_text("whole")
     assert path.read_text() == "whole"
     assert os.listdir(tmp_path) == ["report.html"]

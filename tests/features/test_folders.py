@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import AlreadyThere, InputError
+from features.files import undo_unfinished
 from features.folders import check_output_folder, check_writable, filling_folder
 
 
@@ -36,6 +37,22 @@ def test_a_folder_that_was_not_filled_is_filled_again_by_the_same_one(tmp_path):
     with pytest.raises(InputError, match="results: is not empty, and 'a' in it would not be"):
         check_output_folder(folder, force=False, owner="work")
     check_output_folder(folder, force=True, owner="work")
+
+
+def test_what_a_killed_run_was_writing_is_nobodys(tmp_path):
+    fill(tmp_path, ["a", "b"])
+    (tmp_path / ".a.0123abcd.part").touch()
+    check_output_folder(tmp_path, owner="work", own_files=["a", "b"])
+
+
+def test_where_the_process_ends_meanwhile_the_results_of_before_are_put_back(tmp_path):
+    fill(tmp_path, ["a"])
+    with pytest.raises(AssertionError), filling_folder(tmp_path, "work", ["a"]):
+        (tmp_path / "a").write_text("new")
+        undo_unfinished()  # as before the process ends
+        assert (tmp_path / "a").read_text() == "results"
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".decaf.json", "a"]
+        raise AssertionError
 
 
 @pytest.mark.parametrize("name", ["/proc/results", "/proc/deep/results", "{file}/results"])

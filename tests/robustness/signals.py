@@ -179,16 +179,16 @@ def _shot(folder, argv, chosen, moment):
     reading.start()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
-    process.send_signal(chosen)
+    send_signal(process.pid, chosen)
     began = time.monotonic()
     process.wait(END_SECONDS)
     seconds = time.monotonic() - began
     reading.join()
-    time.sleep(0.5)  # What removes shared memory outlives the command by a moment.
+    time.sleep(0.2)  # The killed take a moment to die.
     left = [
         *running_processes(process.pid),
         *(folder / "tmp").iterdir(),
-        *_shared_memory(process.pid),
+        *shared_memory(process.pid),
     ]
     subprocess.run(["rm", "-rf", folder / "tmp"])
     return Shot(argv[0], chosen.name, moment, process.returncode, seconds, len(left), told[0])
@@ -228,9 +228,15 @@ def running_processes(leader: int) -> list[str]:
     return [process for process in listed.splitlines() if not process.startswith("Z")]
 
 
-def _shared_memory(pid):
-    """What joblib keeps in shared memory for a process."""
-    return list(Path("/dev/shm").glob(f"*_{pid}_*"))
+def shared_memory(pid: int) -> list[Path]:
+    """What joblib keeps in shared memory for a process: arrays and semaphores."""
+    return list(Path("/dev/shm").glob(f"*[_-]{pid}[_-]*"))
+
+
+def send_signal(leader: int, number: int) -> None:
+    """Send a signal to the leader of a session; as a terminal does, SIGINT to its workers, too."""
+    with contextlib.suppress(ProcessLookupError):
+        (os.killpg if number == signal.SIGINT else os.kill)(leader, number)
 
 
 def _contents(path):

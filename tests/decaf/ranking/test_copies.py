@@ -64,6 +64,15 @@ def test_what_an_interrupted_command_has_copied_is_no_obstacle(tmp_path):
     assert (best / "1 a.jpg").stat().st_mtime == 1
 
 
+def test_what_a_killed_command_was_copying_is_no_obstacle_and_goes(tmp_path):
+    (tmp_path / "a.jpg").write_text("whole")
+    best = tmp_path / "best"
+    best.mkdir()
+    (best / ".1 a.0123abcd.part.jpg").write_text("wh")
+    assert copy_best(ranking_of(ranked(tmp_path / "a.jpg", 1)), 1, best) == 1
+    assert [path.name for path in best.iterdir()] == ["1 a.jpg"]
+
+
 def test_a_file_of_the_same_size_or_a_link_is_no_copy(tmp_path):
     (tmp_path / "a.jpg").write_text("new")
     ranking = [ranked(tmp_path / "a.jpg", 1)]
