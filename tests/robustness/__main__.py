@@ -14,6 +14,7 @@ from experiments.pages import Page
 ATTACKS = {
     "interruptions": "interruptions",
     "signals": "signals",
+    "full_disks": "full-disks",
     "sidecars": "sidecars",
     "huge_photos": "huge-photos",
     "classifiers": "hostile-classifiers",
