@@ -79,7 +79,8 @@ def test_a_lack_of_memory_and_a_folder_that_vanishes_end_a_command_in_one_line(t
 
 def test_an_error_has_a_line_of_its_own_beside_a_progress_bar(capsys):
     def fail(args):
-        for _ in tqdm([1, 2]):
+        bar = tqdm([1, 2])
+        for _ in bar:
             raise InputError("a.jpg: is no photo")
 
     assert run_command(fail, argparse.ArgumentParser("work"), []) == 2
