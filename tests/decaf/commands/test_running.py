@@ -79,9 +79,9 @@ def test_a_lack_of_memory_and_a_folder_that_vanishes_end_a_command_in_one_line(t
 
 def test_an_error_has_a_line_of_its_own_beside_a_progress_bar(capsys):
     def fail(args):
-        bar = tqdm([1, 2])
-        for _ in bar:
-            raise InputError("a.jpg: is no photo")
+        pictures = zip(tqdm([1, 2]), "ab")
+        next(pictures)
+        raise InputError("a.jpg: is no photo")
 
     assert run_command(fail, argparse.ArgumentParser("work"), []) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "work: error: a.jpg: is no photo"
