@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import glob
 import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError, Shortage
 from features.shortage import shortage_of
+
+if sys.platform != "win32":
+    import fcntl
 
 # Of a name, at most: the name to write to must not be too long where the file's own is not.
 _STEM_LENGTH = 40
@@ -56,7 +61,8 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     """A name to write to; the file takes its own name when that went well.
 
     It is on the disk before it takes its name, keeps what `keep_status` does of the file that it
-    replaces, and where `path` is a link it replaces what that leads to.
+    replaces, and where `path` is a link it replaces what that leads to. What killed calls for the
+    same file have left is removed.
 
     Parameters
     ----------
@@ -68,7 +74,7 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     Yields
     ------
     Path
-        Beside the file, with its suffix; removed when the writing went wrong.
+        An empty file beside it, with its suffix; removed when the writing went wrong.
 
     Raises
     ------
@@ -91,7 +97,8 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     check_replaceable(path, force=force)
     target = Path(os.path.realpath(path))
     # In here, for a disk is full only until the file is removed again.
-    with part_of(target) as part, writing(path):
+    with part_of(target) as part, writing(path), _made_and_locked(part):
+        remove_unlocked(_parts_of(target))
         yield part
         # Or a power failure soon after could leave an empty file in the place of the old one.
         with open(part, "r+b") as file:
@@ -126,6 +133,43 @@ def part_of(target: Path) -> Iterator[Path]:
     )
     with removed_in_the_end(part):
         yield part
+
+
+def _parts_of(target: Path) -> list[Path]:
+    """What is being written to take the name of a file, now or when that was killed."""
+    start = f".{target.stem[:_STEM_LENGTH]}."
+    found = target.parent.glob(f"{PARTIAL}{glob.escape(target.suffix)}")
+    return [path for path in found if path.name.startswith(start)]
+
+
+@contextlib.contextmanager
+def _made_and_locked(part: Path) -> Iterator[None]:
+    """Make a file, and keep it locked; without locks, nobody removes what a kill leaves of it."""
+    with open(part, "xb") as file:
+        try:
+            lock(file.fileno())
+        except OSError:
+            file.close()
+        yield
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file or folder until it is closed, or raise OSError; a kill ends the lock."""
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_unlocked(paths: Iterable[Path]) -> None:
+    """Remove those files and folders that no process has locked, on whichever machine it is."""
+    for path in list(paths):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+            try:
+                lock(descriptor)
+                remove([path])
+            finally:
+                os.close(descriptor)
 
 
 def is_part(name: str) -> bool:

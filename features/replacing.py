@@ -8,16 +8,19 @@ import errno
 import functools
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from features.errors import WrittenMeanwhile
-from features.files import check_replaceable, keep_status, removed_in_the_end, writing
-
-if sys.platform != "win32":
-    import fcntl
+from features.files import (
+    check_replaceable,
+    keep_status,
+    lock,
+    remove_unlocked,
+    removed_in_the_end,
+    writing,
+)
 
 _PARTIALS = ".decaf-*.partial"
 
@@ -100,10 +103,7 @@ def remove_partials(folder: str | os.PathLike) -> None:
         Nothing is said of one that cannot be read or written.
     """
     with contextlib.suppress(OSError, ValueError):  # no folder has a name with a NUL
-        for path in list(Path(folder).glob(_PARTIALS)):
-            with contextlib.suppress(OSError), open(path, "r+b") as file:
-                _lock(file)
-                path.unlink()
+        remove_unlocked(Path(folder).glob(_PARTIALS))
 
 
 @contextlib.contextmanager
@@ -114,15 +114,8 @@ def _partial_in(folder: Path) -> Iterator[BinaryIO]:
     with removed_in_the_end(path), open(path, "xb") as file:
         # Where there are no locks, nobody removes what is left, either.
         with contextlib.suppress(OSError):
-            _lock(file)
+            lock(file.fileno())
         yield file
-
-
-def _lock(file: BinaryIO) -> None:
-    """Lock a file while it is open, or raise OSError."""
-    if sys.platform == "win32":
-        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _take_place(part: str, target: Path, before: bytes | None) -> bool:

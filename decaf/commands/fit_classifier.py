@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from classifiers.catalogue import DEFAULT_CLASSIFIERS, list_classifiers
 from decaf.backend import import_keras
-from decaf.commands.interrupting import deaf_workers
+from decaf.commands.interrupting import workers_of_a_command
 from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
@@ -169,7 +169,7 @@ def fit_classifier(args: argparse.Namespace) -> None:
 
     kept = KeptFits(args.output.with_name(f"{args.output.name}.parts"))
     # From the start, so that a scheduler that is not there is told before the photos are read.
-    with deaf_workers(), on_cluster(args.scheduler):
+    with workers_of_a_command(), on_cluster(args.scheduler):
         comparison = _compare(args, kept)
         with filling_folder(args.output, COMMAND, OWN_FILES, command=args.command_line):
             # The results first: fitting the best one anew may take minutes, and be interrupted.

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from features.files import remove, removed_in_the_end, undo_unfinished, writing
+from features.files import (
+    lock,
+    remove,
+    remove_unlocked,
+    undo_unfinished,
+    undone_in_the_end,
+    writing,
+)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Nobody may read what is told: a pager that waits, a terminal that was stopped.
 _TELLING_SECONDS = 0.5
 _SHARED_MEMORY = Path("/dev/shm")
 _TRIES = 3
+_TEMPORARY = ".temporary"
+_LOOK_SECONDS = 1
 
 
 @contextlib.contextmanager
@@ -73,43 +84,88 @@ def ended_by_signals(told: Callable[[], object]) -> Iterator[None]:
 def temporary_folder() -> Iterator[None]:
     """Have all temporary files of this process and its workers in one folder, and remove that.
 
+    Those of processes that were killed are removed first.
+
     Raises
     ------
     InputError
         It cannot be made.
     """
     with writing("temporary files"):
-        made = tempfile.TemporaryDirectory(prefix="decaf-", ignore_cleanup_errors=True)
-    with removed_in_the_end(Path(made.name)), made as folder:
-        before = os.environ.get("TMPDIR"), tempfile.tempdir
-        os.environ["TMPDIR"] = tempfile.tempdir = folder
-        try:
+        _remove_of_killed(Path(tempfile.gettempdir()))
+        made = Path(tempfile.mkdtemp(prefix="decaf-"))
+    with _locked(made):
+        # Only now does it have a name by which others look for what is not locked.
+        folder = made.rename(made.with_suffix(_TEMPORARY))
+        with undone_in_the_end(lambda: remove([folder])), _temporary_files_in(folder):
             yield
-        finally:
-            os.environ.pop("TMPDIR")
-            variable, tempfile.tempdir = before
-            if variable is not None:
-                os.environ["TMPDIR"] = variable
 
 
 @contextlib.contextmanager
-def deaf_workers() -> Iterator[None]:
-    """Have processes that are started meanwhile not hear Ctrl-C, which a terminal sends to all.
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("TMPDIR")
+        variable, tempfile.tempdir = before
+        if variable is not None:
+            os.environ["TMPDIR"] = variable
 
-    While they start, they would answer with a traceback.
+
+def _remove_of_killed(parent: Path) -> None:
+    """Remove one's folders of temporary files that no process has locked."""
+    for folder in parent.glob(f"decaf-{8 * '?'}{_TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            if sys.platform != "win32" and folder.lstat().st_uid == os.geteuid():
+                remove_unlocked([folder])
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder, where that is possible."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            lock(descriptor)
+        yield
+
+
+@contextlib.contextmanager
+def workers_of_a_command() -> Iterator[None]:
+    """Have joblib's processes that are started meanwhile end with this one, and not hear Ctrl-C.
+
+    A terminal sends it to all; while they start, they would answer with a traceback.
     """
     if sys.platform == "win32":
         yield
         return
     from multiprocessing import resource_tracker
 
+    from joblib import parallel_config
+
     # joblib would start it just before its workers, and it makes them hear again (CPython 3.11).
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        yield
+        with parallel_config("loky", initializer=_end_with, initargs=(os.getpid(),)):
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end soon after its parent, which may be killed, has ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def end_process(status: int) -> NoReturn:

@@ -30,6 +30,7 @@ from decaf.extraction.digests import FileKey, file_key, remember_digest, remembe
 from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
 from decaf.networks.digest import digest_of_graph
 from features.errors import Damaged, InputError
+from features.files import PARTIAL, is_part, remove_unlocked
 from features.store import FeatureStore, StoreWriter
 
 if TYPE_CHECKING:
@@ -287,7 +288,8 @@ def index_shards(folder: Path) -> tuple[list[Path], Index]:
     index : dict of str to (int, int)
         Digest → (shard, row); not to be changed.
     """
-    return _index(tuple(map(file_key, sorted(folder.glob("*.h5")))))
+    whole = (path for path in folder.glob("*.h5") if not is_part(path.name))
+    return _index(tuple(map(file_key, sorted(whole))))
 
 
 # Of frozen convolutions, which nobody trains.
@@ -460,6 +462,7 @@ def _write(
     for pooling, values in activations.items():
         # force: another process may have computed the same shard meanwhile.
         path = folders[pooling] / f"{shard}.h5"
+        remove_unlocked(folders[pooling].glob(PARTIAL))  # what a kill has left
         with StoreWriter(path, values.shape[1], dtype="float16", force=True) as writer:
             writer.append(values, names, digests)
 

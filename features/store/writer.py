@@ -95,7 +95,7 @@ class StoreWriter:
         with writing(self.path), contextlib.ExitStack() as stack:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             part = stack.enter_context(whole_file(self.path, force=force))
-            self._disk = stack.enter_context(_Disk(part, "x+"))
+            self._disk = stack.enter_context(_Disk(part, "w+"))
             # Writing in a thread of its own keeps Ctrl-C out of HDF5, which crashes on it in
             # mid-write.
             self._thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))

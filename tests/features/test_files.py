@@ -168,3 +168,15 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_call_for_the_same_file_has_left_is_removed_and_nothing_else(tmp_path):
+    left = tmp_path / ".ratings.01234567.part.csv"
+    others = [tmp_path / name for name in (".other.01234567.part.csv", ".ratings.01234567.part.h5")]
+    for path in (left, *others):
+        path.touch()
+    with whole_file(tmp_path / "ratings.csv") as first:
+        assert not left.exists()
+        # That one is at work.
+        with whole_file(tmp_path / "ratings.csv") as second:
+            assert set(tmp_path.iterdir()) == {first, second, *others}

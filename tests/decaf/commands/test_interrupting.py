@@ -19,13 +19,13 @@ LINE = "work: interrupted; the same command goes on from here\n"
 COMMAND = """
 import argparse, ctypes, sys, tempfile, time
 from pathlib import Path
-from decaf.commands.interrupting import deaf_workers
+from decaf.commands.interrupting import workers_of_a_command
 from decaf.commands.running import run_command
 from features.files import whole_file
 
 def work(args):
     tempfile.mkstemp()
-    with whole_file("result.txt") as part, deaf_workers():
+    with whole_file("result.txt") as part, workers_of_a_command():
         part.touch()
         print("begun", flush=True)
         {work}
@@ -122,6 +122,36 @@ def test_temporary_files_lie_in_one_folder_which_is_removed_in_the_end(tmp_path,
     assert {path.parent.parent for path in made} == {tmp_path}
     assert list(tmp_path.iterdir()) == []
     assert (os.environ["TMPDIR"], tempfile.gettempdir()) == (str(tmp_path), str(tmp_path))
+
+
+def test_temporary_files_and_workers_of_a_killed_command_do_not_stay(tmp_path, monkeypatch):
+    with running(tmp_path, WORK["workers"]) as process:
+        time.sleep(1)
+        process.kill()
+    deadline = time.monotonic() + 5
+    while running_processes(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert running_processes(process.pid) == []
+    folder = tmp_path / "tmp"
+    assert len(list(folder.iterdir())) == 1
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert run_command(lambda args: None, argparse.ArgumentParser("work"), []) == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_temporary_files_of_a_command_that_is_at_work_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    similar = tmp_path / "decaf-12345678"
+    similar.mkdir()
+
+    def work(args):
+        before = set(tmp_path.parent.rglob("*"))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        assert run_command(lambda args: None, argparse.ArgumentParser("other"), []) == 0
+        assert set(tmp_path.parent.rglob("*")) == before and len(list(tmp_path.iterdir())) == 2
+
+    assert run_command(work, argparse.ArgumentParser("work"), []) == 0
+    assert list(tmp_path.iterdir()) == [similar]
 
 
 def test_where_no_temporary_file_can_be_made_a_line_says_so(tmp_path, monkeypatch, capsys):

@@ -296,6 +296,18 @@ def test_a_damaged_shard_is_computed_anew_with_a_word(
     assert capsys.readouterr().err == ""
 
 
+def test_a_shard_that_was_being_written_when_that_was_killed_is_none_and_is_removed(
+    model, photos, tmp_path, capsys
+):
+    folder = cache_folders(model, "squash", tmp_path / "cache")["average"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".other.01234567.part.h5").write_bytes(b"half")
+    capsys.readouterr()
+    cached(photos, model, tmp_path / "cache")
+    assert capsys.readouterr().err == ""
+    assert [path.name[0] == "." for path in folder.iterdir()] == [False]
+
+
 @pytest.mark.parametrize("damage", [truncated, altered])
 def test_a_damaged_shard_found_in_an_extraction_is_computed_anew_with_a_word(
     photos, tmp_path, damage, capsys
