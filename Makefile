@@ -4,7 +4,7 @@
 # make lint   formatting, style and types
 # make docs   the reference of all modules, in build/reference
 # make wheel  the wheel, in build/wheel, and proof that it works where nothing else is installed
-# make robustness   attacks: commands killed at random moments, signals, damaged files, hostile
+# make robustness   attacks: commands killed at any moment, signals, damaged files, hostile
 #             classifiers and networks, sidecars that another program edits meanwhile, huge
 #             photos, random clicks; their pages in experiments/results are written anew
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows

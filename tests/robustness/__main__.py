@@ -13,6 +13,7 @@ from experiments.pages import Page
 # Modules, and their pages in experiments/results.
 ATTACKS = {
     "interruptions": "interruptions",
+    "kills": "kills",
     "signals": "signals",
     "full_disks": "full-disks",
     "sidecars": "sidecars",

@@ -35,7 +35,9 @@ from importlib import import_module
 from pathlib import Path
 
 import h5py
+import onnx
 import pandas
+from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from experiments.figures import draw_bars
@@ -249,17 +251,17 @@ def fill(folder: Path, work: Work, place: str, n_sizes: int) -> dict:
         disk = None
         if place != _ANY_FILE:
             disk = stack.enter_context(_Disk.mounted(folder / work.places[place]))
-        start = _files(folder, FOLDERS)
+        start = files_of(folder, FOLDERS)
         with _watching(disk) as written:
             _require_end(folder, work.argv)
         outputs = _outputs(folder, work)
-        whole = _fingerprints(outputs)
+        whole = fingerprints(outputs)
         earlier = {name: data + b"earlier" for name, data in outputs.items() if name not in start}
         if work.kept_apart:
             earlier = {}
         most = written[0]
         if disk is None:
-            new = _files(folder, FOLDERS).items() - start.items()
+            new = files_of(folder, FOLDERS).items() - start.items()
             most = max(len(data) for _, data in new)
         for number in range(n_sizes):
             room = most * number // n_sizes // PAGE_BYTES * PAGE_BYTES
@@ -294,7 +296,7 @@ def _fill_once(folder, work, disk, room, before, whole):
         if disk:
             disk.leave(ROOM_BYTES)
         status, again = _run(folder, work.argv)
-    differ = _fingerprints(_outputs(folder, work)).items() ^ whole.items()
+    differ = fingerprints(_outputs(folder, work)).items() ^ whole.items()
     if status or differ:
         return "crashed", f"{told}\n{again}\nstatus {status}; not as undisturbed: {sorted(differ)}"
     return outcome, told
@@ -334,7 +336,7 @@ def _is_right(name, data, before, whole, kept_apart):
 FOLDERS = ("album", "out", "cache", "tmp", "copies")
 
 
-def _files(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+def files_of(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
     """The bytes of files, and of those in folders, by their names in a folder."""
     found = (folder / name for name in names)
     paths = (path for each in found for path in (each, *each.rglob("*")) if path.is_file())
@@ -343,7 +345,7 @@ def _files(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 def _outputs(folder: Path, work: Work) -> dict[str, bytes]:
     """What a command has written for its user."""
-    files = _files(folder, work.outputs)
+    files = files_of(folder, work.outputs)
     return {name: data for name, data in files.items() if "/." not in name}
 
 
@@ -360,22 +362,31 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-def _fingerprints(files: dict[str, bytes]) -> dict[str, str]:
+def fingerprints(files: dict[str, bytes]) -> dict[str, str]:
+    """Digests of what files say, by their names."""
     return {name: _fingerprint(name, data) for name, data in files.items()}
 
 
 def _fingerprint(name: str, data: bytes) -> str:
-    """A digest of what a file says, without times and the addresses of objects."""
+    """A digest of what a file says, without times, addresses of objects and running numbers."""
     # What is half-written is none of these formats.
-    with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError):
+    with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError, DecodeError):
         if name.endswith(".h5"):
-            with h5py.File(io.BytesIO(data), "r") as store:
-                data = repr([(key, store[key][()].tobytes()) for key in store]).encode()
+            data = repr(_arrays(data)).encode()
         elif name.endswith((".keras", ".skops")):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members = {each: archive.read(each) for each in archive.namelist()}
-            said = [text for each, text in members.items() if each not in _OF_THIS_RUN]
-            data = repr(sorted(re.sub(rb"_object_id\W+\d+", b"", text) for text in said)).encode()
+            said = [
+                repr(_arrays(text)).encode() if each.endswith(".h5") else _NUMBERED.sub(b"", text)
+                for each, text in members.items()
+                if each not in _OF_THIS_RUN
+            ]
+            data = repr(sorted(said)).encode()
+        elif name.endswith(".onnx"):
+            # Its nodes are called otherwise each time.
+            graph = onnx.load_from_string(data).graph
+            values = sorted(value.raw_data for value in graph.initializer)
+            data = repr(([node.op_type for node in graph.node], values)).encode()
         elif name.endswith("model.json"):
             data = json.dumps(json.loads(data) | {"sha256": None}).encode()
         elif name.endswith("results.csv"):
@@ -385,6 +396,20 @@ def _fingerprint(name: str, data: bytes) -> str:
 
 # Members of archives: one tells the time, the other holds addresses and names of the other members.
 _OF_THIS_RUN = ("metadata.json", "schema.json")
+# Keras numbers graphs in the order in which a process makes them.
+_NUMBERED = re.compile(rb"_object_id\W+\d+|functional_\d+")
+
+
+def _arrays(data: bytes) -> list[tuple[str, bytes]]:
+    """The values in an HDF5 file, by their names."""
+    found = []
+    with h5py.File(io.BytesIO(data), "r") as file:
+        file.visititems(
+            lambda name, item: (
+                found.append((name, item[()].tobytes())) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
 
 
 def _write_sidecar(photo: Path, rating: int | None) -> None:
@@ -409,7 +434,7 @@ class _Disk:
     @contextlib.contextmanager
     def mounted(cls, folder: Path) -> Iterator[_Disk]:
         """Mount it, with room, and with what the folder holds."""
-        files = _files(folder, ["."])
+        files = files_of(folder, ["."])
         _mount(folder, ROOM_BYTES)
         try:
             for name, data in files.items():

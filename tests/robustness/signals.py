@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def shoot(folder: Path, argv: list[str], n_signals: int, moments: random.Random)
     """Send signals to one command, whose last argument is its output; see `shoot_all`."""
     output = folder / argv[-1]
     began = time.monotonic()
-    process = _start(folder, argv)
+    process = start(folder, argv)
     told = process.communicate(timeout=END_SECONDS)[1]
     _require(process.returncode == 0, f"{argv[0]} gives status {process.returncode}: {told}")
     duration = time.monotonic() - began
@@ -162,7 +163,7 @@ def shoot(folder: Path, argv: list[str], n_signals: int, moments: random.Random)
             subprocess.run(["rm", "-rf", made])
         shots.append(_shot(folder, argv, SIGNALS[number % 2], moments.uniform(0, duration)))
     # Where the last one has begun something, the same command goes on.
-    process = _start(folder, [*argv, "--force"])
+    process = start(folder, [*argv, "--force"])
     told = process.communicate(timeout=END_SECONDS)[1]
     _require(process.returncode == 0, f"{argv[0]} does not go on: {told}")
     _require(set(_contents(output)) == first, f"{argv[0]} gives other files than before")
@@ -170,7 +171,7 @@ def shoot(folder: Path, argv: list[str], n_signals: int, moments: random.Random)
 
 
 def _shot(folder, argv, chosen, moment):
-    process = _start(folder, argv)
+    process = start(folder, argv)
     while process.poll() is None and not _answers(process.pid):
         time.sleep(0.01)
     told = []
@@ -194,7 +195,8 @@ def _shot(folder, argv, chosen, moment):
     return Shot(argv[0], chosen.name, moment, process.returncode, seconds, len(left), told[0])
 
 
-def _start(folder, argv):
+def start(folder: Path, argv: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a command as its users do, in a session of its own, with a cache of its own."""
     (folder / "tmp").mkdir(exist_ok=True)
     command = Path(sys.executable).with_name(argv[0])
     environment = {
