@@ -131,7 +131,14 @@ def _network(args: argparse.Namespace) -> Path | PlainBackbone:
         raise InputError("give either --network FILE or --backbone NAME")
     if args.network:
         return args.network
-    return PlainBackbone(args.backbone, args.pooling, args.blocks, args.weights, args.resize)
+    return PlainBackbone(
+        args.backbone,
+        args.pooling,
+        args.blocks,
+        args.weights,
+        args.resize,
+        tuple(sorted(set(args.size))),
+    )
 
 
 def _report_changed(changed: list[str]) -> None:

@@ -158,6 +158,15 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> 
         help="a file of weights of your own (the pretrained ones)",
     )
     group.add_argument(
+        "--size",
+        type=int,
+        action="append",
+        default=[],
+        metavar="PIXELS",
+        help="height and width of the photos that it looks at; given twice, as 224 and 448, it "
+        "looks at both side by side (those that it was trained on)",
+    )
+    group.add_argument(
         "--resize",
         choices=("squash", "crop", "pad"),
         default="squash",

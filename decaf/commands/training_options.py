@@ -112,6 +112,7 @@ def chosen_backbone(args: argparse.Namespace) -> PlainBackbone:
         args.blocks,
         args.weights,
         args.resize,
+        tuple(sorted(set(args.size))),
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from decaf.networks.network import Network
 
 # Of a network's record, what its features depend on.
-_DECIDING = ("backbone", "blocks", "pooling", "weights", "resize", "width")
+_DECIDING = ("backbone", "blocks", "pooling", "weights", "resize", "sizes", "width")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class PlainBackbone:
     weights : {"pretrained", None} or path-like
     resize : {"squash", "crop", "pad"}
         How photos are brought to its input size.
+    sizes : tuple of int, optional
+        Height and width of the photos that it looks at, in pixels; by default those it was trained
+        on. With several, it gives the activations of each side by side.
     """
 
     name: str
@@ -44,6 +47,7 @@ class PlainBackbone:
     blocks: int | None = None
     weights: str | os.PathLike | None = "pretrained"
     resize: str = "squash"
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,13 @@ def load_feature_network(
     named = _named(network)
     if isinstance(named, PlainBackbone):
         plain = build_plain_network(
-            named.name, named.pooling, named.blocks, named.weights, named.resize, precision
+            named.name,
+            named.pooling,
+            named.blocks,
+            named.weights,
+            named.resize,
+            precision,
+            named.sizes,
         )
         return _of_network(plain)
     return _of_network(load_network(named, precision), named.name, file_sha256(named))

@@ -70,7 +70,8 @@ class FileSource:
             raise NoWeightsFile(
                 f"the features {self.name} are of the weights {self.facts['weights']}"
             )
-        known = {name: self.facts.get(name) for name in ("backbone", "pooling", "blocks", "resize")}
+        deciding = ("backbone", "pooling", "blocks", "resize", "sizes")
+        known = {name: self.facts.get(name) for name in deciding}
         try:
             record = NetworkRecord.from_json(
                 known | {"kind": "backbone", "width": self.features.shape[1]}
@@ -78,7 +79,12 @@ class FileSource:
         except InputError as error:
             raise InputError(f"the features {self.name}: {error}; extract them again") from None
         return build_plain_network(
-            record.backbone, record.pooling, record.blocks, self.weights, record.resize
+            record.backbone,
+            record.pooling,
+            record.blocks,
+            self.weights,
+            record.resize,
+            sizes=record.sizes or (),
         )
 
 

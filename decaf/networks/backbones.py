@@ -32,7 +32,7 @@ class Backbone:
     ----------
     name : str
     input_size : int
-        Height and width of the photos it takes, in pixels.
+        Height and width of the photos it was trained on, in pixels.
     n_blocks : int
     family : str
         The module of `decaf.networks` whose function ``build`` builds it.
@@ -49,13 +49,15 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
     downloaded: str | None = None
 
-    def build(self, weights: str | os.PathLike | None) -> keras.Model:
+    def build(self, weights: str | os.PathLike | None, size: int | None = None) -> keras.Model:
         """Build all of its blocks.
 
         Parameters
         ----------
         weights : {"pretrained", None} or path-like
             None is random weights; a path is the user's own file.
+        size : int, optional
+            Height and width of the photos it takes; `input_size` by default.
 
         Returns
         -------
@@ -69,7 +71,7 @@ class Backbone:
             The weights cannot be had, or are another backbone's.
         """
         family = import_module(f"decaf.networks.{self.family}")
-        return family.build(self.name, self.input_size, weights, **self.options)
+        return family.build(self.name, size or self.input_size, weights, **self.options)
 
     def licence(self, weights: str | os.PathLike | None) -> str | None:
         """What the weights are that `build` takes, and under which licence.

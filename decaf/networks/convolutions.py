@@ -11,10 +11,18 @@ from keras import layers
 
 from decaf.backend import PRECISIONS
 from decaf.networks.backbones import get_backbone
+from decaf.networks.graph import Node, calls_of
 from decaf.networks.normalisation import NORMALISATION, PHOTO
 from decaf.networks.record import POOLINGS
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError
+
+# Five halvings, by which all backbones come to their last block.
+STRIDE = 32
+# Below, no block would see more than its own border; above, a photo takes seconds.
+SMALLEST_SIZE, LARGEST_SIZE = 64, 1024
+# What makes a row of a map.
+_POOLED = ("Flatten", "GlobalAveragePooling2D")
 
 
 def build_activations(
@@ -23,6 +31,7 @@ def build_activations(
     blocks: int | None = None,
     weights: str | os.PathLike | None = PRETRAINED,
     precision: str = "float32",
+    sizes: Sequence[int] = (),
 ) -> keras.Model:
     """Build the convolutions that give a backbone's activations.
 
@@ -38,6 +47,8 @@ def build_activations(
         None is random weights; a path is the user's own file.
     precision : {"float32", "bfloat16"}
         What the convolutions are computed in.
+    sizes : sequence of int, optional
+        As in `build_convolutions`.
 
     Returns
     -------
@@ -48,16 +59,19 @@ def build_activations(
     Raises
     ------
     InputError
-        An unknown backbone, pooling, precision or number of blocks; weights that cannot be had.
+        An unknown backbone, pooling, precision or number of blocks; weights that cannot be had;
+        sizes that it does not take.
     """
-    convolutions = build_convolutions(backbone, blocks, weights)
-    activations = {pooling: pool(convolutions, pooling) for pooling in poolings}
+    convolutions = build_convolutions(backbone, blocks, weights, sizes)
+    activations = {pooling: pool(convolutions, pooling, sizes) for pooling in poolings}
     pooled = keras.Model(convolutions.input, activations)
     set_precision(pooled, precision)
     return pooled
 
 
-def count_activations(backbone: str, pooling: str, blocks: int | None = None) -> int:
+def count_activations(
+    backbone: str, pooling: str, blocks: int | None = None, sizes: Sequence[int] = ()
+) -> int:
     """How many activations a backbone gives a photo.
 
     Parameters
@@ -65,17 +79,22 @@ def count_activations(backbone: str, pooling: str, blocks: int | None = None) ->
     backbone : str
     pooling : {"flatten", "multilevel", "average"}
     blocks : int, optional
+    sizes : sequence of int, optional
+        As in `build_convolutions`.
 
     Returns
     -------
     int
     """
-    convolutions = build_activations(backbone, (pooling,), blocks, weights=None)
+    convolutions = build_activations(backbone, (pooling,), blocks, weights=None, sizes=sizes)
     return convolutions.output[pooling].shape[1]
 
 
 def build_convolutions(
-    backbone: str, blocks: int | None = None, weights: str | os.PathLike | None = PRETRAINED
+    backbone: str,
+    blocks: int | None = None,
+    weights: str | os.PathLike | None = PRETRAINED,
+    sizes: Sequence[int] = (),
 ) -> keras.Model:
     """Build a backbone up to the given block.
 
@@ -83,11 +102,21 @@ def build_convolutions(
     ----------
     backbone, blocks, weights
         As in `build_activations`.
+    sizes : sequence of int, optional
+        Height and width of the photos that it looks at, in pixels; by default those it was trained
+        on. It takes photos of the largest; the others are averaged of these, and the same
+        convolutions go over them.
 
     Returns
     -------
     keras.Model
-        From RGB photos to the maps (n_photos, height, width, channels) of every block kept.
+        From RGB photos to the maps (n_photos, height, width, channels) of every block kept; those
+        of the smallest size first.
+
+    Raises
+    ------
+    InputError
+        As `build_activations`.
     """
     entry = get_backbone(backbone)
     if weights not in (None, PRETRAINED) and not Path(weights).is_file():
@@ -96,34 +125,104 @@ def build_convolutions(
         raise InputError(
             f"backbone {backbone}: blocks={blocks}; it has 1 to {entry.n_blocks} blocks"
         )
-    whole = entry.build(weights)
-    return keras.Model(whole.inputs[0], whole.outputs[:blocks])
+    *smaller, largest = check_sizes(backbone, sizes)
+    whole = entry.build(weights, largest)
+    photo = whole.inputs[0]
+    maps = []
+    for size in smaller:
+        reduced = layers.AveragePooling2D(largest // size, name=f"{PHOTO}{size}", dtype="float32")
+        maps += _call_again(whole, reduced(photo))[:blocks]
+    return keras.Model(photo, maps + whole.outputs[:blocks])
 
 
-def pool(convolutions: keras.Model, pooling: str) -> keras.KerasTensor:
+def _call_again(model: keras.Model, photo: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """Outputs of the same layers for another input; called itself, a model is a layer of its own."""
+    config = model.get_config()
+    outputs: dict[Node, keras.KerasTensor] = {}
+    for node, call in calls_of(config).items():
+        given = [outputs[taken] for taken in call.takes]
+        layer = model.get_layer(node[0])
+        outputs[node] = photo if not given else layer(given if len(given) > 1 else given[0])
+    return [outputs[name, number] for name, number, _ in config["output_layers"]]
+
+
+def check_sizes(backbone: str, sizes: Sequence[int] = ()) -> tuple[int, ...]:
+    """Make sure that a backbone can look at photos of these sizes.
+
+    Parameters
+    ----------
+    backbone : str
+    sizes : sequence of int, optional
+        By default that of the photos it was trained on.
+
+    Returns
+    -------
+    tuple of int
+        Each once, the smallest first.
+
+    Raises
+    ------
+    InputError
+        A size is not one that it takes, or the largest is no multiple of another.
+    """
+    own = get_backbone(backbone).input_size
+    checked = tuple(sorted(set(sizes or (own,))))
+    for size in checked:
+        if not SMALLEST_SIZE <= size <= LARGEST_SIZE or (size % STRIDE and size % own):
+            raise InputError(
+                f"backbone {backbone}: size {size}; it takes {own}, and multiples of {STRIDE} from "
+                f"{SMALLEST_SIZE} to {LARGEST_SIZE}"
+            )
+        if checked[-1] % size:
+            raise InputError(
+                f"backbone {backbone}: sizes {size} and {checked[-1]}; side by side the larger "
+                "must be a multiple of the smaller, as 448 is of 224"
+            )
+    return checked
+
+
+def recorded_sizes(backbone: str, sizes: Sequence[int]) -> tuple[int, ...] | None:
+    """The sizes as a record tells them: None where they are the backbone's own."""
+    checked = check_sizes(backbone, sizes)
+    return None if checked == check_sizes(backbone) else checked
+
+
+def pool(convolutions: keras.Model, pooling: str, sizes: Sequence[int] = ()) -> keras.KerasTensor:
     """The activations of `build_convolutions`, pooled to one row a photo.
 
     Parameters
     ----------
     convolutions : keras.Model
     pooling : {"flatten", "multilevel", "average"}
+    sizes : sequence of int, optional
+        Which `build_convolutions` was given.
 
     Returns
     -------
     KerasTensor
-        (n_photos, n_activations) float32
+        (n_photos, n_activations) float32; what comes of the smallest photos first.
+
+    Raises
+    ------
+    InputError
+        The pooling is unknown, or does not go with these sizes.
     """
+    maps = convolutions.outputs
     if pooling == "flatten":
-        return layers.Flatten(name="flatten", dtype="float32")(convolutions.outputs[-1])
+        if len(sizes) > 1:
+            raise InputError("pooling flatten takes one size; average and multilevel take several")
+        return layers.Flatten(name="flatten", dtype="float32")(maps[-1])
+    n_blocks = len(maps) // max(len(sizes), 1)
     if pooling == "average":
-        return _average(convolutions.outputs[-1], "average")
-    if pooling == "multilevel":
-        averages = [
-            _average(block, f"average{number}")
-            for number, block in enumerate(convolutions.outputs, start=1)
-        ]
-        return layers.Concatenate(name="multilevel")(averages)
-    raise InputError(f"pooling {pooling}: unknown; one of {', '.join(POOLINGS)}")
+        maps = maps[n_blocks - 1 :: n_blocks]
+    elif pooling != "multilevel":
+        raise InputError(f"pooling {pooling}: unknown; one of {', '.join(POOLINGS)}")
+    averages = [
+        layers.GlobalAveragePooling2D(name=f"{pooling}{number}", dtype="float32")(block)
+        for number, block in enumerate(maps, start=1)
+    ]
+    is_one_map = pooling == "average" and len(averages) == 1
+    return averages[0] if is_one_map else layers.Concatenate(name=pooling)(averages)
 
 
 def set_precision(keras_model: keras.Model, precision: str) -> None:
@@ -140,10 +239,11 @@ def set_precision(keras_model: keras.Model, precision: str) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision}: unknown; one of {', '.join(PRECISIONS)}")
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
-    for layer in keras_model.layers:
-        gives_map = len(layer.output.shape) == 4
-        if gives_map and layer.name not in (PHOTO, NORMALISATION):
-            layer.dtype_policy = policy
+    for call in calls_of(keras_model.get_config()).values():
+        name = call.layer["name"]
+        takes_map = call.n_axes == 4 and call.layer["class_name"] not in _POOLED
+        if takes_map and name != NORMALISATION and not name.startswith(PHOTO):
+            keras_model.get_layer(name).dtype_policy = policy
 
 
 def precision_of(network: keras.Model) -> str:
@@ -159,7 +259,3 @@ def precision_of(network: keras.Model) -> str:
     """
     is_half = any(layer.compute_dtype == "bfloat16" for layer in network.layers)
     return "bfloat16" if is_half else "float32"
-
-
-def _average(block: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    return layers.GlobalAveragePooling2D(name=name, dtype="float32")(block)

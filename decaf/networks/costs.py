@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
+from decaf.networks.graph import Node
 from decaf.networks.network_file import Described
 from features.errors import InputError
 
@@ -34,21 +35,22 @@ def check_costs(described: Described) -> None:
     ValueError
         Its layers do not fit to each other, as from Keras.
     """
-    shapes: dict[str, Shape] = {}
+    shapes: dict[Node, Shape] = {}
     n_weights = multiplications = 0
-    for entry, taken in described.layers:
+    for entry, node, takes, _ in described.calls:
         # With its build_config Keras would build it, and take the memory for its weights.
         layer = keras.saving.deserialize_keras_object(entry | {"build_config": None})
         if isinstance(layer, keras.layers.InputLayer):
-            shapes[entry["name"]] = shape = tuple(layer.batch_shape)
+            shapes[node] = shape = tuple(layer.batch_shape)
             window = 0
         else:
-            given = [shapes[name] for name in taken]
+            given = [shapes[taken] for taken in takes]
             takes_several = isinstance(layer, keras.layers.Add | keras.layers.Concatenate)
             shape = tuple(layer.compute_output_shape(given if takes_several else given[0]))
-            shapes[entry["name"]] = shape
+            shapes[node] = shape
             window = _window(layer, given[0])
-            n_weights += _n_weights(layer, given[0], window)
+            is_first = node[1] == 0  # the weights are the same in all calls
+            n_weights += _n_weights(layer, given[0], window) if is_first else 0
         numbers = _numbers(shape)
         multiplications += numbers * max(1, window)
         if numbers > MOST_NUMBERS or multiplications > MOST_MULTIPLICATIONS:

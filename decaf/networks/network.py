@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,12 @@ import numpy as np
 import decaf.networks.alexnet  # noqa: F401
 from decaf.networks.agreement import find_disagreement
 from decaf.networks.backbones import get_backbone
-from decaf.networks.convolutions import build_convolutions, pool, set_precision
+from decaf.networks.convolutions import (
+    build_convolutions,
+    pool,
+    recorded_sizes,
+    set_precision,
+)
 from decaf.networks.costs import check_costs
 from decaf.networks.head import add_head, features_model
 from decaf.networks.network_file import add_record, check_harmless, read_record
@@ -165,6 +171,7 @@ def build_network(
     pooling: str = "flatten",
     blocks: int | None = None,
     weights: str | os.PathLike | None = PRETRAINED,
+    sizes: Sequence[int] = (),
 ) -> Network:
     """Build a whole network, whose head is not trained.
 
@@ -180,6 +187,8 @@ def build_network(
         Cut the backbone after so many blocks.
     weights : {"pretrained", None} or path-like
         The backbone's.
+    sizes : sequence of int, optional
+        As in `decaf.networks.convolutions.build_convolutions`.
 
     Returns
     -------
@@ -193,6 +202,7 @@ def build_network(
         blocks=blocks,
         weights=weights_name(weights),
         licence=get_backbone(backbone).licence(weights),
+        sizes=recorded_sizes(backbone, sizes),
         n_grades=n_grades,
         scale=None if n_grades is None else (1, n_grades),
         midpoint=None if n_grades is None else (1 + n_grades) / 2,
@@ -207,12 +217,13 @@ def build_plain_network(
     weights: str | os.PathLike | None = PRETRAINED,
     resize: str = "squash",
     precision: str = "float32",
+    sizes: Sequence[int] = (),
 ) -> Network:
     """Build a plain backbone, whose activations are the features.
 
     Parameters
     ----------
-    backbone, pooling, blocks, weights
+    backbone, pooling, blocks, weights, sizes
         As in `build_network`.
     resize : {"squash", "crop", "pad"}
     precision : {"float32", "bfloat16"}
@@ -222,8 +233,8 @@ def build_plain_network(
     -------
     Network
     """
-    convolutions = build_convolutions(backbone, blocks, weights)
-    keras_model = keras.Model(convolutions.input, pool(convolutions, pooling))
+    convolutions = build_convolutions(backbone, blocks, weights, sizes)
+    keras_model = keras.Model(convolutions.input, pool(convolutions, pooling, sizes))
     set_precision(keras_model, precision)
     record = NetworkRecord(
         kind="backbone",
@@ -234,6 +245,7 @@ def build_plain_network(
         weights=weights_name(weights),
         licence=get_backbone(backbone).licence(weights),
         resize=resize,
+        sizes=recorded_sizes(backbone, sizes),
         parameters=keras_model.count_params(),
     )
     return Network(keras_model, record)
@@ -272,7 +284,8 @@ def attach_head(
 def _build(
     record: NetworkRecord, weights: str | os.PathLike | None, dropout: float = 0.5
 ) -> keras.Model:
-    convolutions = build_convolutions(record.backbone, record.blocks, weights)
-    activations = pool(convolutions, record.pooling)
+    sizes = record.sizes or ()
+    convolutions = build_convolutions(record.backbone, record.blocks, weights, sizes)
+    activations = pool(convolutions, record.pooling, sizes)
     head = add_head(activations, record.width, record.n_outputs, dropout)
     return keras.Model(convolutions.input, head)

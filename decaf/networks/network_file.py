@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from decaf.networks.graph import Call, calls_of
 from decaf.networks.record import NetworkRecord
 from features.errors import InputError
 from features.records import parse_json
@@ -58,8 +59,8 @@ _PARTS = frozenset(
     ]
 )
 
-# Three times as many as the deepest backbone has.
-MOST_LAYERS = 1_000
+# Three times as many calls as the deepest backbone has.
+MOST_CALLS = 1_000
 
 # What zipfile raises on truncated and altered files.
 _UNREADABLE = (
@@ -121,13 +122,13 @@ class Described:
 
     Attributes
     ----------
-    layers : list of (dict, list of str)
-        What Keras makes each layer of, and the names of those before it whose outputs it takes.
+    calls : list of Call
+        Of its layers, each after those whose outputs it takes.
     weight_bytes : int
         Size of the file of its weights.
     """
 
-    layers: list[tuple[dict[str, Any], list[str]]]
+    calls: list[Call]
     weight_bytes: int
 
 
@@ -156,7 +157,7 @@ def check_harmless(path: str | os.PathLike) -> Described:
             weight_bytes = archive.getinfo("model.weights.h5").file_size
             foreign = sorted(str(part[1]) for part in set(_parts(config)) - _PARTS)
             if not foreign:
-                layers = _in_order(config["config"]["layers"])
+                calls = _in_order(config["config"])
         except (LookupError, ValueError, TypeError, AttributeError):
             raise InputError(f"{path}: not a network that Keras can load; make it anew") from None
     if foreign:
@@ -164,7 +165,7 @@ def check_harmless(path: str | os.PathLike) -> Described:
             f"{path}: has parts that no network of decaf's has: {', '.join(foreign)[:200]}; it is "
             "not opened"
         )
-    return Described(layers, weight_bytes)
+    return Described(calls, weight_bytes)
 
 
 @contextmanager
@@ -208,31 +209,8 @@ def _parts(config: Any) -> Iterator[tuple[str | None, str]]:
         yield from _parts(value)
 
 
-def _in_order(layers: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[str]]]:
-    """Each layer with those that it takes: no cycles, and none is called twice."""
-    taken: dict[str, list[str]] = {}
-    for layer in layers:
-        given = list(_taken(layer["inbound_nodes"]))
-        if (
-            layer["class_name"] == "Functional"
-            or layer["name"] != layer["config"]["name"]
-            or layer["name"] in taken
-            or not taken.keys() >= set(given)
-            or len(layer["inbound_nodes"]) != (layer["class_name"] != "InputLayer")
-        ):
-            raise ValueError("its layers are not in order")
-        taken[layer["name"]] = given
-    if len(layers) > MOST_LAYERS:
+def _in_order(config: dict[str, Any]) -> list[Call]:
+    calls = list(calls_of(config).values())
+    if len(calls) > MOST_CALLS:
         raise ValueError("it has too many layers")
-    return [(layer, taken[layer["name"]]) for layer in layers]
-
-
-def _taken(node: Any) -> Iterator[str]:
-    """Layers whose outputs a call of a layer takes."""
-    if isinstance(node, dict):
-        if "keras_history" in node:
-            yield node["keras_history"][0]
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from _taken(each)
+    return calls

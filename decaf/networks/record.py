@@ -46,6 +46,9 @@ class NetworkRecord(Record):
         What these weights are, and under which licence.
     resize : {"squash", "crop", "pad"}
         How photos are brought to its input size.
+    sizes : tuple of int
+        Height and width of the photos that it looks at, in pixels, the smallest first; it takes
+        photos of the largest. None stands for the backbone's own.
     n_grades : int or None
         Of votes: these are 1 … n_grades.
     scale : (float, float) or None
@@ -81,6 +84,9 @@ class NetworkRecord(Record):
     weights: str | None = field(default="pretrained", metadata=optional(text()))
     licence: str | None = field(default=None, metadata=optional(text()))
     resize: str = field(default="squash", metadata=one_of(*RESIZE_MODES))
+    sizes: tuple[int, ...] | None = field(
+        default=None, metadata=optional(sequence(whole_number(1)))
+    )
     n_grades: int | None = field(default=None, metadata=optional(whole_number(2)))
     scale: tuple[float, float] | None = field(
         default=None, metadata=optional(sequence(number(), length=2))
@@ -100,6 +106,8 @@ class NetworkRecord(Record):
             raise InputError("n_grades must be there for votes, and for nothing else")
         if self.kind == "votes" and self.midpoint is None:
             raise InputError("midpoint must be there for votes")
+        if self.sizes is not None and not _rise(self.sizes):
+            raise InputError(f"sizes must rise, not {self.sizes}")
         if self.scale is not None and self.scale[0] >= self.scale[1]:
             raise InputError(f"scale must rise, not {self.scale}")
         n_blocks = self.n_blocks
@@ -116,8 +124,10 @@ class NetworkRecord(Record):
         'vgg16-250'
         >>> NetworkRecord("label", "vgg16", "multilevel", width=500, blocks=4).name
         'vgg16-multilevel-blocks4-500'
+        >>> NetworkRecord("label", "vgg16", "average", width=500, sizes=(224, 448)).name
+        'vgg16-224px-448px-average-500'
         """
-        parts = [self.backbone]
+        parts = [self.backbone, *(f"{size}px" for size in self.sizes or ())]
         if self.pooling != "flatten":
             parts.append(self.pooling)
         if self.blocks is not None:
@@ -133,6 +143,12 @@ class NetworkRecord(Record):
         return get_backbone(self.backbone).n_blocks if is_known else None
 
     @property
+    def own_sizes(self) -> tuple[int, ...] | None:
+        """The size that the backbone was trained on; None for one that is not the registry's."""
+        is_known = self.backbone in list_backbones()
+        return (get_backbone(self.backbone).input_size,) if is_known else None
+
+    @property
     def has_head(self) -> bool:
         """Whether there are fc6, fc7 and an output on the backbone."""
         return self.kind != "backbone"
@@ -143,3 +159,7 @@ class NetworkRecord(Record):
         if self.n_grades is not None:
             return self.n_grades
         return 2 if self.has_head else self.width
+
+
+def _rise(sizes: tuple[int, ...]) -> bool:
+    return len(sizes) > 0 and all(low < high for low, high in zip(sizes, sizes[1:]))

@@ -10,7 +10,7 @@ from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.extraction.feature_network import PlainBackbone
 from decaf.networks.backbones import get_backbone
-from decaf.networks.convolutions import build_activations
+from decaf.networks.convolutions import build_activations, recorded_sizes
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
 from decaf.training.settings import POOLING_OF_RECIPE
@@ -72,6 +72,7 @@ class TrainingPhotos:
             weights=weights_name(self.backbone.weights),
             licence=get_backbone(self.backbone.name).licence(self.backbone.weights),
             resize=self.backbone.resize,
+            sizes=recorded_sizes(self.backbone.name, self.backbone.sizes),
             n_grades=require_votes(self.rated).shape[1] if kind == "votes" else None,
             scale=self.rated.scale,
             midpoint=self.rated.midpoint,
@@ -119,7 +120,12 @@ def read_training_photos(
         raise InputError("the rated photos have no paths to be read from")
     precision = choose_precision(precision)
     convolutions = build_activations(
-        backbone.name, (backbone.pooling,), backbone.blocks, backbone.weights, precision
+        backbone.name,
+        (backbone.pooling,),
+        backbone.blocks,
+        backbone.weights,
+        precision,
+        backbone.sizes,
     )
     activations = cached_activations(
         list(rated.paths), convolutions, resize=backbone.resize, cache=cache, progress=progress

@@ -55,6 +55,9 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         The backbone's weights, as in `decaf.build_network`.
     resize : {"squash", "crop", "pad"}
         How photos are brought to the backbone's input size.
+    sizes : sequence of int
+        Height and width of the photos that the backbone looks at, in pixels, as
+        `decaf.build_network` takes them; by default those that it was trained on.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
     above_midpoint : mapping of str to float, optional
@@ -101,6 +104,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         blocks: int | None = None,
         weights: str | os.PathLike | None = "pretrained",
         resize: str = "squash",
+        sizes: Sequence[int] = (),
         precision: str = "auto",
         above_midpoint: Mapping[str, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -116,6 +120,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.blocks = blocks
         self.weights = weights
         self.resize = resize
+        self.sizes = sizes
         self.precision = precision
         self.above_midpoint = above_midpoint
         self.random_state = random_state
@@ -226,6 +231,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.blocks,
             None if self.weights is None else os.fspath(self.weights),
             choose_precision(self.precision),
+            tuple(self.sizes),
         )
         activations = cached_activations(
             paths,
@@ -249,7 +255,7 @@ def _of_paths(above_midpoint: Mapping[str, float], paths: Sequence[str]) -> np.n
 
 # Loading VGG16 takes seconds, and cross-validation asks for it several times a fold.
 @lru_cache(maxsize=1)
-def _build_activations(backbone, pooling, blocks, weights, precision):
+def _build_activations(backbone, pooling, blocks, weights, precision, sizes):
     from decaf.networks.convolutions import build_activations
 
-    return build_activations(backbone, (pooling,), blocks, weights, precision=precision)
+    return build_activations(backbone, (pooling,), blocks, weights, precision, sizes)

@@ -26,6 +26,7 @@ def votes():
         ({"pooling": "average"}, "pooling: it is multilevel, not average"),
         ({"blocks": 3}, "blocks: it has 2, not 3"),
         ({"blocks": None}, "blocks: it has 2, not 5"),
+        ({"sizes": (224, 448)}, "sizes: it looks at photos of 224 pixels, not 224 and 448 pixels"),
         ({"width": 5}, "width: its fc7 has 4 units, not 5"),
         ({"parameters": 12}, r"parameters: it has [\d,]+, not 12"),
         ({"kind": "votes", "n_grades": 7, "midpoint": 4}, r"n_grades: it gives \(None, 2\), not 7"),
@@ -37,6 +38,18 @@ def test_a_field_that_is_otherwise_in_the_network_is_named(multilevel, changed, 
     record = replace(multilevel.record, **changed)
     with pytest.raises(InputError, match=f"is not what its record says: {told}"):
         Network(multilevel.keras_model, record)
+
+
+@pytest.mark.parametrize("pooling", ["average", "multilevel"])
+def test_a_network_of_two_sizes_is_told_from_others(pooling):
+    network = build_network("alexnet-owt", 4, pooling=pooling, weights=None, sizes=(192, 384))
+    assert network.record.sizes == (192, 384)
+    for sizes, told in ((None, "224"), ((384,), "384"), ((96, 384), "96 and 384")):
+        with pytest.raises(InputError, match=f"192 and 384 pixels, not {told} pixels"):
+            Network(network.keras_model, replace(network.record, sizes=sizes))
+    other = {"average": "multilevel", "multilevel": "average"}[pooling]
+    with pytest.raises(InputError, match=f"pooling: it is {pooling}, not {other}"):
+        Network(network.keras_model, replace(network.record, pooling=other))
 
 
 def test_a_network_of_votes_has_as_many_outputs_as_grades(votes):

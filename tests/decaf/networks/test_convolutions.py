@@ -80,3 +80,46 @@ def test_an_unknown_pooling_is_refused():
 def test_a_cut_outside_the_backbone_is_refused(blocks):
     with pytest.raises(InputError, match=r"backbone vgg16: blocks=.*; it has 1 to 5 blocks"):
         build_convolutions("vgg16", blocks, weights=None)
+
+
+def test_two_sizes_side_by_side_are_the_activations_of_both(cat):
+    large = np.kron(cat, np.ones((2, 2, 1), np.uint8))  # whose averages are the photo itself
+    both = build_activations("alexnet-owt", ("multilevel", "average"), sizes=(448, 224))
+    assert both.input_shape == (None, 448, 448, 3)
+    given = both.predict_on_batch(large[None])
+    for pooling, values in given.items():
+        alone = [
+            build_activations("alexnet-owt", (pooling,), sizes=(size,)).predict_on_batch(
+                photo[None]
+            )
+            for size, photo in ((224, cat), (448, large))
+        ]
+        together = np.concatenate([each[pooling] for each in alone], axis=1)
+        np.testing.assert_allclose(values, together, rtol=1e-4, atol=1e-5)
+
+
+def test_two_sizes_have_the_weights_of_one():
+    one, two = (
+        build_activations("efficientnet-lite0", ("average",), weights=None, sizes=sizes)
+        for sizes in ((), (224, 448))
+    )
+    assert one.count_params() == two.count_params()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((100,), "size 100; it takes 227, and multiples of 32 from 64 to 1024"),
+        ((32,), "size 32"),
+        ((2048,), "size 2048"),
+        ((224, 320), "sizes 224 and 320; side by side the larger must be a multiple"),
+    ],
+)
+def test_sizes_that_a_backbone_does_not_take_are_refused(sizes, told):
+    with pytest.raises(InputError, match=f"backbone alexnet: .*{told}"):
+        build_activations("alexnet", ("average",), weights=None, sizes=sizes)
+
+
+def test_a_flattened_map_is_of_one_size():
+    with pytest.raises(InputError, match="pooling flatten takes one size"):
+        build_activations("alexnet-owt", ("flatten",), weights=None, sizes=(224, 448))

@@ -44,19 +44,15 @@ def stride(layers):
     layers["pool2"]["strides"] = [1, 1]
 
 
-def size(layers):
-    layers["photo"]["batch_shape"] = [None, 192, 192, 3]
-
-
 def activation(layers):
     layers["conv1"]["activation"] = "tanh"
 
 
 def half_a_pooling(layers):
-    layers["average"]["dtype"]["config"]["name"] = "float16"
+    layers["average1"]["dtype"]["config"]["name"] = "float16"
 
 
-@pytest.mark.parametrize("change", [scale, offset, stride, size, activation, half_a_pooling])
+@pytest.mark.parametrize("change", [scale, offset, stride, activation, half_a_pooling])
 def test_genuine_weights_in_another_graph_share_no_cache_with_the_genuine_network(
     genuine, tmp_path, change
 ):
@@ -69,6 +65,17 @@ def test_genuine_weights_in_another_graph_share_no_cache_with_the_genuine_networ
     ]
     assert folders[0].keys() == folders[1].keys() == {"average"}
     assert folders[0] != folders[1]
+
+
+def test_another_size_has_a_cache_of_its_own(tmp_path):
+    folders = {
+        cache_folders(network, "squash", tmp_path)["average"]
+        for network in (
+            build_activations("alexnet-owt", ("average",), sizes=sizes)
+            for sizes in ((), (192,), (192, 384))
+        )
+    }
+    assert len(folders) == 3
 
 
 @pytest.mark.parametrize("pooling", ["average", "multilevel", "flatten"])

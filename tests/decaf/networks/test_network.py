@@ -156,6 +156,20 @@ def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
 
 
+def test_a_network_of_two_sizes_is_loaded_as_it_was_saved(tmp_path):
+    network = build_network(
+        "alexnet-owt", 4, pooling="multilevel", blocks=2, weights=None, sizes=(96, 192)
+    )
+    network.save(tmp_path / "two.keras")
+    loaded = load_network(tmp_path / "two.keras", "bfloat16")
+    assert loaded.input_size == 192 and loaded.record == network.record
+    photos = np.random.default_rng(0).integers(0, 256, (2, 192, 192, 3), np.uint8)
+    given = [each.keras_model.predict_on_batch(photos) for each in (network, loaded)]
+    np.testing.assert_allclose(*given, atol=0.02)
+    assert loaded.keras_model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert loaded.keras_model.get_layer("photo96").compute_dtype == "float32"
+
+
 def test_a_network_loaded_in_bfloat16_keeps_its_exact_weights(small_network, photos, tmp_path):
     small_network.save(tmp_path / "exact.keras")
     rough = load_network(tmp_path / "exact.keras", "bfloat16")
