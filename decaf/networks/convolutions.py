@@ -136,7 +136,7 @@ def build_convolutions(
 
 
 def _call_again(model: keras.Model, photo: keras.KerasTensor) -> list[keras.KerasTensor]:
-    """Outputs of the same layers for another input; called itself, a model is a layer of its own."""
+    """Outputs of the same layers for another photo; the model itself would become one layer."""
     config = model.get_config()
     outputs: dict[Node, keras.KerasTensor] = {}
     for node, call in calls_of(config).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from decaf.backend import PRECISIONS
@@ -162,4 +163,4 @@ class NetworkRecord(Record):
 
 
 def _rise(sizes: tuple[int, ...]) -> bool:
-    return len(sizes) > 0 and all(low < high for low, high in zip(sizes, sizes[1:]))
+    return len(sizes) > 0 and all(low < high for low, high in pairwise(sizes))
