@@ -13,7 +13,7 @@ from features.errors import InputError
 from features.shortage import blame_machine
 
 if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Entry:
         Whether the features are brought to mean 0 and variance 1 before.
     seeded : bool
         Whether it draws random numbers.
+    learns : {"label", "score"}
+        What it is fitted to; what learns scores is a regressor.
     """
 
     path: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     scaled: bool = False
     seeded: bool = False
+    learns: str = "label"
 
 
 # fc7 has more numbers a photo than a few hundred photos can fix, so the linear classifiers are
@@ -43,6 +46,13 @@ class Entry:
 _PENALTY = 0.01
 
 CLASSIFIERS = {
+    # The penalty is chosen by leave-one-out error, among those that any size of set may need.
+    "ridge": Entry(
+        "sklearn.linear_model.RidgeCV",
+        {"alphas": tuple(10.0**power for power in range(6))},
+        scaled=True,
+        learns="score",
+    ),
     "logistic-regression": Entry(
         "sklearn.linear_model.LogisticRegression",
         {"C": _PENALTY, "class_weight": "balanced", "max_iter": 1000},
@@ -97,8 +107,15 @@ def list_classifiers() -> list[str]:
     return list(CLASSIFIERS)
 
 
-def make_classifier(name: str, seed: int = 0) -> ClassifierMixin:
+def learns_scores(name: str) -> bool:
+    """Whether a classifier of the catalogue is fitted to scores, and not to labels."""
+    return CLASSIFIERS[name].learns == "score"
+
+
+def make_classifier(name: str, seed: int = 0) -> ClassifierMixin | RegressorMixin:
     """Make an unfitted classifier for the two classes snapshot (0) and professional (1).
+
+    Some learn scores: regressors, whose prediction puts photos in order.
 
     Every classifier weighs the classes equally where its estimator can: balanced class weights, or
     equal priors for the naive Bayes of real numbers. k-nearest neighbours cannot: it counts
@@ -114,7 +131,7 @@ def make_classifier(name: str, seed: int = 0) -> ClassifierMixin:
 
     Returns
     -------
-    classifier : sklearn.base.ClassifierMixin
+    classifier : sklearn.base.ClassifierMixin or RegressorMixin
 
     Raises
     ------
@@ -138,7 +155,7 @@ def make_classifier(name: str, seed: int = 0) -> ClassifierMixin:
     return make_pipeline(StandardScaler(), _make_estimator(entry, seed))
 
 
-def _make_estimator(entry: Entry, seed: int) -> ClassifierMixin:
+def _make_estimator(entry: Entry, seed: int) -> ClassifierMixin | RegressorMixin:
     module, _, estimator = entry.path.rpartition(".")
     random = {"random_state": seed} if entry.seeded else {}
     return getattr(import_module(module), estimator)(**entry.parameters, **random)

@@ -155,24 +155,30 @@ def whole_number(least: int = 0) -> Metadata:
 
 
 def number(
-    least: float = -math.inf, *, above: float = -math.inf, below: float = math.inf
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
 ) -> Metadata:
     """Metadata of a field that takes finite numbers.
 
     Parameters
     ----------
-    least, above, below : float
-        Their range; ``least`` is in it, ``above`` and ``below`` are not.
+    least, most, above, below : float
+        Their range; ``least`` and ``most`` are in it, ``above`` and ``below`` are not.
 
     Returns
     -------
     dict
     """
     ends = [f"{least:g} or more"] * (least > -math.inf)
+    ends += [f"{most:g} or less"] * (most < math.inf)
     ends += [f"above {above:g}"] * (above > -math.inf)
     ends += [f"below {below:g}"] * (below < math.inf)
     return _rule(
-        ", ".join(["a number", *ends]), lambda v: _is_number(v) and least <= v and above < v < below
+        ", ".join(["a number", *ends]),
+        lambda v: _is_number(v) and least <= v <= most and above < v < below,
     ) | {"type": float}
 
 

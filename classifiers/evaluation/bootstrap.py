@@ -115,7 +115,10 @@ def interval(resampled: np.ndarray) -> tuple[float, float]:
     Returns
     -------
     low, high : float
+        NaN where all resamples are.
     """
     tail = (1 - CONFIDENCE) / 2
+    if np.isnan(resampled).all():
+        return np.nan, np.nan
     low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return low, high

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
+from sklearn.base import is_regressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -15,7 +16,7 @@ from features.errors import InputError
 from features.records import Record, number, one_of, optional, whole_number
 
 if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
+    from sklearn.base import ClassifierMixin, RegressorMixin
 
     from classifiers.evaluation.evaluation import Evaluation, Result
 
@@ -26,19 +27,22 @@ CERTAIN = np.finfo(float).max
 N_PARTS = 5
 
 
-def decision_score(classifier: ClassifierMixin, X: np.ndarray) -> np.ndarray:
+def decision_score(classifier: ClassifierMixin | RegressorMixin, X: np.ndarray) -> np.ndarray:
     """Score by which to rank: finer than a probability, which ties at 0 and 1.
 
     Parameters
     ----------
-    classifier : fitted classifier of two classes
+    classifier : fitted classifier of two classes, or regressor
     X : array-like of shape (n_rows, n_features)
 
     Returns
     -------
     ndarray of shape (n_rows,)
-        Its decision function; else the log-odds of its probabilities, or these themselves.
+        What a regressor predicts; a classifier's decision function, else the log-odds of its
+        probabilities, or these themselves.
     """
+    if is_regressor(classifier):
+        return classifier.predict(X)
     if hasattr(classifier, "decision_function"):
         return classifier.decision_function(X)
     if not hasattr(classifier, "predict_log_proba"):  # k-nearest neighbours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,15 +29,19 @@ from classifiers.evaluation.bootstrap import (
 from classifiers.evaluation.folds import Folds
 from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
 from classifiers.evaluation.kept import KeptFits
+from classifiers.evaluation.ordering import ORDER_METRICS, judge_order
 from classifiers.evaluation.tables import to_latex, to_markdown
 from classifiers.evaluation.uncertainty import expected_calibration_error
 from classifiers.memory import bytes_of_fit, check_memory
+from features.errors import InputError
 
 if TYPE_CHECKING:
     import pandas
     from sklearn.base import BaseEstimator
 
 MAJORITY = "majority class"
+# What the best can be chosen by; of all the higher is the better.
+CHOICES = ("srcc", "auc", "accuracy", "balanced_accuracy")
 INTERVAL_METRICS = ("auc", "accuracy", "balanced_accuracy")
 PROBABILITY_METRICS = ("calibration_error", "brier", "log_loss")
 
@@ -78,10 +83,12 @@ class Result:
         Of the positive class; None where the classifier gives none.
     fold_auc : ndarray of shape (n_folds,)
     metrics : dict of str to float
-        accuracy, balanced_accuracy, auc; and with probabilities calibration_error, brier, log_loss.
+        accuracy, balanced_accuracy, auc; with scores those of
+        `classifiers.evaluation.ordering.judge_order`; and with probabilities calibration_error,
+        brier, log_loss.
     resampled : dict of str to ndarray of shape (n_resamples,)
-        accuracy, balanced_accuracy and auc of each bootstrap resample. All results of one
-        evaluation are resampled alike, so that differences between them are paired.
+        accuracy, balanced_accuracy, auc and the measures of order, of each bootstrap resample. All
+        results of one evaluation are resampled alike, so that differences between them are paired.
     confusion : ndarray of shape (2, 2)
         Rows are the true classes, columns the predicted.
     fit_seconds : float
@@ -124,6 +131,8 @@ class Evaluation:
         By name.
     classifiers : dict of str to estimator
         By name; unfitted.
+    choose_by : {"srcc", "auc", "accuracy", "balanced_accuracy"}
+        By which measure one result is better than another.
     n_jobs, seed, kept
         As they were given to `evaluate`.
 
@@ -145,6 +154,7 @@ class Evaluation:
     folds: Folds
     feature_sets: dict[str, FeatureSet]
     classifiers: dict[str, BaseEstimator]
+    choose_by: str = "auc"
     n_jobs: int = -1
     seed: int = 0
     kept: KeptFits = field(default_factory=KeptFits)
@@ -156,13 +166,19 @@ class Evaluation:
 
     @property
     def ranked(self) -> list[Result]:
-        """The results by falling AUC, the baseline apart."""
-        return sorted(self.results[1:], key=lambda result: -result.metrics["auc"])
+        """The results, the best first, the baseline apart."""
+        return sorted(self.results[1:], key=lambda result: -result.metrics[self.choose_by])
 
     @property
     def best(self) -> Result:
-        """The result with the highest AUC, the baseline apart; the first of equals."""
+        """The best result, the baseline apart; the first of equals."""
         return self.ranked[0]
+
+    @property
+    def interval_metrics(self) -> tuple[str, ...]:
+        """The measures of the results that have an interval."""
+        has_scores = self.folds.above_midpoint is not None
+        return (ORDER_METRICS if has_scores else ()) + INTERVAL_METRICS
 
     @property
     def judged_label(self) -> np.ndarray:
@@ -170,19 +186,21 @@ class Evaluation:
         return self.folds.label[self.folds.test_rows]
 
     def behind_best(self, result: Result) -> tuple[float, float, float]:
-        """By how much a result's AUC is lower than the best, resampled in pairs.
+        """By how much a result is worse than the best one, resampled in pairs.
 
         Returns
         -------
         difference, low, high : float
-            The difference and its 95 % interval; with `low` at most 0 the two are not told apart.
+            The difference by `choose_by`, and its 95 % interval; with `low` at most 0 the two are
+            not told apart. NaN for a baseline that puts photos in no order.
         """
-        difference = self.best.metrics["auc"] - result.metrics["auc"]
-        return difference, *interval(self.best.resampled["auc"] - result.resampled["auc"])
+        name, best = self.choose_by, self.best
+        difference = best.metrics[name] - result.metrics[name]
+        return difference, *interval(best.resampled[name] - result.resampled[name])
 
     @property
     def equals(self) -> list[Result]:
-        """The results that are not told apart from the best, by falling AUC, itself apart."""
+        """The results that are not told apart from the best, itself apart; the best first."""
         return [result for result in self.ranked[1:] if self.behind_best(result)[1] <= 0]
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -191,10 +209,11 @@ class Evaluation:
         Returns
         -------
         pandas.DataFrame
-            In the order of the results. `auc`, `accuracy`, `balanced_accuracy`, each with `_low`
-            and `_high` (95 % bootstrap interval); `behind_best` with its interval is the best AUC
-            less this one, resampled in pairs; `calibration_error`, `brier` and `log_loss` are empty
-            without probabilities.
+            In the order of the results. `auc`, `accuracy`, `balanced_accuracy` and, with scores,
+            `srcc`, `tau`, `best_first` and `group_pairs`, each with `_low` and `_high` (95 %
+            bootstrap interval); `behind_best` with its interval is the best result less this one,
+            by the measure that `chosen_by` names, resampled in pairs; `calibration_error`, `brier`
+            and `log_loss` are empty without probabilities.
         """
         import pandas
 
@@ -227,10 +246,11 @@ class Evaluation:
             "n_features": result.n_features,
             "n_test": len(result.score),
         }
-        for metric in INTERVAL_METRICS:
+        for metric in self.interval_metrics:
             row[metric] = result.metrics[metric]
             row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
         behind = self.behind_best(result)
+        row["chosen_by"] = self.choose_by
         row["behind_best"], row["behind_best_low"], row["behind_best_high"] = behind
         for metric in PROBABILITY_METRICS:
             row[metric] = result.metrics.get(metric, np.nan)
@@ -247,6 +267,7 @@ def evaluate(
     n_jobs: int = -1,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
+    choose_by: str | None = None,
     progress: Callable[[], object] = lambda: None,
     kept: KeptFits | None = None,
 ) -> Evaluation:
@@ -254,9 +275,10 @@ def evaluate(
 
     The AUC is the mean of the folds' AUCs: scores of different folds come from different
     classifiers, with a finetuned head from different axes too, so ranking them together would
-    measure how alike their scales are. With one fold it is the plain AUC. Accuracy, balanced
-    accuracy and the confusion matrix count the predictions of all folds together. The intervals
-    resample photos (groups, where there are groups) within each fold, and compute the same figures.
+    measure how alike their scales are. With one fold it is the plain AUC. So are the measures of
+    order, where there are scores. Accuracy, balanced accuracy and the confusion matrix count the
+    predictions of all folds together. The intervals resample photos (groups, where there are
+    groups) within each fold, and compute the same figures.
 
     Parameters
     ----------
@@ -269,6 +291,9 @@ def evaluate(
     seed : int, default=0
         Of the resamples, and of classifiers of the catalogue.
     n_resamples : int, default=1000
+    choose_by : {"srcc", "auc", "accuracy", "balanced_accuracy"}, optional
+        By which measure one result is better than another: Spearman's rank correlation where there
+        are scores, else the AUC.
     progress : callable, optional
         Called without arguments whenever one classifier has been judged on one fold, and whenever
         a transformer has been fitted on one.
@@ -284,8 +309,10 @@ def evaluate(
     ValueError
         If two feature sets have the same name.
     InputError
-        If a classifier takes more memory on one of them than the machine has.
+        If a classifier takes more memory on one of them than the machine has; if a regressor is to
+        learn scores, or the best is to be chosen by srcc, and there are none.
     """
+    choose_by = _check_choice(choose_by, folds)
     if not isinstance(classifiers, Mapping):
         classifiers = {name: make_classifier(name, seed) for name in classifiers}
     kept = kept or KeptFits()
@@ -309,7 +336,18 @@ def evaluate(
             _make_result(name, classifier, of_folds, folds, weights)
             for classifier, of_folds in judged.items()
         ]
-    return Evaluation(results, folds, by_name, dict(classifiers), n_jobs, seed, kept)
+    return Evaluation(results, folds, by_name, dict(classifiers), choose_by, n_jobs, seed, kept)
+
+
+def _check_choice(choose_by: str | None, folds: Folds) -> str:
+    has_scores = folds.above_midpoint is not None
+    if choose_by is None:
+        return "srcc" if has_scores else "auc"
+    if choose_by not in CHOICES:
+        raise InputError(f"choose_by {choose_by}: unknown; one of {', '.join(CHOICES)}")
+    if choose_by == "srcc" and not has_scores:
+        raise InputError("srcc needs scores, and these photos have labels only; choose by auc")
+    return choose_by
 
 
 def _make_result(features, classifier, of_folds, folds, weights):
@@ -336,6 +374,10 @@ def _make_result(features, classifier, of_folds, folds, weights):
     resampled["auc"] = np.mean(
         [resampled_auc(label[rows], score[rows], weights[:, rows]) for rows in in_fold], axis=0
     )
+    if folds.above_midpoint is not None:
+        of_order, resampled_order = _judge_order(folds, score, weights, in_fold)
+        metrics |= of_order
+        resampled |= resampled_order
     return Result(
         features=features,
         classifier=classifier,
@@ -349,3 +391,27 @@ def _make_result(features, classifier, of_folds, folds, weights):
         confusion=confusion_matrix(label, prediction, labels=[0, 1]),
         fit_seconds=sum(of_fold.fit_seconds for of_fold in of_folds),
     )
+
+
+def _judge_order(folds, score, weights, in_fold):
+    """Means of the folds' measures of order."""
+    test = folds.test_rows
+    judged = [
+        judge_order(
+            folds.above_midpoint[test[rows]],
+            score[rows],
+            None if folds.group is None else folds.group[test[rows]],
+            weights[:, rows],
+        )
+        for rows in in_fold
+    ]
+    names = judged[0][0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no fold has pairs within groups
+        return (
+            {name: float(np.nanmean([metrics[name] for metrics, _ in judged])) for name in names},
+            {
+                name: np.nanmean([resampled[name] for _, resampled in judged], axis=0)
+                for name in names
+            },
+        )

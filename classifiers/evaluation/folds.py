@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from features.errors import InputError, SeenPhotos
 
 if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
     from features.ratings import RatedPhotos
 
 
@@ -37,6 +40,9 @@ class Folds(Sequence[Fold]):
         What was divided how, for the report.
     excluded : dict of str to int
         Reason → number of test rows that the leak guard took out for it.
+    above_midpoint : ndarray of shape (n_photos,) or None
+        How far scores lie above the midpoint, as a share of the scale; None where there are labels
+        only.
     """
 
     pairs: tuple[Fold, ...]
@@ -44,6 +50,7 @@ class Folds(Sequence[Fold]):
     group: np.ndarray | None = None
     design: str = ""
     excluded: dict[str, int] = field(default_factory=dict)
+    above_midpoint: np.ndarray | None = None
 
     def __getitem__(self, number):
         return self.pairs[number]
@@ -69,6 +76,31 @@ class Folds(Sequence[Fold]):
         with more these are all rows.
         """
         return np.unique(np.concatenate([fold.train for fold in self]))
+
+    def target_of(self, estimator: BaseEstimator) -> np.ndarray:
+        """What an estimator learns of the photos, (n_photos,).
+
+        Parameters
+        ----------
+        estimator : classifier or regressor
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+            The labels; for a regressor how far the scores lie above the midpoint.
+
+        Raises
+        ------
+        InputError
+            It learns scores, and there are none.
+        """
+        if not is_regressor(estimator):
+            return self.label
+        if self.above_midpoint is None:
+            raise InputError(
+                f"{type(estimator).__name__} learns scores, and these photos have labels only"
+            )
+        return self.above_midpoint
 
     def training_on(self, may_train: np.ndarray) -> Folds:
         """The same folds, in which the other rows only test, as those within the margin δ do.
@@ -146,7 +178,7 @@ def make_folds(
             test = _without_leaks(test, train, finetuned, rated, excluded)
         pairs.append(Fold(np.flatnonzero(train), np.flatnonzero(test)))
     _check_sides(pairs, label, finetuned, excluded)
-    return Folds(tuple(pairs), label, rated.group, design, excluded)
+    return Folds(tuple(pairs), label, rated.group, design, excluded, rated.above_midpoint)
 
 
 def _divide(rated, finetuned, n_folds, seed):

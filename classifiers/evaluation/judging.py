@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.utils import _safe_indexing
 
 from classifiers.evaluation.calibration import decision_score
@@ -72,7 +72,7 @@ def judge_on_folds(
     digest = kept.key(feature_set.identity, feature_set.X)
     keys, judged, tasks, most_bytes = {}, {}, [], 0
     for number, fold in enumerate(folds):
-        part = (digest, folds.label, fold.train)
+        part = (digest, folds.label, folds.above_midpoint, fold.train)
         for name, classifier in classifiers.items():
             place = Place(name, number)
             key = keys[place] = kept.key(part, fold.test, classifier)
@@ -84,7 +84,13 @@ def judge_on_folds(
         if missing:
             X = _fold_features(feature_set, folds.label, fold, kept, kept.key(part))
             tasks += [
-                delayed(_placed)(Place(name, number), classifiers[name], X, folds.label, fold)
+                delayed(_placed)(
+                    Place(name, number),
+                    classifiers[name],
+                    X,
+                    folds.target_of(classifiers[name]),
+                    fold,
+                )
                 for name in missing
             ]
             sizes = (bytes_of_fit(classifiers[name], *np.shape(X)) for name in missing)
@@ -103,16 +109,18 @@ def judge_on_folds(
 
 
 def judge_on_fold(
-    classifier: BaseEstimator, features: np.ndarray, label: np.ndarray, fold: Fold
+    classifier: BaseEstimator, features: np.ndarray, target: np.ndarray, fold: Fold
 ) -> FoldResult:
     """Fit a classifier on a fold's training rows, and try it on the others.
 
     Parameters
     ----------
     classifier : estimator
-        Unfitted; it stays so.
+        Unfitted; it stays so. A regressor takes those for professional of which it predicts more
+        than 0.
     features : array-like or DataFrame, shape (n_photos, n_features)
-    label : ndarray of shape (n_photos,)
+    target : ndarray of shape (n_photos,)
+        What it learns, as `Folds.target_of` gives it.
     fold : Fold
 
     Returns
@@ -120,16 +128,17 @@ def judge_on_fold(
     FoldResult
     """
     started = time.perf_counter()
-    classifier = clone(classifier).fit(_safe_indexing(features, fold.train), label[fold.train])
+    classifier = clone(classifier).fit(_safe_indexing(features, fold.train), target[fold.train])
     seconds = time.perf_counter() - started
     X = _safe_indexing(features, fold.test)
     probability = None
     if hasattr(classifier, "predict_proba"):
         probability = classifier.predict_proba(X)[:, 1]
+    score = decision_score(classifier, X)
     return FoldResult(
         n_features=X.shape[1],
-        score=decision_score(classifier, X),
-        prediction=classifier.predict(X),
+        score=score,
+        prediction=score > 0 if is_regressor(classifier) else classifier.predict(X),
         probability=probability,
         fit_seconds=seconds,
     )

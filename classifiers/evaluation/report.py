@@ -16,12 +16,16 @@ import numpy as np
 
 from classifiers.evaluation import charts
 from classifiers.evaluation.bootstrap import CONFIDENCE, N_RESAMPLES
-from classifiers.evaluation.evaluation import INTERVAL_METRICS
+from classifiers.evaluation.ordering import ORDER_METRICS
+from classifiers.evaluation.tables import HEADERS
 from features.files import write_file
 
 if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import Evaluation
     from classifiers.evaluation.learning_curve import LearningCurve
+
+# These have a table of their own.
+_MEASURES_OF_ORDER = [name for name in ORDER_METRICS if name != "srcc"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ def write_report(
     """
     ranked = evaluation.ranked
     names = list(dict.fromkeys(result.classifier for result in ranked))
+    order_metrics = [
+        name
+        for name in _MEASURES_OF_ORDER
+        if not np.isnan(evaluation.best.metrics.get(name, np.nan))
+    ]
     html = _template().render(
         evaluation=evaluation,
         best=evaluation.best,
@@ -84,8 +93,11 @@ def write_report(
         feature_sets=list(evaluation.feature_sets),
         classifiers=names,
         result_of={(result.features, result.classifier): result for result in ranked},
-        metrics=INTERVAL_METRICS,
-        axes={metric: _axis(evaluation.results, metric) for metric in INTERVAL_METRICS},
+        metrics=[name for name in evaluation.interval_metrics if name not in _MEASURES_OF_ORDER],
+        order_metrics=order_metrics,
+        headers=HEADERS,
+        choose_by=evaluation.choose_by,
+        axes={metric: _axis(evaluation.results, metric) for metric in evaluation.interval_metrics},
         confidence=CONFIDENCE,
         n_resamples=N_RESAMPLES,
         charts=charts,
@@ -105,12 +117,16 @@ def write_report(
 
 
 def _template():
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    )
+    environment.tests["told"] = lambda value: bool(np.isfinite(value))
+    return environment.from_string(
+        Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    )
 
 
 def _drawn(make_chart, evaluation, names):
@@ -121,8 +137,10 @@ def _drawn(make_chart, evaluation, names):
 
 def _axis(results, metric):
     """Ends of the axis that holds every interval of a metric, on tenths."""
-    low = min(result.interval(metric)[0] for result in results)
-    high = max(result.interval(metric)[1] for result in results)
+    ends = np.array([result.interval(metric) for result in results])
+    if np.isnan(ends).all():
+        return 0.0, 1.0
+    low, high = np.nanmin(ends), np.nanmax(ends)
     return np.floor(low * 10) / 10, np.ceil(high * 10) / 10
 
 

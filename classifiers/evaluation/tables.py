@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import Evaluation
 
-HEADERS = {"auc": "AUC", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+HEADERS = {
+    "srcc": "SRCC",
+    "tau": "Kendall's τ",
+    "best_first": "best 3/10 among first 1/10",
+    "group_pairs": "pairs within groups",
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
 
 
 def to_markdown(evaluation: Evaluation) -> str:
@@ -36,15 +46,24 @@ def _table(evaluation):
     import pandas
 
     return pandas.DataFrame(
-        [_row(result) for result in [*evaluation.ranked, evaluation.baseline]], dtype=str
+        [_row(result, evaluation) for result in [*evaluation.ranked, evaluation.baseline]],
+        dtype=str,
     )
 
 
-def _row(result):
+def _row(result, evaluation):
     # A line break in a name would end the row.
     row = {name: " ".join(getattr(result, name).split()) for name in ("classifier", "features")}
     for metric, header in HEADERS.items():
-        low, high = result.interval(metric)
-        row[f"{header} (95 % interval)"] = f"{result.metrics[metric]:.3f} ({low:.3f}–{high:.3f})"
+        if metric in evaluation.interval_metrics:
+            row[f"{header} (95 % interval)"] = _figure(result, metric)
     calibration = result.metrics.get("calibration_error")
     return row | {"ECE": "–" if calibration is None else f"{calibration:.3f}"}
+
+
+def _figure(result, metric):
+    """A figure with its interval, as far as they can be told."""
+    value, (low, high) = result.metrics[metric], result.interval(metric)
+    if np.isnan(value):
+        return "–"
+    return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"

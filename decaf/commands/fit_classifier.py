@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 import textwrap
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
 
 COMMAND = "fit-classifier"
 DESCRIPTION = """\
-Compare classifiers on features by accuracy, balanced accuracy and AUC, with
-intervals; keep the best, and its network, as a model that scores photos.
+Compare classifiers on features by accuracy, balanced accuracy and AUC, and by
+the order in which they put photos where there are scores, with intervals; keep
+the best, and its network, as a model that scores photos.
 """
 EXAMPLES = """\
 With feature files, the photos that their network was finetuned on train the
@@ -54,8 +56,11 @@ classifiers, and the others judge them; features of a plain backbone are
 cross-validated. With photos, head and classifier are fitted anew in each fold,
 on cached activations.
 
+The best is chosen by Spearman's rank correlation (SRCC) with the scores, votes
+or stars; by AUC where photos have labels only. From scores learn: ridge.
+
 The folder gets results.csv, report.html and the model: classifier.skops (the
-classifier with the best AUC; fitted on the training photos if there is one
+best classifier; fitted on the training photos if there is one
 split, on all photos if there are folds), network.keras, whose features it
 takes, and model.json, which tells how well it did and makes probabilities of
 its scores. With features of a finetuned network, give that with --network.
@@ -73,6 +78,14 @@ examples:
       --backbone vgg16 --width 250 --width 500 -o model/
 """
 TEXT_TABLES = ("md", "tex")
+# How the printed table calls what it tells.
+_NAMES = {
+    "srcc": "SRCC",
+    "auc": "AUC",
+    "accuracy": "acc.",
+    "balanced_accuracy": "bal.",
+    "calibration_error": "ECE",
+}
 OWN_FILES = (
     *("classifier.skops", "network.keras", "model.json", "report.html"),
     *("results.csv", *(f"results.{suffix}" for suffix in TEXT_TABLES)),
@@ -123,6 +136,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--folds", type=int, default=5, metavar="N", help="where there is no split (5)"
     )
     add_delta_option(judging)
+    judging.add_argument(
+        "--choose-by",
+        choices=("srcc", "auc", "accuracy", "balanced_accuracy"),
+        help="the measure by which the best is chosen (srcc where there are scores, else auc)",
+    )
     judging.add_argument(
         "--allow-leak",
         action="store_true",
@@ -224,14 +242,21 @@ def _compare(args: argparse.Namespace, kept: KeptFits) -> Comparison:
     import_keras()
     from decaf.models.comparison import compare_classifiers, make_classifiers
 
-    classifiers = make_classifiers(args.classifier, args.seed)
+    make_classifiers(args.classifier)  # an unknown name is told before the photos are read
     sources = _head_sources(args) if args.ratings else _file_sources(args)
     folds = sources.divide(args.folds, args.seed, allow_leak=args.allow_leak)
     for reason, count in folds.excluded.items():
         if count:
             print(f"{count:,} photos are not judged: {reason}", file=sys.stderr)
+    with_scores = folds.above_midpoint is not None
     return compare_classifiers(
-        sources, folds, classifiers, n_jobs=args.jobs, seed=args.seed, kept=kept
+        sources,
+        folds,
+        make_classifiers(args.classifier, args.seed, with_scores=with_scores),
+        n_jobs=args.jobs,
+        seed=args.seed,
+        choose_by=args.choose_by,
+        kept=kept,
     )
 
 
@@ -297,18 +322,24 @@ def _keep_best(args: argparse.Namespace, comparison: Comparison) -> None:
 
 def _print_table(evaluation: Evaluation) -> None:
     """Print the results, best first, the majority class last, in 80 columns."""
-    print(f"{'classifier':21}{'features':17}AUC  (95 % interval)    acc.   bal.    ECE")
+    chosen_by = evaluation.choose_by
+    told = {*evaluation.interval_metrics, "calibration_error"} - {chosen_by}
+    others = [name for name in _NAMES if name in told]
+    print(
+        f"{'classifier':21}{'features':17}{_NAMES[chosen_by]:5} (95 % interval)"
+        + "".join(f"{_NAMES[name]:>6}" for name in others)
+    )
     for result in [*evaluation.ranked, evaluation.baseline]:
-        low, high = result.interval("auc")
-        metrics = result.metrics
-        calibration = metrics.get("calibration_error")
+        low, high = result.interval(chosen_by)
         print(
             f"{result.classifier:21}{_shorten(result.features, 16):17}"
-            f"{metrics['auc']:.3f}  ({low:.3f}–{high:.3f})  "
-            f"{metrics['accuracy']:6.3f} {metrics['balanced_accuracy']:6.3f} "
-            + ("     –" if calibration is None else f"{calibration:6.3f}")
+            f"{_figure(result.metrics[chosen_by]):5} {f'({_figure(low)}–{_figure(high)})':15}"
+            + "".join(f"{_figure(result.metrics.get(name)):>6}" for name in others)
         )
-    print("acc. accuracy; bal. balanced accuracy; ECE expected calibration error")
+    print(
+        "SRCC rank correlation with the scores; acc. accuracy; bal. balanced accuracy;\n"
+        "ECE expected calibration error"
+    )
 
 
 def _print_best(args: argparse.Namespace, comparison: Comparison) -> None:
@@ -316,7 +347,7 @@ def _print_best(args: argparse.Namespace, comparison: Comparison) -> None:
     evaluation, curve = comparison.evaluation, comparison.learning_curve
     best = evaluation.best
     print(
-        f"\nbest AUC: {best.classifier} on {best.features}; "
+        f"\nbest by {_NAMES[evaluation.choose_by]}: {best.classifier} on {best.features}; "
         f"{len(comparison.training_rows):,} photos train it"
     )
     print(
@@ -330,6 +361,13 @@ def _print_best(args: argparse.Namespace, comparison: Comparison) -> None:
     print(
         f"{args.output}: {', '.join(name for name in OWN_FILES if (args.output / name).exists())}"
     )
+
+
+def _figure(value: float | None) -> str:
+    """Three digits, without the leading 0; a dash for what cannot be told."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}".replace("0.", ".", 1).replace("-", "−")
 
 
 def _shorten(text: str, length: int) -> str:

@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_regressor
 from tqdm import tqdm
 
-from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
+from classifiers.catalogue import DEFAULT_CLASSIFIERS, learns_scores, make_classifier
 from classifiers.evaluation.calibration import calibrate
 from classifiers.evaluation.evaluation import INTERVAL_METRICS, Evaluation, evaluate
 from classifiers.evaluation.folds import Folds
@@ -23,9 +23,10 @@ from classifiers.evaluation.report import write_report
 from decaf.backend import versions
 from decaf.models.disagreements import show_disagreements
 from decaf.models.model import Model
-from decaf.models.record import Interval, Judged, ModelRecord, TrainedOn
+from decaf.models.record import Interval, Judged, ModelRecord, PredictedScores, TrainedOn
 from decaf.models.sources import Sources
 from decaf.networks.network import Network
+from features.errors import InputError
 from features.files import write_file, writing
 
 TABLE_FILE, REPORT_FILE = "results.csv", "report.html"
@@ -137,7 +138,9 @@ class Comparison:
         record = self._record(network, command)
         return Model(network, self.fit_classifier(features), record, self.evaluation)
 
-    def fit_classifier(self, features: np.ndarray | None = None) -> ClassifierMixin:
+    def fit_classifier(
+        self, features: np.ndarray | None = None
+    ) -> ClassifierMixin | RegressorMixin:
         """Fit the best classifier on the training photos.
 
         Parameters
@@ -153,7 +156,7 @@ class Comparison:
         if features is None:
             features = self.evaluation.feature_sets[best.features].X[rows]
         classifier = clone(self.evaluation.classifiers[best.classifier])
-        return classifier.fit(features, self.sources.rated.label[rows])
+        return classifier.fit(features, self.evaluation.folds.target_of(classifier)[rows])
 
     def _record(self, network: Network, command: str | None) -> ModelRecord:
         evaluation, rated, rows = self.evaluation, self.sources.rated, self.training_rows
@@ -172,10 +175,12 @@ class Comparison:
                     metric: Interval(
                         float(best.metrics[metric]), *map(float, best.interval(metric))
                     )
-                    for metric in INTERVAL_METRICS
+                    for metric in (*INTERVAL_METRICS, "srcc")
+                    if np.isfinite(best.metrics.get(metric, np.nan))
                 },
             ),
             calibration=calibrate(evaluation),
+            predicted_scores=self._predicted_scores(),
             trained_on=TrainedOn(
                 photos=len(rows),
                 professional=float(rated.label[rows].mean()),
@@ -186,10 +191,23 @@ class Comparison:
             versions=versions() | {package: metadata.version(package) for package in packages},
         )
 
+    def _predicted_scores(self) -> PredictedScores | None:
+        """How well the best result predicts scores, if it does."""
+        evaluation, rated = self.evaluation, self.sources.rated
+        best = evaluation.best
+        if not is_regressor(evaluation.classifiers[best.classifier]):
+            return None
+        above = evaluation.folds.above_midpoint
+        # As of all that a regressor learns.
+        assert above is not None and rated.scale is not None and rated.midpoint is not None
+        low, high = rated.scale
+        error = np.sqrt(np.mean((best.score - above[evaluation.folds.test_rows]) ** 2))
+        return PredictedScores(rated.scale, rated.midpoint, float(error * (high - low)))
+
 
 def make_classifiers(
-    names: Sequence[str] | None = None, seed: int = 0
-) -> dict[str, ClassifierMixin]:
+    names: Sequence[str] | None = None, seed: int = 0, *, with_scores: bool = True
+) -> dict[str, ClassifierMixin | RegressorMixin]:
     """Classifiers of the catalogue, unfitted.
 
     Parameters
@@ -197,6 +215,8 @@ def make_classifiers(
     names : sequence of str, optional
         Its default ones, where none are given.
     seed : int
+    with_scores : bool
+        Whether there are scores to learn; without, the default ones are those that learn labels.
 
     Returns
     -------
@@ -206,23 +226,33 @@ def make_classifiers(
     Raises
     ------
     InputError
-        There is no classifier of that name.
+        There is no classifier of that name, or it learns scores, and there are none.
 
     Examples
     --------
     >>> make_classifiers(["tan"])
     {'tan': TANClassifier()}
     """
-    return {name: make_classifier(name, seed) for name in names or DEFAULT_CLASSIFIERS}
+    if names is None:
+        names = [name for name in DEFAULT_CLASSIFIERS if with_scores or not learns_scores(name)]
+    made = {name: make_classifier(name, seed) for name in names}
+    needing = [name for name in made if learns_scores(name) and not with_scores]
+    if needing:
+        raise InputError(
+            f"{' and '.join(needing)}: learns scores, and these photos have labels only; rate them "
+            "by scores, votes or stars, or take another classifier"
+        )
+    return made
 
 
 def compare_classifiers(
     sources: Sources,
     folds: Folds,
-    classifiers: Mapping[str, ClassifierMixin],
+    classifiers: Mapping[str, ClassifierMixin | RegressorMixin],
     *,
     n_jobs: int = -1,
     seed: int = 0,
+    choose_by: str | None = None,
     progress: bool = True,
     kept: KeptFits | None = None,
 ) -> Comparison:
@@ -239,6 +269,8 @@ def compare_classifiers(
         Classifiers fitted at once; -1 is all cores.
     seed : int
         Of the resampling.
+    choose_by : str, optional
+        As in `classifiers.evaluation.evaluation.evaluate`.
     progress : bool
         Show progress bars on stderr.
     kept : KeptFits, optional
@@ -257,6 +289,7 @@ def compare_classifiers(
             classifiers,
             n_jobs=n_jobs,
             seed=seed,
+            choose_by=choose_by,
             progress=bar.update,
             kept=kept,
         )

@@ -31,6 +31,7 @@ def fit_model(
     settings: TrainingSettings | None = None,
     classifiers: Sequence[str] | None = None,
     n_folds: int = 5,
+    choose_by: str | None = None,
     seed: int = 0,
     cache: str | os.PathLike | None = None,
     progress: bool = True,
@@ -59,6 +60,9 @@ def fit_model(
         Names from `classifiers.catalogue.list_classifiers`; nearly all of them by default.
     n_folds : int
         Where the ratings have no split.
+    choose_by : {"srcc", "auc", "accuracy", "balanced_accuracy"}, optional
+        By which measure the best is chosen: Spearman's rank correlation where there are scores,
+        else the AUC.
     seed : int
         Of the folds, the heads, the classifiers and the resampling.
     cache : path-like, optional
@@ -76,7 +80,7 @@ def fit_model(
     InputError
         There are too few photos, or a name or a setting is wrong.
     """
-    made = make_classifiers(classifiers, seed)
+    made = make_classifiers(classifiers, seed, with_scores=rated.above_midpoint is not None)
     widths = list(width) if isinstance(width, Iterable) else [width]
     for each in widths:
         check_width(each)
@@ -90,7 +94,9 @@ def fit_model(
     )
     sources = head_sources(photos, widths, settings, progress=progress)
     folds = sources.divide(n_folds, seed)
-    return compare_classifiers(sources, folds, made, seed=seed, progress=progress).fit_best()
+    return compare_classifiers(
+        sources, folds, made, seed=seed, choose_by=choose_by, progress=progress
+    ).fit_best()
 
 
 def fit_model_on_features(
@@ -99,6 +105,7 @@ def fit_model_on_features(
     *,
     classifiers: Sequence[str] | None = None,
     n_folds: int = 5,
+    choose_by: str | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Model:
@@ -111,7 +118,7 @@ def fit_model_on_features(
     networks : sequence of path-like
         Files of the finetuned networks that gave the features. Photos that a network was finetuned
         on train the classifiers, and the others judge them.
-    classifiers, n_folds, seed, progress
+    classifiers, n_folds, choose_by, seed, progress
         As in `fit_model`; there are folds where no network has seen a photo.
 
     Returns
@@ -125,7 +132,10 @@ def fit_model_on_features(
     InputError
         The files do not belong together, or there are too few photos.
     """
-    made = make_classifiers(classifiers, seed)
     sources = file_sources(paths, networks)
+    with_scores = sources.rated.above_midpoint is not None
+    made = make_classifiers(classifiers, seed, with_scores=with_scores)
     folds = sources.divide(n_folds, seed)
-    return compare_classifiers(sources, folds, made, seed=seed, progress=progress).fit_best()
+    return compare_classifiers(
+        sources, folds, made, seed=seed, choose_by=choose_by, progress=progress
+    ).fit_best()

@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_regressor
+from sklearn.pipeline import Pipeline
 
 from classifiers.catalogue import load_classifier, save_classifier
 from classifiers.evaluation.calibration import decision_score
@@ -55,6 +57,9 @@ class ScoredPhotos:
         Of professional; calibrated.
     votes : ndarray of float32, shape (n_photos, n_steps), or None
         Predicted shares of the votes, where the network has learnt votes.
+    predicted, spread : ndarray of float64, shape (n_photos,), or None
+        Predicted scores in the units of the ratings, and the standard deviations of what people
+        may have given, where the classifier has learnt scores.
     """
 
     activations: Activations
@@ -62,6 +67,8 @@ class ScoredPhotos:
     score: np.ndarray
     probability: np.ndarray
     votes: np.ndarray | None
+    predicted: np.ndarray | None = None
+    spread: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,8 @@ class Model:
     ----------
     network : Network
     classifier : estimator
-        From features (n_photos, width) to 0 or 1.
+        From features (n_photos, width) to 0 or 1, or a regressor to how far scores lie above the
+        midpoint.
     record : ModelRecord
     evaluation : Evaluation or None
         How all classifiers did among which this one is the best; it is not saved.
@@ -86,7 +94,7 @@ class Model:
     """
 
     network: Network
-    classifier: ClassifierMixin
+    classifier: ClassifierMixin | RegressorMixin
     record: ModelRecord
     evaluation: Evaluation | None = None
     folder: Path | None = None
@@ -96,6 +104,10 @@ class Model:
         if getattr(self.classifier, "n_features_in_", None) != width:
             raise InputError(
                 f"its classifier does not take the {width} features of its network; {_REMEDY}"
+            )
+        if is_regressor(self.classifier) != (self.record.predicted_scores is not None):
+            raise InputError(
+                f"its record does not tell in which units its classifier predicts; {_REMEDY}"
             )
         if self.record.licence != licence:
             raise InputError(
@@ -182,7 +194,22 @@ class Model:
             np.isfinite(each).all() for each in (score, probability, votes) if each is not None
         ):
             raise InputError(f"{self}: gives photos scores that are no numbers; {_REMEDY}")
-        return ScoredPhotos(activations, features, score, probability, votes)
+        return ScoredPhotos(
+            activations, features, score, probability, votes, *self._predict_scores(features, score)
+        )
+
+    def _predict_scores(
+        self, features: np.ndarray, score: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Scores in the units of the ratings, and their spread."""
+        units = self.record.predicted_scores
+        if units is None:
+            return None, None
+        spread = np.full(len(score), units.error)
+        if len(score) and _tells_spread(self.classifier):
+            _, of_scale = self.classifier.predict(features, return_std=True)
+            spread = of_scale * (units.scale[1] - units.scale[0])
+        return units.in_units(score), spread
 
     def save(self, folder: str | os.PathLike, *, force: bool = False) -> None:
         """Write the model's three files; model.json comes last, so that without it none is whole.
@@ -257,6 +284,12 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
 
 
 _REMEDY = "fit the model anew"
+
+
+def _tells_spread(estimator: BaseEstimator) -> bool:
+    """Whether an estimator, or the last of a pipeline, predicts standard deviations, too."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return "return_std" in signature(last.predict).parameters
 
 
 def _read_record(folder: Path) -> tuple[ModelRecord, dict[str, str]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from classifiers.evaluation.calibration import Calibration
+from features.errors import InputError
 from features.records import (
     Record,
     digest,
     nested,
+    number,
     optional,
     sequence,
     share,
@@ -20,11 +24,11 @@ from features.records import (
 
 @dataclass(frozen=True)
 class Interval(Record):
-    """A figure from 0 to 1, and its 95 % bootstrap interval."""
+    """A figure from -1 to 1, and its 95 % bootstrap interval."""
 
-    value: float = field(metadata=share())
-    low: float = field(metadata=share())
-    high: float = field(metadata=share())
+    value: float = field(metadata=number(-1, 1))
+    low: float = field(metadata=number(-1, 1))
+    high: float = field(metadata=number(-1, 1))
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Judged(Record):
         The best of so many classifiers and feature sets; with many, the best looks a little better
         than it is.
     auc, accuracy, balanced_accuracy : Interval
+    srcc : Interval or None
+        Spearman's rank correlation of its decision score with the scores that people gave.
     """
 
     photos: int = field(metadata=whole_number(1))
@@ -52,6 +58,7 @@ class Judged(Record):
     auc: Interval = field(metadata=nested(Interval))
     accuracy: Interval = field(metadata=nested(Interval))
     balanced_accuracy: Interval = field(metadata=nested(Interval))
+    srcc: Interval | None = field(default=None, metadata=optional(nested(Interval)))
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,35 @@ class TrainedOn(Record):
 
 
 @dataclass(frozen=True)
+class PredictedScores(Record):
+    """In which units a classifier that has learnt scores predicts them, and how well.
+
+    Attributes
+    ----------
+    scale : (float, float)
+        Lowest and highest score.
+    midpoint : float
+    error : float
+        Standard deviation of the predictions from the scores, of photos that were held back, in
+        units of the scale.
+    """
+
+    scale: tuple[float, float] = field(metadata=sequence(number(), length=2))
+    midpoint: float = field(metadata=number())
+    error: float = field(metadata=number(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.scale[0] < self.midpoint < self.scale[1]:
+            raise InputError(f"midpoint must lie within the scale {self.scale}")
+
+    def in_units(self, above_midpoint: np.ndarray) -> np.ndarray:
+        """Scores in units of the scale, and within it, of shares of it above the midpoint."""
+        low, high = self.scale
+        return np.clip(self.midpoint + above_midpoint * (high - low), low, high)
+
+
+@dataclass(frozen=True)
 class ModelRecord(Record):
     """What a model says of itself; what its network is, its network's record says.
 
@@ -86,6 +122,8 @@ class ModelRecord(Record):
     calibration : Calibration
         Turns the classifier's decision scores into probabilities.
     trained_on : TrainedOn
+    predicted_scores : PredictedScores or None
+        Where the classifier has learnt scores.
     licence : str or None
         What the weights of its network's backbone are, and under which licence; None where they
         are random.
@@ -105,6 +143,9 @@ class ModelRecord(Record):
     judged: Judged = field(metadata=nested(Judged))
     calibration: Calibration = field(metadata=nested(Calibration))
     trained_on: TrainedOn = field(metadata=nested(TrainedOn))
+    predicted_scores: PredictedScores | None = field(
+        default=None, metadata=optional(nested(PredictedScores))
+    )
     licence: str | None = field(default=None, metadata=optional(text()))
     command: str | None = field(default=None, metadata=optional(text()))
     versions: dict[str, str] = field(default_factory=dict, metadata=table())

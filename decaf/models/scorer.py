@@ -126,23 +126,24 @@ def _share_above(record: NetworkRecord) -> np.ndarray:
 
 def _fold_linear(model: Model) -> tuple[np.ndarray, float]:
     """The coefficients and the intercept of a linear classifier on features as they come."""
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
     is_pipeline = isinstance(model.classifier, Pipeline)
     *scalers, linear = model.classifier if is_pipeline else [model.classifier]
-    if not isinstance(linear, (LogisticRegression, LinearSVC)) or any(
+    if not isinstance(linear, (LogisticRegression, LinearSVC, RidgeCV)) or any(
         not isinstance(scaler, StandardScaler) for scaler in scalers
     ):
         name = model.record.classifier
         kind = NotLinear if model.network.record.has_head else InputError
         raise kind(
-            f"{model}: {name} is not linear, and only logistic-regression and linear-svm "
+            f"{model}: {name} is not linear, and only ridge, logistic-regression and linear-svm "
             "fit into a file; fit the model with one of these"
         )
-    kernel, intercept = linear.coef_[0], linear.intercept_[0]
+    # A regressor has one row less of axes.
+    kernel, intercept = np.ravel(linear.coef_), np.ravel(linear.intercept_)[0]
     for scaler in reversed(scalers):
         kernel = kernel / scaler.scale_
         intercept = intercept - kernel @ scaler.mean_

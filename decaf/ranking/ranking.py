@@ -53,7 +53,8 @@ class RankedPhoto:
     is_top : bool
         Whether it is the best of its stack, or by itself.
     mean, spread : float or None
-        Of the votes that the network predicts.
+        The predicted score and how far people's may lie from it, in the units of the ratings; of
+        a network of votes, mean and standard deviation of the votes that it predicts.
     votes : tuple of float
         Predicted shares of the votes; empty where the network predicts none.
     """
@@ -125,16 +126,15 @@ class Ranking(Sequence[RankedPhoto]):
         Returns
         -------
         pandas.DataFrame
-            The attributes of `RankedPhoto` but for the votes; mean and spread only where the
-            network predicts votes.
+            The attributes of `RankedPhoto` but for the votes; mean and spread only where scores or
+            votes are predicted.
         """
         import pandas
 
         table = pandas.DataFrame([asdict(photo) for photo in self.photos]).drop(columns="votes")
         table["stack"] = table["stack"].astype("Int64")
-        return (
-            table if any(photo.votes for photo in self) else table.drop(columns=["mean", "spread"])
-        )
+        has_means = any(photo.mean is not None for photo in self)
+        return table if has_means else table.drop(columns=["mean", "spread"])
 
     def write(
         self, folder: str | os.PathLike, *, force: bool = False, progress: bool = True
@@ -296,7 +296,12 @@ def order_photos(
         top: number for number, top in enumerate((t for t in first_of if several[t]), start=1)
     }
     predicted: list[dict[str, Any]] = [{} for _ in range(n)]
-    if scored.votes is not None:
+    if scored.predicted is not None and scored.spread is not None:
+        predicted = [
+            {"mean": float(mean), "spread": float(spread)}
+            for mean, spread in zip(scored.predicted, scored.spread)
+        ]
+    elif scored.votes is not None:
         predicted = [
             {"mean": float(mean), "spread": float(spread), "votes": tuple(map(float, votes))}
             for mean, spread, votes in zip(*mean_and_spread(scored.votes), scored.votes)
@@ -341,9 +346,28 @@ def _facts(model: Model) -> dict[str, str]:
     return made_of | {
         "classifier": f"{record.classifier} on {record.features}",
         "trained on": f"{record.trained_on.photos:,} photos",
+        **_order_facts(model),
         "how sure it is": f"AUC {auc.value:.2f} ({auc.low:.2f}–{auc.high:.2f}): of a "
         "professional photo and a snapshot that it had not seen it ranked the right one higher so "
         f"often ({record.judged.photos:,} photos, 95 % interval)",
         "probability": "calibrated on photos that were held back"
         + ("" if error is None else f"; there it was off by {error:.2f} on average"),
     }
+
+
+def _order_facts(model: Model) -> dict[str, str]:
+    """What is to be known of a model that has learnt scores."""
+    units, srcc = model.record.predicted_scores, model.record.judged.srcc
+    facts = {}
+    if units is not None:
+        low, high = units.scale
+        facts["predicted score"] = (
+            f"from {low:g} to {high:g}; people's own were off it by {units.error:.2g} (standard "
+            "deviation, photos that were held back)"
+        )
+    if srcc is not None:
+        facts["order"] = (
+            f"rank correlation with people's scores {srcc.value:.2f} "
+            f"({srcc.low:.2f}–{srcc.high:.2f}; 1 is their very order, 0 none)"
+        )
+    return facts
