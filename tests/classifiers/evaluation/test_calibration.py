@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from rated_photos import rated_photos
+from rated_photos import rated_photos, scored_photos
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -68,9 +68,10 @@ def test_classes_that_a_score_separates_do_not_make_a_step():
 def test_every_classifier_is_scored_as_it_was_judged(name):
     X, label = overlapping(120)
     split = np.where(np.arange(120) < 80, "train", "test")
-    folds = make_folds(rated_photos(label, split=split))
+    folds = make_folds(scored_photos(label, split=split))
     evaluation = evaluate([FeatureSet("X", X)], folds, [name], n_jobs=1, n_resamples=10)
-    classifier = make_classifier(name).fit(X[:80], label[:80])
+    classifier = make_classifier(name)
+    classifier.fit(X[:80], folds.target_of(classifier)[:80])
     np.testing.assert_allclose(decision_score(classifier, X[80:]), evaluation.results[1].score)
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rated_photos import rated_photos
+from rated_photos import scored_photos
 from threadpoolctl import threadpool_limits
 
 from classifiers.catalogue import list_classifiers
@@ -18,7 +18,7 @@ def test_every_classifier_judges_the_same_in_two_jobs_and_in_two_threads():
     label = np.arange(80) % 2
     X = np.float32(np.maximum(rng.normal(size=(80, 80)) + 0.3 * label[:, None], 0))
     split = np.repeat(["train", "test"], 40).astype(object)
-    folds = make_folds(rated_photos(label, split=split))
+    folds = make_folds(scored_photos(label, split=split))
     # Its search takes seconds.
     names = [name for name in list_classifiers() if name != "bayesian-network"]
 
