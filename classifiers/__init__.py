@@ -8,6 +8,8 @@ _MODULES = {
     "KDBClassifier": "classifiers.bayesian.augmented",
     "AODEClassifier": "classifiers.bayesian.aode",
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
+    "GaussianProcessRegression": "classifiers.gaussian_process",
+    "OrdinalRegression": "classifiers.ordinal",
     "ZeroAwareDiscretizer": "classifiers.bayesian.discretize",
     "EqualWidthDiscretizer": "classifiers.bayesian.discretize",
     "MDLPDiscretizer": "classifiers.bayesian.discretize",

@@ -20,6 +20,8 @@ from sklearn.preprocessing import StandardScaler
 from classifiers.bayesian.base import HIGHEST_CODE, DiscreteBayesClassifier
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.tables import CLASS, NO_PARENT
+from classifiers.gaussian_process import GaussianProcessRegression
+from classifiers.ordinal import OrdinalRegression
 from classifiers.skops_file import SavedArray, SavedObject
 from features.errors import InputError
 
@@ -31,15 +33,15 @@ _MOST_FAMILY = 65
 _LOWEST_LOG_PROBABILITY = -1e4
 
 
-def rebuild(saved: Any, unfitted: Mapping[str, ClassifierMixin]) -> ClassifierMixin:
-    """Make the classifier that a file tells of.
+def rebuild(saved: Any, unfitted: Mapping[str, BaseEstimator]) -> BaseEstimator:
+    """Make the classifier that a file tells of, or what predicts scores in its place.
 
     Parameters
     ----------
     saved : object
         From `classifiers.skops_file.opened_skops`.
     unfitted : mapping of str to estimator
-        The classifiers that there may be, by their classes' names. Parameters must be theirs, or
+        The estimators that there may be, by their classes' names. Parameters must be theirs, or
         defaults, or other numbers in the place of numbers.
 
     Returns
@@ -175,11 +177,17 @@ def _parameters(numbers, estimator):
     parameters = {}
     for name, own in estimator.get_params(deep=False).items():
         value, known = numbers.attributes.get(name), (own, defaults[name])
-        # Ours check their words themselves.
-        is_free = isinstance(estimator, DiscreteBayesClassifier) and isinstance(value, str | None)
-        # A verbose forest prints when it predicts.
-        if name != "verbose" and any(map(_is_number, known)):
-            is_free |= _is_number(value) and abs(value) < 2**53
+        if isinstance(own, tuple) and isinstance(value, list):  # a penalty each
+            value = tuple(value)
+            is_free = all(map(_may_be_parameter, value))
+        elif isinstance(value, str | None):  # ours check their words themselves
+            is_free = isinstance(estimator, DiscreteBayesClassifier | OrdinalRegression)
+        else:
+            # A number may be missing in ours alone. A verbose forest prints when it predicts.
+            is_free = isinstance(estimator, GaussianProcessRegression | OrdinalRegression) or (
+                name != "verbose" and any(map(_is_number, known))
+            )
+            is_free &= _may_be_parameter(value)
         if not is_free and value not in known:
             raise InputError(f"{name} is {reprlib.repr(value)}, not {own!r} or another number")
         parameters[name] = value
@@ -199,6 +207,40 @@ def _restore_linear(classifier, numbers, parameters):
     _set_validated(classifier, parameters)
     classifier.coef_ = numbers.array("coef_", (1, classifier.n_features_in_))
     classifier.intercept_ = numbers.array("intercept_", (1,))
+
+
+def _restore_ridge(regressor, numbers, parameters):
+    _set_validated(regressor, parameters)
+    regressor.coef_ = numbers.array("coef_", (regressor.n_features_in_,))
+    regressor.intercept_ = numbers.number("intercept_")
+
+
+def _restore_gaussian_process(regressor, numbers, parameters):
+    regressor.set_params(**parameters)
+    regressor._check_parameters()
+    regressor.landmarks_ = numbers.array("landmarks_", (None, regressor.n_features_in_))
+    n_landmarks = len(regressor.landmarks_)
+    if not n_landmarks:
+        raise InputError("landmarks_ must be rows")
+    regressor.weights_ = numbers.array("weights_", (n_landmarks,))
+    regressor.uncertainty_ = numbers.array("uncertainty_", (n_landmarks, n_landmarks))
+    regressor.mean_ = numbers.number("mean_")
+    regressor.length_scale_ = numbers.number("length_scale_", _SMALLEST)
+    regressor.signal_ = numbers.number("signal_", 0)
+    regressor.noise_ = numbers.number("noise_", 0)
+
+
+def _restore_ordinal(regressor, numbers, parameters):
+    regressor.set_params(**parameters)
+    regressor._check_parameters()
+    regressor.coef_ = numbers.array("coef_", (regressor.n_features_in_,))
+    regressor.thresholds_ = numbers.array("thresholds_", (None,))
+    n_levels = len(regressor.thresholds_) + 1
+    regressor.level_means_ = numbers.array("level_means_", (n_levels,))
+    for name in ("thresholds_", "level_means_"):
+        if not (np.diff(getattr(regressor, name)) > 0).all():
+            raise InputError(f"{name} must ascend")
+    regressor.level_variances_ = numbers.array("level_variances_", (n_levels,), 0)
 
 
 def _restore_svc(classifier, numbers, parameters):
@@ -431,6 +473,10 @@ _RESTORE: dict[str, Callable[[BaseEstimator, _Numbers, dict[str, Any]], None]] =
     "StandardScaler": _restore_scaler,
     "LogisticRegression": _restore_linear,
     "LinearSVC": _restore_linear,
+    "Ridge": _restore_ridge,
+    "RidgeCV": _restore_ridge,
+    "GaussianProcessRegression": _restore_gaussian_process,
+    "OrdinalRegression": _restore_ordinal,
     "SVC": _restore_svc,
     "KNeighborsClassifier": _restore_neighbours,
     "GaussianNB": _restore_gaussian,
@@ -445,6 +491,10 @@ def _kind(cls: type) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _may_be_parameter(value: Any) -> bool:
+    return _is_number(value) and abs(value) < 2**53
 
 
 def _are_texts(value: Any) -> bool:

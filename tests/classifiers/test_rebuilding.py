@@ -6,14 +6,38 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classifiers import NaiveBayesClassifier
-from classifiers.catalogue import load_classifier, make_classifier, save_classifier
+from classifiers import GaussianProcessRegression, NaiveBayesClassifier, OrdinalRegression
+from classifiers.catalogue import (
+    CLASSIFIERS,
+    Entry,
+    load_classifier,
+    make_classifier,
+    save_classifier,
+)
 from features.errors import InputError
 from tests.robustness.classifiers import WIDTH, Parts, put_array, saved_parts, training_rows
+
+OF_SCORES = {
+    "gaussian-process": Entry(
+        "classifiers.gaussian_process.GaussianProcessRegression",
+        scaled=True,
+        seeded=True,
+        learns="score",
+    ),
+    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True, learns="score"),
+    "plain-ridge": Entry("sklearn.linear_model.Ridge", scaled=True, learns="score"),
+}
+
+
+@pytest.fixture(autouse=True)
+def whole_catalogue(monkeypatch):
+    for name, entry in OF_SCORES.items():
+        monkeypatch.setitem(CLASSIFIERS, name, entry)
+
 
 saved_once = functools.cache(saved_parts)
 
@@ -81,6 +105,23 @@ def changed(field, place, value):
         ("kdb", "families_", lambda families: families + 2**40, "families_ must be from -2 to 5"),
         ("bayesian-network", "families_", np.zeros_like, "of the class and of features"),
         ("aode", "parents_", lambda parents: parents[::-1], "features, ascending"),
+        ("ridge", "coef_", lambda weights: weights[None], "coef_ must have the shape 6"),
+        ("ridge", "intercept_", lambda intercept: intercept * np.nan, "intercept_ must be from"),
+        ("gaussian-process", "landmarks_", lambda rows: rows[:, 1:], "shape any × 6"),
+        ("gaussian-process", "landmarks_", lambda rows: rows[:0], "landmarks_ must be rows"),
+        ("gaussian-process", "weights_", lambda weights: weights[1:], "weights_ must have the"),
+        ("gaussian-process", "uncertainty_", lambda matrix: matrix[:, 1:], "shape 60 × 60"),
+        (
+            "gaussian-process",
+            "uncertainty_",
+            lambda matrix: matrix * np.nan,
+            "uncertainty_ must be from",
+        ),
+        ("ordinal", "coef_", lambda weights: weights[1:], "coef_ must have the shape 6"),
+        ("ordinal", "thresholds_", lambda points: points[::-1], "thresholds_ must ascend"),
+        ("ordinal", "level_means_", lambda means: means[:-1], "level_means_ must have the"),
+        ("ordinal", "level_means_", np.zeros_like, "level_means_ must ascend"),
+        ("ordinal", "level_variances_", lambda each: each - 1, "level_variances_ must be from 0"),
         (
             "aode",
             "child_counts_",
@@ -108,6 +149,15 @@ def test_numbers_that_do_not_fit_together_are_refused(name, attribute, change, m
         ("rbf-svm", "C", "-1", "not a classifier .*'C' parameter of SVC"),
         ("naive-bayes", "smoothing", '"none"', "smoothing is 'none'"),
         ("gaussian-naive-bayes", "n_features_in_", "NaN", "n_features_in_ must be a number"),
+        ("ridge", "scoring", '"accuracy"', "scoring is 'accuracy', not None"),
+        ("gaussian-process", "noise", "-1", "noise is -1; it must"),
+        ("gaussian-process", "noise", "NaN", "noise is nan"),
+        ("gaussian-process", "length_scale_", "0", "length_scale_ must be a number from 1e-10"),
+        ("gaussian-process", "signal_", '"text"', "signal_ must be a number"),
+        ("gaussian-process", "random_state", '"text"', "random_state is 'text', not 0"),
+        ("ordinal", "link", '"cauchit"', "link is 'cauchit'"),
+        ("ordinal", "link", "null", "link is None"),
+        ("ordinal", "C", "9" * 400, "C is 9+"),
     ],
 )
 def test_parameters_that_prediction_would_suffer_from_are_refused(
@@ -161,6 +211,33 @@ def test_a_classifier_of_one_s_own_parameters_is_kept_with_them(tmp_path):
     ours = NaiveBayesClassifier("mdlp", "laplace", 0.1).fit(X, labels)
     save_classifier(ours, path)
     np.testing.assert_array_equal(load_classifier(path).predict_proba(X), ours.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        RidgeCV(alphas=(3.0, 30.0)),
+        Ridge(alpha=7),
+        GaussianProcessRegression(noise=0.2),
+        GaussianProcessRegression(n_landmarks=9, length_scale=2, random_state=1),
+        OrdinalRegression(n_levels=4, C=0.5, link="probit"),
+    ],
+)
+def test_what_learns_scores_predicts_them_as_before(regressor, tmp_path):
+    X, labels = training_rows()
+    pipeline = make_pipeline(StandardScaler(), regressor).fit(X, labels + X[:, 0])
+    save_classifier(pipeline, tmp_path / "classifier.skops")
+    loaded = load_classifier(tmp_path / "classifier.skops")
+    asked = {} if isinstance(regressor, Ridge | RidgeCV) else {"return_std": True}
+    np.testing.assert_array_equal(loaded.predict(X, **asked), pipeline.predict(X, **asked))
+    assert loaded[-1].get_params() == regressor.get_params()
+
+
+def test_a_regression_of_several_scores_is_not_saved(tmp_path):
+    X, labels = training_rows()
+    several = Ridge().fit(X, np.stack([labels, labels], axis=1))
+    with pytest.raises(InputError, match="coef_ must have the shape 6"):
+        save_classifier(several, tmp_path / "classifier.skops")
 
 
 def test_a_classifier_of_other_classes_is_not_saved(tmp_path):

@@ -6,6 +6,7 @@ on its memory and time; one that crashes or hangs is started again at the next f
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import multiprocessing
@@ -24,8 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
-from classifiers.catalogue import list_classifiers, load_classifier, make_classifier
+from classifiers.catalogue import (
+    learns_scores,
+    list_classifiers,
+    load_classifier,
+    make_classifier,
+)
 from experiments.figures import draw_bars
 from experiments.frame import Experiment, option, run_experiment
 from experiments.pages import Page, table
@@ -40,7 +47,8 @@ SMALL = {"random-forest": {"n_estimators": 4}, "gradient-boosting": {"max_iter":
 TEXT = """\
 A small classifier of every kind is saved, and something in its file is replaced: in its arrays, in
 the values and nodes of its schema, in the archive. A file is *refused* with an `InputError`, or
-*survived*: what is loaded gives a finite score and one of the two classes for each of {rows} rows.
+*survived*: what is loaded gives a finite score and a class, or a finite score with its spread, for
+each of {rows} rows.
 Everything else is a failure: a crash of the process, {hang} seconds without an answer, another
 exception, a score that is no number. A process may have {memory:.0f} GiB of address space."""
 
@@ -160,7 +168,8 @@ def saved_parts(name: str) -> Parts:
     import skops.io
 
     X, labels = training_rows()
-    classifier = make_classifier(name).set_params(**SMALL.get(name, {})).fit(X, labels)
+    y = labels + X[:, 0].round() if learns_scores(name) else labels
+    classifier = make_classifier(name).set_params(**SMALL.get(name, {})).fit(X, y)
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(classifier))) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     return Parts(json.loads(members.pop("schema.json")), members)
@@ -246,13 +255,22 @@ def _outcome(path, X):
         if classifier.n_features_in_ != WIDTH:
             return "refused"  # as `load_model` refuses it
         score = decision_score(classifier, X)
-        predicted = classifier.predict(X)
+        predicted = _predicted(classifier, X)
     except InputError as error:
         return "traceback" if "\n" in str(error) else "refused"
     except Exception:
         return "traceback"
-    is_whole = score.shape == predicted.shape == (len(X),)
-    return "survived" if is_whole and np.isfinite(score).all() else "not finite"
+    is_whole = score.shape == (len(X),) and predicted.shape[-1:] == (len(X),)
+    is_finite = np.isfinite(score).all() and np.isfinite(predicted).all()
+    return "survived" if is_whole and is_finite else "not finite"
+
+
+def _predicted(classifier, X):
+    """What it predicts, with the spread where it has one."""
+    last = classifier[-1] if isinstance(classifier, Pipeline) else classifier
+    if "return_std" not in inspect.signature(last.predict).parameters:
+        return classifier.predict(X)
+    return np.array(classifier.predict(X, return_std=True))
 
 
 def _nodes(value):
