@@ -60,12 +60,20 @@ class FeatureSet:
     identity : str
         Tells all that the features depend on beside `X` and the labels, such as the photos behind
         the transformer's positions and its settings; fits are kept by it.
+    classifiers : tuple of str, optional
+        Those of these names alone are judged on it; all by default.
     """
 
     name: str
     X: np.ndarray
     transformer: BaseEstimator | None = None
     identity: str = ""
+    classifiers: tuple[str, ...] | None = None
+
+    def judges(self, classifiers: Mapping[str, BaseEstimator]) -> dict[str, BaseEstimator]:
+        """Those of these classifiers that are judged on it."""
+        names = classifiers if self.classifiers is None else self.classifiers
+        return {name: classifiers[name] for name in classifiers if name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,7 +330,7 @@ def evaluate(
     for feature_set in feature_sets:
         if feature_set.transformer is None:
             n_features = np.shape(feature_set.X)[1]
-            for name, classifier in classifiers.items():
+            for name, classifier in feature_set.judges(classifiers).items():
                 n_bytes = bytes_of_fit(classifier, len(folds.label), n_features)
                 check_memory(name, n_bytes, n_features)
     weights = bootstrap_weights(folds, n_resamples, seed)
@@ -331,7 +339,9 @@ def evaluate(
     of_folds = [judge_on_fold(baseline, nothing, folds.label, fold) for fold in folds]
     results = [_make_result("", MAJORITY, of_folds, folds, weights)]
     for name, feature_set in by_name.items():
-        judged = judge_on_folds(feature_set, folds, classifiers, n_jobs, progress, kept)
+        judged = judge_on_folds(
+            feature_set, folds, feature_set.judges(classifiers), n_jobs, progress, kept
+        )
         results += [
             _make_result(name, classifier, of_folds, folds, weights)
             for classifier, of_folds in judged.items()

@@ -51,10 +51,11 @@ the order in which they put photos where there are scores, with intervals; keep
 the best, and its network, as a model that scores photos.
 """
 EXAMPLES = """\
-With feature files, the photos that their network was finetuned on train the
+With photos, head and classifier are fitted anew in each fold, on cached
+activations; without --width the plain backbone is compared with a head of
+250 units. With feature files, the photos that their network was finetuned on train the
 classifiers, and the others judge them; features of a plain backbone are
-cross-validated. With photos, head and classifier are fitted anew in each fold,
-on cached activations.
+cross-validated.
 
 The best is chosen by Spearman's rank correlation (SRCC) with the scores, votes
 or stars; by AUC where photos have labels only. From scores learn: ridge.
@@ -270,7 +271,8 @@ def _head_sources(args: argparse.Namespace) -> Sources:
         rated, chosen_backbone(args), precision=args.precision, cache=args.cache
     )
     report_failed(photos.rated.failed[len(rated.failed) :])  # the others were reported
-    return head_sources(photos, widths, settings, delta=args.delta)
+    plain = not args.width and args.recipe != "paper"
+    return head_sources(photos, widths, settings, plain=plain, delta=args.delta)
 
 
 def _file_sources(args: argparse.Namespace) -> Sources:

@@ -281,7 +281,10 @@ def compare_classifiers(
     Comparison
     """
     feature_sets = [source.feature_set for source in sources.by_name.values()]
-    fits = sum(len(classifiers) + (each.transformer is not None) for each in feature_sets)
+    feature_sets = [each for each in feature_sets if each.judges(classifiers)]
+    fits = sum(
+        len(each.judges(classifiers)) + (each.transformer is not None) for each in feature_sets
+    )
     with tqdm(desc="judging", total=fits * len(folds), unit="fit", disable=not progress) as bar:
         evaluation = evaluate(
             feature_sets,

@@ -25,8 +25,9 @@ from features.ratings import RatedPhotos
 def fit_model(
     rated: RatedPhotos,
     backbone: str = "alexnet-owt",
-    width: int | Sequence[int] = DEFAULT_WIDTH,
+    width: int | Sequence[int] | None = None,
     *,
+    sizes: Sequence[int] = (),
     recipe: str = "decaf",
     settings: TrainingSettings | None = None,
     classifiers: Sequence[str] | None = None,
@@ -50,8 +51,13 @@ def fit_model(
         From `features.ratings.read_ratings`.
     backbone : str
         A name from `decaf.list_backbones`.
-    width : int or sequence of int
-        Units of the heads' fc6 and fc7; of several the best one is kept.
+    width : int or sequence of int, optional
+        Units of the heads' fc6 and fc7; of several the best one is kept. By default a head of
+        `decaf.training.settings.DEFAULT_WIDTH` units and, but in the paper's recipe, the plain
+        backbone without a head are compared.
+    sizes : sequence of int
+        Height and width of the photos that the backbone looks at, in pixels, side by side; by
+        default those that it was trained on.
     recipe : {"decaf", "paper"}
         How heads are finetuned, and what of the backbone they are fed with.
     settings : TrainingSettings, optional
@@ -81,6 +87,8 @@ def fit_model(
         There are too few photos, or a name or a setting is wrong.
     """
     made = make_classifiers(classifiers, seed, with_scores=rated.above_midpoint is not None)
+    plain = width is None and recipe != "paper"
+    width = DEFAULT_WIDTH if width is None else width
     widths = list(width) if isinstance(width, Iterable) else [width]
     for each in widths:
         check_width(each)
@@ -88,11 +96,11 @@ def fit_model(
     settings = replace(settings or recipes, seed=seed)
     photos = read_training_photos(
         rated,
-        PlainBackbone(backbone, POOLING_OF_RECIPE[recipe]),
+        PlainBackbone(backbone, POOLING_OF_RECIPE[recipe], sizes=tuple(sizes)),
         cache=cache,
         progress=progress,
     )
-    sources = head_sources(photos, widths, settings, progress=progress)
+    sources = head_sources(photos, widths, settings, plain=plain, progress=progress)
     folds = sources.divide(n_folds, seed)
     return compare_classifiers(
         sources, folds, made, seed=seed, choose_by=choose_by, progress=progress

@@ -11,7 +11,8 @@ import numpy as np
 
 from classifiers.evaluation.evaluation import FeatureSet
 from decaf.backend import versions
-from decaf.models.sources import Sources
+from decaf.models.plain import PlainSource
+from decaf.models.sources import Source, Sources
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 from decaf.training.batches import predict
@@ -97,10 +98,11 @@ def head_sources(
     widths: Sequence[int] = (DEFAULT_WIDTH,),
     settings: TrainingSettings = RECIPES["decaf"],
     *,
+    plain: bool = False,
     delta: float = 0.0,
     progress: bool = True,
 ) -> Sources:
-    """Heads of these widths, to be finetuned on rated photos.
+    """Heads of these widths, to be finetuned on rated photos, and perhaps the plain backbone.
 
     Parameters
     ----------
@@ -110,6 +112,8 @@ def head_sources(
         Units of fc6 and fc7.
     settings : TrainingSettings
         But that all training photos are trained on: the folds judge.
+    plain : bool
+        Compare the plain backbone's activations, too, where they can be held in memory.
     delta : float
         As in `Sources`.
     progress : bool
@@ -127,13 +131,15 @@ def head_sources(
     for width in widths:
         check_width(width)
     settings = replace(settings, validation_fraction=0.0, patience=None)
-    sources = [
+    sources: list[Source] = [
         HeadSource(photos, width, settings, delta, progress) for width in dict.fromkeys(widths)
     ]
+    if plain and PlainSource.fits(photos):
+        sources.insert(0, PlainSource(photos))
     rated = photos.rated
     return Sources(
         rated,
-        {source.record.name: source for source in sources},
+        {source.feature_set.name: source for source in sources},
         delta,
         {
             "photos": f"{len(rated):,}, {rated.label.mean():.0%} professional",

@@ -194,11 +194,9 @@ def _page_entry(photo: RankedPhoto, pictures: Pictures | None, folder: Path) -> 
     if photo.stack is not None:
         entry |= {"k": photo.stack}
     if photo.mean is not None and photo.spread is not None:
-        entry |= {
-            "m": round(photo.mean, 2),
-            "s": round(photo.spread, 2),
-            "v": [round(share, 4) for share in photo.votes],
-        }
+        entry |= {"m": round(photo.mean, 2), "s": round(photo.spread, 2)}
+    if photo.votes:
+        entry |= {"v": [round(share, 4) for share in photo.votes]}
     return entry
 
 

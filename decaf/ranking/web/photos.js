@@ -7,9 +7,9 @@ const percent = (value) => (Number.isInteger(value) ? value : value.toFixed(1)) 
 
 // A photo: n name, u URL, d URL of a preview where browsers do not show the file, i thumbnail (WebP
 // in base64, "" for a photo that was gone; only where thumbnails are in the page), w and h its
-// pixels, r rank, p percentile, q probability, k stack, m and s mean and spread of the predicted
-// votes, v their shares. The page adds `plain`, its name as it is searched, and `at`, its place
-// among those that are shown, or -1.
+// pixels, r rank, p percentile, q probability, k stack, m and s the predicted score and its spread,
+// v the shares of predicted votes. The page adds `plain`, its name as it is searched, and `at`, its
+// place among those that are shown, or -1.
 const photos = JSON.parse($("photos").textContent);
 $("photos").remove(); // the text of 50,000 photos is 10 MB
 

@@ -67,9 +67,12 @@ function tellOf(photo) {
 
 function showVotes(photo) {
   $("view-votes").replaceChildren();
-  if (!photo.v) return;
+  if (photo.m === undefined) return;
   const title = document.createElement("h3"), bars = document.createElement("ul");
-  title.textContent = `Predicted votes: mean ${photo.m.toFixed(2)}, spread ${photo.s.toFixed(2)}`;
+  const figures = `${photo.m.toFixed(2)} ± ${photo.s.toFixed(2)}`;
+  title.textContent = photo.v ? `Predicted votes: ${figures}` : `Predicted score: ${figures}`;
+  $("view-votes").append(title);
+  if (!photo.v) return;
   bars.className = "votes";
   const highest = Math.max(...photo.v);
   photo.v.forEach((share, step) => {
@@ -80,7 +83,7 @@ function showVotes(photo) {
     item.append(bar, String(step + 1));
     bars.append(item);
   });
-  $("view-votes").append(title, bars);
+  $("view-votes").append(bars);
 }
 
 function showStack(photo) {

@@ -51,9 +51,10 @@ def test_a_feature_file_gives_a_classifier_a_table_and_a_report(tmp_path, capsys
     assert all(len(line) <= 80 for line in printed.splitlines()[:-1])
     table = load_table(output)
     assert table.classifier.tolist() == ["majority class", "logistic-regression", "naive-bayes"]
-    assert f"{table.auc[1]:.3f}  ({table.auc_low[1]:.3f}–{table.auc_high[1]:.3f})" in printed
-    best = table.loc[table.auc.idxmax(), "classifier"]
-    assert f"best AUC: {best} on features; 60 photos" in printed
+    best = table.loc[table.srcc.idxmax()]
+    figures = f"{best.srcc:.3f} ({best.srcc_low:.3f}–{best.srcc_high:.3f})".replace("0.", ".")
+    assert figures in printed
+    assert f"best by SRCC: {best.classifier} on features; 60 photos" in printed
     told = " ".join(printed.split())
     sentence = re.search(r"From \d+ to \d+ training photos the AUC .*?\)\.", told)[0]
     assert sentence in page
@@ -194,7 +195,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     ratings = str(samples / "ratings.csv")
     assert main([str(samples), "--ratings", ratings, *options, "-o", str(output)]) == 0
     out = capsys.readouterr().out
-    assert "best AUC: logistic-regression on alexnet-owt-multilevel-blocks2-8" in out
+    assert "best by SRCC: logistic-regression on alexnet-owt-multilevel-blocks2-8" in out
     assert "…level-blocks2-8 " in out
     record = read_record(output / "network.keras")
     assert record.name == "alexnet-owt-multilevel-blocks2-8"

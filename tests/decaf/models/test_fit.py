@@ -32,7 +32,7 @@ def test_rated_photos_become_a_model_that_was_judged(model):
     table = model.evaluation.to_pandas()
     assert table.features.nunique() == 3 and len(table) == 1 + 2 * 2
     assert set(table.n_test) == {60}
-    best = table.loc[table.auc.idxmax()]
+    best = table.loc[table.srcc.idxmax()]
     assert (model.record.classifier, model.record.features) == (best.classifier, best.features)
     assert model.network.record.name == best.features
     assert len(model.network.record.finetuned_on) == 60

@@ -57,7 +57,9 @@ def test_the_softmax_gives_the_second_class_or_the_share_of_votes_above_the_midp
 
 def test_a_classifier_that_is_not_linear_is_refused_with_what_to_do(photos):
     model = make_model(photos, make_pipeline(StandardScaler(), SVC()))
-    with pytest.raises(NotLinear, match=r"is not linear, and only logistic-regression.* fit into"):
+    with pytest.raises(
+        NotLinear, match=r"is not linear, and only ridge, logistic-regression.* fit into"
+    ):
         probability_network(model)
     plain = make_model(photos, SVC(), small_network(head=False))
     with pytest.raises(InputError) as refused:
