@@ -333,9 +333,10 @@ def _print_table(evaluation: Evaluation) -> None:
     )
     for result in [*evaluation.ranked, evaluation.baseline]:
         low, high = result.interval(chosen_by)
+        ends = f"({_figure(low)}–{_figure(high)})" if math.isfinite(low) else ""
         print(
             f"{result.classifier:21}{_shorten(result.features, 16):17}"
-            f"{_figure(result.metrics[chosen_by]):5} {f'({_figure(low)}–{_figure(high)})':15}"
+            f"{_figure(result.metrics[chosen_by]):5} {ends:15}"
             + "".join(f"{_figure(result.metrics.get(name)):>6}" for name in others)
         )
     print(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from decaf.networks.graph import Node, calls_of
+
 if TYPE_CHECKING:
     import keras
 
@@ -30,21 +32,25 @@ def digest_of_graph(keras_model: keras.Model) -> str:
         32 hex digits.
     """
     config = keras_model.get_config()
-    numbers = {layer["name"]: number for number, layer in enumerate(config["layers"])}
-    layers = [
-        (
+    # Of each call with all that leads to it: Keras lists layers in one order or another.
+    digests: dict[Node, str] = {}
+    for node, (layer, _, takes, _) in calls_of(config).items():
+        inbound = layer["inbound_nodes"][node[1]] if takes else None
+        told = (
             layer["module"],
             layer["registered_name"] or layer["class_name"],
             _settings(layer),
-            _numbered(layer["inbound_nodes"], numbers),
+            _told(inbound, digests),
         )
-        for layer in config["layers"]
-    ]
-    ends = _numbered([config["input_layers"], config["output_layers"]], numbers)
-    digest = hashlib.blake2b(json.dumps([layers, ends], sort_keys=True).encode(), digest_size=16)
-    for values in keras_model.get_weights():
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
+        digest = _digest_of(told)
+        for values in keras_model.get_layer(layer["name"]).get_weights():
+            digest.update(np.ascontiguousarray(values).tobytes())
+        digests[node] = digest.hexdigest()
+    return _digest_of(_told(config["output_layers"], digests)).hexdigest()
+
+
+def _digest_of(told: Any) -> hashlib.blake2b:
+    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)
 
 
 def _settings(layer: dict[str, Any]) -> dict[str, Any]:
@@ -55,12 +61,12 @@ def _settings(layer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _numbered(value: Any, numbers: dict[str, int]) -> Any:
-    """The same with numbers for layers, which a graph refers to as (name, node, tensor)."""
+def _told(value: Any, digests: dict[Node, str]) -> Any:
+    """The same with digests for calls, which a graph refers to as (name, node, tensor)."""
     if isinstance(value, dict):
-        return {key: _numbered(each, numbers) for key, each in value.items()}
+        return {key: _told(each, digests) for key, each in value.items()}
     if not isinstance(value, list | tuple):
         return value
     if len(value) == 3 and isinstance(value[0], str):
-        return [numbers[value[0]], *value[1:]]
-    return [_numbered(each, numbers) for each in value]
+        return [digests[value[0], value[1]], value[2]]
+    return [_told(each, digests) for each in value]

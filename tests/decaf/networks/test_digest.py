@@ -88,6 +88,17 @@ def test_a_network_that_was_saved_shares_the_cache_of_its_backbone(tmp_path, poo
         assert cache_folders(saved, "pad", tmp_path) == cache_folders(built, "pad", tmp_path)
 
 
+def test_a_network_of_two_sizes_finds_its_activations_again(tmp_path):
+    sizes = {"sizes": (96, 192)}
+    network = build_network("efficientnet-lite0", 4, pooling="multilevel", weights=None, **sizes)
+    network.save(tmp_path / "two.keras")
+    folders = [
+        cache_folders(each.activations_model(), "squash", tmp_path)
+        for each in (network, load_network(tmp_path / "two.keras"))
+    ]
+    assert folders[0] == folders[1]
+
+
 def test_names_and_what_is_of_training_only_do_not_count():
     def graph(prefix, **options):
         photo = keras.Input((8, 8, 3), name=f"{prefix}photo")
