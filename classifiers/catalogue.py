@@ -49,10 +49,17 @@ CLASSIFIERS = {
     # The penalty is chosen by leave-one-out error, among those that any size of set may need.
     "ridge": Entry(
         "sklearn.linear_model.RidgeCV",
-        {"alphas": tuple(10.0**power for power in range(6))},
+        {"alphas": tuple(10.0 ** (power / 2) for power in range(11))},
         scaled=True,
         learns="score",
     ),
+    "gaussian-process": Entry(
+        "classifiers.gaussian_process.GaussianProcessRegression",
+        scaled=True,
+        seeded=True,
+        learns="score",
+    ),
+    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True, learns="score"),
     "logistic-regression": Entry(
         "sklearn.linear_model.LogisticRegression",
         {"C": _PENALTY, "class_weight": "balanced", "max_iter": 1000},

@@ -17,6 +17,7 @@ ROOMS = {
         "votes": "the paper's future work: predicting how people vote (NIMA)",
     },
     "choices": {
+        "order": "how sizes and scores order photos, by what learns them",
         "recipe": "which recipe gives the best reduced heads for their size",
         "exported": "what files for small devices lose in AUC",
         "devices": "size and latency of every network on small devices",

@@ -16,7 +16,7 @@ from decaf.networks.network import Network, build_plain_network
 from decaf.training.training_photos import TrainingPhotos
 
 # Of thousands of columns the others learn worse, and TAN takes minutes.
-CLASSIFIERS = ("ridge", "gaussian-process", "logistic-regression")
+CLASSIFIERS = ("ridge", "gaussian-process", "ordinal", "logistic-regression")
 # Activations that are held in memory as float32, and once more while they are scaled.
 MOST_NUMBERS = 10**8
 
