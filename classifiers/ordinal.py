@@ -187,7 +187,7 @@ def cut_levels(y: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.nda
     if len(edges) > most:
         shares = np.arange(1, most) / most
         edges = np.unique(np.quantile(y, shares, method="inverted_cdf"))
-    levels = np.searchsorted(edges[edges < y.max()], y)
+    levels = np.searchsorted(edges, y)
     counts = np.bincount(levels)
     means = np.bincount(levels, y) / counts
     return levels, means, np.bincount(levels, (y - means[levels]) ** 2) / counts

@@ -122,6 +122,7 @@ def test_float32_is_kept_and_changes_little():
         np.testing.assert_allclose(halved, whole, rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("error")
 def test_equal_scores_are_predicted_with_certainty():
     X, _ = rated_rows()
     for n_landmarks in (15, 2000):

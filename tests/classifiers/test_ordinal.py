@@ -102,8 +102,9 @@ def test_separable_levels_and_rows_far_off_give_numbers():
 
 
 def test_few_scores_are_levels_of_their_own():
-    levels, means, variances = cut_levels(np.array([5, 1, 1, 3]), 3)
-    assert levels.tolist() == [2, 0, 0, 1]
+    # Quantiles would join the rare ones.
+    levels, means, variances = cut_levels(np.array([5, 1, 1, 1, 1, 1, 3]), 3)
+    assert levels.tolist() == [2, 0, 0, 0, 0, 0, 1]
     assert means.tolist() == [1, 3, 5]
     assert variances.tolist() == [0, 0, 0]
 
