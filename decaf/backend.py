@@ -9,11 +9,13 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from features.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")
 EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
 def import_keras() -> None:
@@ -56,6 +58,8 @@ def versions() -> dict[str, str]:
 def choose_precision(precision: str) -> str:
     """Resolve ``auto``: bfloat16 where the hardware multiplies matrices in it, else float32.
 
+    Where there are many photos, `decaf.extraction.choosing.settle` measures what is faster.
+
     Parameters
     ----------
     precision : {"auto", "float32", "bfloat16"}
@@ -74,7 +78,7 @@ def choose_precision(precision: str) -> str:
         raise InputError(f"precision {precision!r}: choose one of {', '.join(choices)}")
     if precision != "auto":
         return precision
-    return "bfloat16" if has_gpu() or _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
+    return "bfloat16" if has_gpu() or _cpu_flags() & _BFLOAT16_FLAGS else "float32"
 
 
 def has_gpu() -> bool:
@@ -87,6 +91,17 @@ def has_gpu() -> bool:
         return torch.cuda.is_available()
     # JAX raises an error where it is asked for GPUs and there are none.
     return any(device.startswith("gpu") for device in keras.distribution.list_devices())
+
+
+def cpu_name() -> str:
+    """The processor: its model, its cores, and whether it multiplies matrices in bfloat16."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(named, platform.processor() or platform.machine())
+    return " ".join([name, f"{os.cpu_count()} cores", *sorted(_cpu_flags() & _BFLOAT16_FLAGS)])
 
 
 @contextlib.contextmanager

@@ -155,6 +155,7 @@ def activations_of(
 
     from decaf.backend import choose_precision
     from decaf.extraction.activations import cached_activations, default_cache
+    from decaf.extraction.choosing import settle
     from decaf.networks.convolutions import build_activations
 
     precision = choose_precision(args.precision)
@@ -172,7 +173,9 @@ def activations_of(
             network = keras.Model(photo, network(keras.ops.flip(photo, axis=2)))
             # A cache tells networks apart by their weights, which are the same here.
             cache = (cache or default_cache()) / f"mirrored-{precision}"
-        found = cached_activations(np.asarray(rated.paths).tolist(), network, cache=cache)
+        paths = np.asarray(rated.paths).tolist()
+        settle(network, len(paths), precision=precision, engine=args.engine, cache=args.cache)
+        found = cached_activations(paths, network, cache=cache)
         seen |= {view: found[pooling] for pooling, view in of_poolings.items()}
     return seen
 

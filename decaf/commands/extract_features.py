@@ -106,6 +106,7 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
         network,
         args.output,
         precision=args.precision,
+        engine=args.engine,
         cache=args.cache,
         scheduler=args.scheduler,
         shard_rows=args.shard_rows,

@@ -121,7 +121,11 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
             "--outputs votes out"
         )
     photos = read_training_photos(
-        rated, chosen_backbone(args), precision=args.precision, cache=args.cache
+        rated,
+        chosen_backbone(args),
+        precision=args.precision,
+        engine=args.engine,
+        cache=args.cache,
     )
     report_failed(photos.rated.failed[len(rated.failed) :])
     files = finetune_networks(

@@ -268,7 +268,11 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     settings, widths = training_settings(args), chosen_widths(args)
     rated = read_ratings_of(args, args.source[0])
     photos = read_training_photos(
-        rated, chosen_backbone(args), precision=args.precision, cache=args.cache
+        rated,
+        chosen_backbone(args),
+        precision=args.precision,
+        engine=args.engine,
+        cache=args.cache,
     )
     report_failed(photos.rated.failed[len(rated.failed) :])  # the others were reported
     plain = not args.width and args.recipe != "paper"

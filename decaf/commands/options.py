@@ -181,7 +181,14 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="of the convolutions; auto is bfloat16 where the hardware has it (auto)",
+        help="of the convolutions; auto is what a measurement finds to be faster here (auto)",
+    )
+    group.add_argument(
+        "--engine",
+        choices=("auto", "keras", "openvino"),
+        default="auto",
+        help="what runs the convolutions; auto is what a measurement finds to be faster here, kept "
+        "in the cache; openvino is the extra fast (auto)",
     )
     group.add_argument(
         "--cache",

@@ -100,7 +100,7 @@ def rank_photos(args: argparse.Namespace) -> int:
     from features.xmp import SIDECARS
 
     ranked = ranking.rank_photos(
-        args.photos, load_model(args.model, args.precision), cache=args.cache
+        args.photos, load_model(args.model, args.precision, args.engine), cache=args.cache
     )
     report_passed_over(args.photos)
     report_failed(ranked.failed)

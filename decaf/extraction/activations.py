@@ -256,20 +256,29 @@ def cache_folders(
     dict of str to Path
         By pooling.
     """
+    from decaf.networks.convolutions import precision_of
+
+    settings = f"{precision_of(convolutions)}-{resize}"
+    return {
+        pooling: Path(cache or default_cache()) / f"{digest}-{settings}" / pooling
+        for pooling, digest in digests_of(convolutions).items()
+    }
+
+
+def digests_of(convolutions: keras.Model) -> dict[str, str]:
+    """Digests of all that a network's activations depend on, by pooling; taken once."""
     import keras
 
     from decaf.networks.convolutions import precision_of
 
-    if convolutions not in _digests:
-        _digests[convolutions] = {
+    digests = _digests.setdefault(convolutions, {})
+    precision = precision_of(convolutions)
+    if precision not in digests:
+        digests[precision] = {
             pooling: digest_of_graph(keras.Model(convolutions.input, activations))
             for pooling, activations in convolutions.output.items()
         }
-    settings = f"{precision_of(convolutions)}-{resize}"
-    return {
-        pooling: Path(cache or default_cache()) / f"{digest}-{settings}" / pooling
-        for pooling, digest in _digests[convolutions].items()
-    }
+    return digests[precision]
 
 
 def index_shards(folder: Path) -> tuple[list[Path], Index]:
@@ -292,8 +301,8 @@ def index_shards(folder: Path) -> tuple[list[Path], Index]:
     return _index(tuple(map(file_key, sorted(whole))))
 
 
-# Of frozen convolutions, which nobody trains.
-_digests: WeakKeyDictionary[keras.Model, dict[str, str]] = WeakKeyDictionary()
+# Of frozen convolutions, which nobody trains; by precision and pooling.
+_digests: WeakKeyDictionary[keras.Model, dict[str, dict[str, str]]] = WeakKeyDictionary()
 
 
 # Those of two poolings, before and after they were filled.
@@ -409,6 +418,7 @@ def _fill(
         convolutions,
         resize=resize,
         batch_size=batch_size,
+        n_photos=len(paths),
         wanted=wanted,
         advance=bar.update,
     )

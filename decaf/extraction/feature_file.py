@@ -84,6 +84,7 @@ def extract_features(
     output: str | os.PathLike,
     *,
     precision: str = "auto",
+    engine: str = "auto",
     cache: str | os.PathLike | None = None,
     scheduler: str | None = None,
     shard_rows: int | None = None,
@@ -106,6 +107,8 @@ def extract_features(
     output : path-like
     precision : {"auto", "float32", "bfloat16"}
         Of the convolutions of a network that is yet to be loaded.
+    engine : {"auto", "keras", "openvino"}
+        What runs them: Keras's back end, OpenVINO, or what a measurement finds to be faster here.
     cache, progress
         As in `decaf.extraction.activations.cached_activations`.
     scheduler : str, optional
@@ -142,7 +145,10 @@ def extract_features(
         with on_cluster(scheduler):
             pass  # A scheduler that does not answer shows now, not once the network is loaded.
         cache = None if cache is None else os.path.abspath(cache)
-        job = Job(secrets.token_hex(), _loader(network, precision, scheduler), cache)
+        load = functools.partial(
+            _loader(network, scheduler), engine=engine, n_photos=len(photos), cache=cache
+        )
+        job = Job(secrets.token_hex(), functools.partial(load, precision=precision), cache)
         with opening(job) as opened:
             asked = _digest_of(opened.settings, photos)
             if written_by is not None:
@@ -153,7 +159,9 @@ def extract_features(
             shard_rows = shard_rows or (CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS)
             shards = photos.in_shards(run.path, run.begin(opened.settings, shard_rows))
             attributes = opened.attributes(photos)
-            job = replace(job, settings=opened.settings)
+            # Workers compute in the precision that was chosen here, each with its fastest engine.
+            load = functools.partial(load, precision=opened.settings.get("precision", precision))
+            job = replace(job, load=load, settings=opened.settings)
             changed = _extract(job, shards, attributes, scheduler, progress)
         if scheduler is None:
             run.finish_as_file(list(shards), attributes, asked)
@@ -176,16 +184,14 @@ def _named_photos(photos: str | os.PathLike | RatedPhotos | NamedPhotos) -> Name
 
 
 def _loader(
-    network: str | os.PathLike | PlainBackbone | Network | FeatureNetwork,
-    precision: str,
-    scheduler: str | None,
-) -> Callable[[], FeatureNetwork]:
+    network: str | os.PathLike | PlainBackbone | Network | FeatureNetwork, scheduler: str | None
+) -> Callable[..., FeatureNetwork]:
     """What loads the network in this process, or in those of a cluster's workers."""
     if isinstance(network, str | os.PathLike | PlainBackbone):
-        return functools.partial(load_feature_network, portable(network), precision)
+        return functools.partial(load_feature_network, portable(network))
     if scheduler is not None:
         raise InputError(f"{scheduler}: its workers load networks from files; give the file")
-    return functools.partial(load_feature_network, network, precision)
+    return functools.partial(load_feature_network, network)
 
 
 def _digest_of(settings: dict[str, Any], photos: NamedPhotos) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from decaf.backend import choose_precision, import_keras, versions
+from decaf.backend import import_keras, versions
 from decaf.networks.digest import digest_of_graph
 
 if TYPE_CHECKING:
@@ -84,7 +84,11 @@ class FeatureNetwork:
 
 
 def load_feature_network(
-    network: str | os.PathLike | PlainBackbone | Network | FeatureNetwork, precision: str = "auto"
+    network: str | os.PathLike | PlainBackbone | Network | FeatureNetwork,
+    precision: str = "auto",
+    engine: str = "auto",
+    n_photos: int = 0,
+    cache: str | os.PathLike | None = None,
 ) -> FeatureNetwork:
     """Load what turns photos into features.
 
@@ -95,6 +99,12 @@ def load_feature_network(
         whose last block are the features; or what is loaded already.
     precision : {"auto", "float32", "bfloat16"}
         Of the convolutions of what is yet to be loaded.
+    engine : {"auto", "keras", "openvino"}
+        What runs them.
+    n_photos : int
+        How many are to be extracted; what is fastest is not measured for a few.
+    cache : path-like, optional
+        Keeps the measurement; as in `decaf.extraction.activations.cached_activations`.
 
     Returns
     -------
@@ -103,17 +113,20 @@ def load_feature_network(
     Raises
     ------
     InputError
-        The file is not a network's; the backbone is unknown.
+        The file is not a network's; the backbone is unknown; the engine cannot be had.
     """
     if isinstance(network, FeatureNetwork):
         return network
     import_keras()
+    from decaf.networks.convolutions import precision_of
     from decaf.networks.network import Network, build_plain_network, load_network
     from decaf.networks.weights import file_sha256
 
+    asked: dict[str, Any] = {"n_photos": n_photos, "engine": engine, "cache": cache}
     if isinstance(network, Network):
-        return _of_network(network, network.record.name, digest_of_graph(network.keras_model))
-    precision = choose_precision(precision)
+        precision = precision_of(network.keras_model)
+        digest = digest_of_graph(network.keras_model)
+        return _of_network(network, network.record.name, digest, precision=precision, **asked)
     named = _named(network)
     if isinstance(named, PlainBackbone):
         plain = build_plain_network(
@@ -122,11 +135,11 @@ def load_feature_network(
             named.blocks,
             named.weights,
             named.resize,
-            precision,
-            named.sizes,
+            sizes=named.sizes,
         )
-        return _of_network(plain)
-    return _of_network(load_network(named, precision), named.name, file_sha256(named))
+        return _of_network(plain, precision=precision, **asked)
+    loaded, digest = load_network(named), file_sha256(named)
+    return _of_network(loaded, named.name, digest, precision=precision, **asked)
 
 
 def portable(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
@@ -146,8 +159,9 @@ def _named(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
     return network if isinstance(network, PlainBackbone) else Path(network)
 
 
-def _of_network(network: Network, name: str = "", digest: str = "") -> FeatureNetwork:
+def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any) -> FeatureNetwork:
     """A network, and what the feature file says of it and of its own file."""
+    from decaf.extraction.choosing import settle
     from decaf.networks.convolutions import precision_of
     from decaf.networks.votes import mean_and_spread
 
@@ -158,6 +172,7 @@ def _of_network(network: Network, name: str = "", digest: str = "") -> FeatureNe
     if network.record.has_head:
         settings |= {"network": name, "network_digest": digest}
     convolutions, head = network.activations_model(), network.head_model()
+    settle(convolutions, **asked)
     settings["precision"] = precision_of(convolutions)
 
     def to_features(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import tee
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from decaf.extraction.engines import ForwardPass, forward_pass
 from features.errors import InputError
 from features.photos import PhotoError, read_wanted_photo, resize_photo
 
@@ -58,6 +59,7 @@ def run_network(
     *,
     resize: str = "squash",
     batch_size: int = 32,
+    n_photos: int | None = None,
     wanted: Wanted = lambda digest: True,
     advance: Callable[[int], object] = lambda n_photos: None,
 ) -> Iterator[ShardActivations]:
@@ -70,11 +72,14 @@ def run_network(
         for ahead.
     convolutions : keras.Model
         Takes RGB in 0–255, (batch, size, size, 3), and gives activations by pooling, as
-        `decaf.networks.convolutions.build_activations` builds it.
+        `decaf.networks.convolutions.build_activations` builds it; run by what
+        `decaf.extraction.engines.set_engine` has chosen.
     resize : {"squash", "crop", "pad"}
         How a photo is brought to the network's input size.
     batch_size : int
         Photos in a forward pass. A shard's last batch is padded, so that nothing is traced twice.
+    n_photos : int, optional
+        In all shards, where that is known: few are not worth the preparation of an engine.
     wanted : callable, optional
         From a photo's digest to whether it is to go through the network; all by default. Called
         from several threads.
@@ -93,11 +98,17 @@ def run_network(
     """
     size = convolutions.input_shape[1]
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
+    widths = {pooling: values.shape[1] for pooling, values in convolutions.output.items()}
     shards, to_decode = tee(shards)
+
+    def run(batch: np.ndarray) -> Mapping[str, np.ndarray]:
+        # Asked for anew, so that nothing is prepared where no photo is wanted.
+        return forward_pass(convolutions, batch_size, n_photos)(batch)
+
     decoded = decode_photos(to_decode, size, resize, BATCHES_AHEAD * batch_size, wanted)
     with contextlib.closing(decoded):
         for paths, photos in zip(shards, decoded):
-            yield _run_shard(photos, len(paths), convolutions, batch, advance)
+            yield _run_shard(photos, _empty(len(paths), widths), run, batch, advance)
 
 
 def decode_photos(
@@ -187,22 +198,23 @@ def write_behind(write: Callable[..., Result], computed: Iterable[tuple]) -> Ite
             yield writing.result()
 
 
+def _empty(n_photos: int, widths: Mapping[str, int]) -> ShardActivations:
+    """Room for the activations of a shard."""
+    activations = {
+        pooling: np.empty((n_photos, width), np.float16) for pooling, width in widths.items()
+    }
+    return ShardActivations(positions=[], digests=[], activations=activations)
+
+
 def _run_shard(
     photos: Iterator[Photo],
-    n_photos: int,
-    convolutions: keras.Model,
+    shard: ShardActivations,
+    run: ForwardPass,
     batch: np.ndarray,
     advance: Callable[[int], object],
 ) -> ShardActivations:
     """Run the convolutions over decoded photos, a batch at a time, each in ``batch``'s memory."""
-    shard = ShardActivations(
-        positions=[],
-        digests=[],
-        activations={
-            pooling: np.empty((n_photos, values.shape[1]), np.float16)
-            for pooling, values in convolutions.output.items()
-        },
-    )
+    n_photos = len(next(iter(shard.activations.values())))
     filled = 0
     for position, photo in enumerate(photos):
         if isinstance(photo, PhotoError):
@@ -216,7 +228,7 @@ def _run_shard(
             filled += 1
         if filled == len(batch) or (filled and position == n_photos - 1):
             first = len(shard.positions) - filled
-            for pooling, values in convolutions.predict_on_batch(batch).items():
+            for pooling, values in run(batch).items():
                 with np.errstate(over="ignore"):
                     shard.activations[pooling][first : first + filled] = values[:filled]
                 if not np.isfinite(shard.activations[pooling][first : first + filled]).all():

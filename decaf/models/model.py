@@ -23,7 +23,9 @@ from classifiers.evaluation.calibration import decision_score
 from classifiers.evaluation.evaluation import Evaluation
 from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
+from decaf.extraction.choosing import settle
 from decaf.models.record import ModelRecord
+from decaf.networks.convolutions import precision_of
 from decaf.networks.network import Network, load_network
 from decaf.networks.weights import file_sha256
 from decaf.training.batches import predict
@@ -86,6 +88,10 @@ class Model:
         How all classifiers did among which this one is the best; it is not saved.
     folder : Path or None
         Where the model was loaded from.
+    precision : {"auto", "float32", "bfloat16"} or None
+        What photos are scored in; None is what the network computes in.
+    engine : {"auto", "keras", "openvino"}
+        What runs the convolutions.
 
     Raises
     ------
@@ -98,6 +104,8 @@ class Model:
     record: ModelRecord
     evaluation: Evaluation | None = None
     folder: Path | None = None
+    precision: str | None = None
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
         width, licence = self.network.record.width, self.network.record.licence
@@ -173,9 +181,17 @@ class Model:
             A score is not finite, by which no photo can be ranked.
         """
         record = self.network.record
+        convolutions = self.network.activations_model()
+        settle(
+            convolutions,
+            len(paths),
+            precision=self.precision or precision_of(convolutions),
+            engine=self.engine,
+            cache=cache,
+        )
         activations = cached_activations(
             paths,
-            self.network.activations_model(),
+            convolutions,
             resize=record.resize,
             cache=cache,
             progress=progress,
@@ -244,7 +260,7 @@ class Model:
             write_file(folder / RECORD_FILE, json.dumps(values, indent=1))
 
 
-def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
+def load_model(folder: str | os.PathLike, precision: str = "auto", engine: str = "auto") -> Model:
     """Load a model, if it is as it was saved. Nothing in its files is executed.
 
     The digests in its record protect from accident, not from people: who changes a file may change
@@ -255,6 +271,8 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
     folder : path-like
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
+    engine : {"auto", "keras", "openvino"}
+        What runs them.
 
     Returns
     -------
@@ -278,7 +296,7 @@ def load_model(folder: str | os.PathLike, precision: str = "auto") -> Model:
     network = load_network(folder / NETWORK_FILE, choose_precision(precision))
     classifier = load_classifier(folder / CLASSIFIER_FILE)
     try:
-        return Model(network, classifier, record, folder=folder)
+        return Model(network, classifier, record, None, folder, precision, engine)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
 

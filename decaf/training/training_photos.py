@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from decaf.backend import choose_precision
 from decaf.extraction.activations import Activations, cached_activations
+from decaf.extraction.choosing import settle
 from decaf.extraction.feature_network import PlainBackbone
 from decaf.networks.backbones import get_backbone
-from decaf.networks.convolutions import build_activations, recorded_sizes
+from decaf.networks.convolutions import build_activations, precision_of, recorded_sizes
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
 from decaf.training.settings import POOLING_OF_RECIPE
@@ -86,6 +86,7 @@ def read_training_photos(
     backbone: str | PlainBackbone,
     *,
     precision: str = "auto",
+    engine: str = "auto",
     cache: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> TrainingPhotos:
@@ -99,6 +100,8 @@ def read_training_photos(
         A name stands for the averages of all of that backbone's blocks.
     precision : {"auto", "float32", "bfloat16"}
         What the convolutions are computed in.
+    engine : {"auto", "keras", "openvino"}
+        What runs them.
     cache : path-like, optional
         Folder of cached activations; `decaf.extraction.activations.default_cache` by default.
     progress : bool
@@ -118,17 +121,16 @@ def read_training_photos(
         backbone = PlainBackbone(backbone, POOLING_OF_RECIPE["decaf"])
     if rated.paths is None:
         raise InputError("the rated photos have no paths to be read from")
-    precision = choose_precision(precision)
     convolutions = build_activations(
         backbone.name,
         (backbone.pooling,),
         backbone.blocks,
         backbone.weights,
-        precision,
-        backbone.sizes,
+        sizes=backbone.sizes,
     )
+    settle(convolutions, len(rated.paths), precision=precision, engine=engine, cache=cache)
     activations = cached_activations(
         list(rated.paths), convolutions, resize=backbone.resize, cache=cache, progress=progress
     )[backbone.pooling]
     rated = rated.readable(activations.positions, activations.digests, activations.failed)
-    return TrainingPhotos(rated, activations, backbone, precision)
+    return TrainingPhotos(rated, activations, backbone, precision_of(convolutions))

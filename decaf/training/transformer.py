@@ -59,6 +59,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Height and width of the photos that the backbone looks at, in pixels, as
         `decaf.build_network` takes them; by default those that it was trained on.
     precision : {"auto", "float32", "bfloat16"}
+    engine : {"auto", "keras", "openvino"}
         What the convolutions are computed in.
     above_midpoint : mapping of str to float, optional
         By path, how far a photo's score lies above the midpoint, as a share of the scale. The
@@ -106,6 +107,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         resize: str = "squash",
         sizes: Sequence[int] = (),
         precision: str = "auto",
+        engine: str = "auto",
         above_midpoint: Mapping[str, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
         cache: str | os.PathLike | None = None,
@@ -122,6 +124,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.resize = resize
         self.sizes = sizes
         self.precision = precision
+        self.engine = engine
         self.above_midpoint = above_midpoint
         self.random_state = random_state
         self.cache = cache
@@ -148,7 +151,6 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         import keras
 
-        from decaf.backend import choose_precision
         from decaf.networks.head import features_model
         from decaf.networks.network import load_network
 
@@ -166,7 +168,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             settings = self.settings or replace(recipe, validation_fraction=0.0, patience=None)
             self._head = features_model(self._finetune(paths, y, settings))
         else:
-            network = load_network(self.network, choose_precision(self.precision))
+            network = load_network(self.network)
             self._pooling, self._resize = network.record.pooling, network.record.resize
             self._convolutions, head = network.activations_model(), network.head_model()
             self._head = keras.Model(head.input, head.output["features"])
@@ -222,16 +224,22 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return head
 
     def _activations(self, paths):
-        from decaf.backend import choose_precision
         from decaf.extraction.activations import cached_activations
+        from decaf.extraction.choosing import settle
 
         convolutions = self._convolutions or _build_activations(
             self.backbone,
             self._pooling,
             self.blocks,
             None if self.weights is None else os.fspath(self.weights),
-            choose_precision(self.precision),
             tuple(self.sizes),
+        )
+        settle(
+            convolutions,
+            len(paths),
+            precision=self.precision,
+            engine=self.engine,
+            cache=self.cache,
         )
         activations = cached_activations(
             paths,
@@ -255,7 +263,7 @@ def _of_paths(above_midpoint: Mapping[str, float], paths: Sequence[str]) -> np.n
 
 # Loading VGG16 takes seconds, and cross-validation asks for it several times a fold.
 @lru_cache(maxsize=1)
-def _build_activations(backbone, pooling, blocks, weights, precision, sizes):
+def _build_activations(backbone, pooling, blocks, weights, sizes):
     from decaf.networks.convolutions import build_activations
 
-    return build_activations(backbone, (pooling,), blocks, weights, precision, sizes)
+    return build_activations(backbone, (pooling,), blocks, weights, sizes=sizes)

@@ -384,7 +384,7 @@ def test_a_shard_that_a_worker_writes_where_it_is_not_seen_ends_the_run_at_once(
     monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
     monkeypatch.setattr(extraction, "map_on_cluster", map_elsewhere)
     network = FeatureNetwork(model, as_they_are, 192, SETTINGS)
-    monkeypatch.setattr(extraction, "load_feature_network", lambda name, precision: network)
+    monkeypatch.setattr(extraction, "load_feature_network", lambda name, **asked: network)
     interrupted(copies, tmp_path / "f.h5", model, after=n_finished_here)
     shutil.copyfile(photos[0], copies[4])
     with pytest.raises(InputError, match=r"f\.h5\.parts: a worker wrote its shard elsewhere; the"):
@@ -464,7 +464,7 @@ def one_worker(model, monkeypatch):
     """A cluster that is this process."""
     network = FeatureNetwork(model, as_they_are, 192, SETTINGS)
     monkeypatch.setattr(extraction, "CLUSTER_SHARD_ROWS", 5)
-    monkeypatch.setattr(extraction, "load_feature_network", lambda name, precision: network)
+    monkeypatch.setattr(extraction, "load_feature_network", lambda name, **asked: network)
     monkeypatch.setattr(extraction, "on_cluster", contextlib.nullcontext)
 
     def map_here(scheduler, function, tasks, subject):

@@ -1,0 +1,202 @@
+"""What runs frozen convolutions: Keras's back end, or OpenVINO, which is faster on many CPUs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from decaf.backend import has_gpu
+
+if TYPE_CHECKING:
+    import keras
+
+ENGINES = ("keras", "openvino")
+
+# From a batch of photos, uint8, always as many, to activations by pooling.
+ForwardPass = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+# OpenVINO's names of our precisions.
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_TELEMETRY = "openvino_telemetry"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs a network's convolutions.
+
+    Attributes
+    ----------
+    name : {"keras", "openvino"}
+    pays_from : int
+        For fewer photos Keras is faster all the same, since the network is there already.
+    """
+
+    name: str = "keras"
+    pays_from: int = 0
+
+
+_engines: WeakKeyDictionary[keras.Model, Engine] = WeakKeyDictionary()
+# By precision and size of the batch.
+_compiled: WeakKeyDictionary[keras.Model, dict[tuple[str, int], ForwardPass]] = WeakKeyDictionary()
+
+
+def why_no_openvino() -> str | None:
+    """Why OpenVINO cannot run networks here; None where it can."""
+    import keras
+
+    if find_spec("openvino") is None:
+        return "OpenVINO is not installed: pip install 'decaf[fast]'"
+    if keras.backend.backend() != "tensorflow":
+        return "OpenVINO takes networks from Keras's back end TensorFlow alone"
+    return "OpenVINO runs networks on the CPU, and here is a GPU" if has_gpu() else None
+
+
+def set_engine(convolutions: keras.Model, engine: Engine) -> None:
+    """Choose what runs a network's convolutions; Keras does where nothing was chosen.
+
+    Parameters
+    ----------
+    convolutions : keras.Model
+        As `decaf.networks.convolutions.build_activations` builds it.
+    engine : Engine
+    """
+    _engines[convolutions] = engine
+
+
+def forward_pass(
+    convolutions: keras.Model, batch_size: int, n_photos: int | None = None
+) -> ForwardPass:
+    """What runs a network's convolutions on batches of photos.
+
+    Parameters
+    ----------
+    convolutions : keras.Model
+    batch_size : int
+        Photos in every batch.
+    n_photos : int, optional
+        How many there are at most, where that is known.
+
+    Returns
+    -------
+    callable
+        From RGB uint8 (batch_size, size, size, 3) to a dictionary {pooling: (batch_size,
+        n_activations)}, which the next call may overwrite.
+    """
+    from decaf.networks.convolutions import precision_of
+
+    engine = _engines.get(convolutions, Engine())
+    if engine.name == "keras":
+        return convolutions.predict_on_batch
+    compiled = _compiled.setdefault(convolutions, {})
+    wanted = precision_of(convolutions), batch_size
+    if wanted not in compiled:
+        if n_photos is not None and n_photos < engine.pays_from:
+            return convolutions.predict_on_batch
+        converted = convert(convolutions, batch_size)
+        compiled[wanted] = compile_in(converted, wanted[0])
+    return compiled[wanted]
+
+
+def convert(convolutions: keras.Model, batch_size: int) -> Any:
+    """Convert a network for OpenVINO, which takes seconds.
+
+    In float32: in which layers bfloat16 is faster, OpenVINO decides.
+
+    Parameters
+    ----------
+    convolutions : keras.Model
+    batch_size : int
+
+    Returns
+    -------
+    openvino.Model
+    """
+    import keras
+
+    openvino = _import_openvino()
+    photos = keras.InputSpec(shape=(batch_size, *convolutions.input_shape[1:]), dtype="uint8")
+    with tempfile.TemporaryDirectory() as folder, in_float32(convolutions):
+        path = Path(folder, "network.xml")
+        convolutions.export(str(path), format="openvino", verbose=False, input_signature=[photos])
+        core = openvino.Core()
+        # Its weights are read, and not mapped: their file is about to go.
+        core.set_property({"ENABLE_MMAP": False})
+        return core.read_model(path)
+
+
+def compile_in(converted: Any, precision: str) -> ForwardPass:
+    """Make a converted network ready to run on this machine.
+
+    Parameters
+    ----------
+    converted : openvino.Model
+    precision : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    callable
+        As `forward_pass` gives it.
+    """
+    settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    request = _import_openvino().Core().compile_model(converted, "CPU", settings)
+    request = request.create_infer_request()
+    poolings = [output.get_any_name() for output in converted.outputs]
+
+    def run(batch: np.ndarray) -> dict[str, np.ndarray]:
+        activations = request.infer([batch], share_inputs=True, share_outputs=True)
+        return dict(zip(poolings, activations.values()))
+
+    return run
+
+
+def time_batches(run: ForwardPass, batch: np.ndarray, seconds: float = 1.0) -> float:
+    """The seconds of the fastest of some batches, for as long as is given, after a first one."""
+    run(batch)
+    times: list[float] = []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        run(batch)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@contextmanager
+def in_float32(convolutions: keras.Model) -> Iterator[None]:
+    """A network in float32 for a while; what Keras has traced in another precision is kept."""
+    from decaf.networks.convolutions import precision_of, set_precision
+
+    precision = precision_of(convolutions)
+    set_precision(convolutions, "float32")
+    try:
+        yield
+    finally:
+        set_precision(convolutions, precision)
+
+
+def _import_openvino() -> Any:
+    """OpenVINO, which reports nothing to its makers of what is done with it here.
+
+    Importing it is enough for a report, unless its package for that cannot be found.
+    """
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    reporting = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import openvino
+
+        return openvino
+    finally:
+        del sys.modules[_TELEMETRY]
+        if reporting is not None:
+            sys.modules[_TELEMETRY] = reporting
