@@ -119,7 +119,9 @@ class AODEClassifier(DiscreteBayesClassifier):
         if self.n_parents is not None:
             check_scalar(self.n_parents, "n_parents", (int, np.integer), min_val=1)
 
-    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+    def bytes_needed(
+        self, n_rows: int, n_states: np.ndarray, n_classes: int = 2, *, weighted: bool = False
+    ) -> int:
         """Memory of the counts; see `DiscreteBayesClassifier.bytes_needed`."""
         of_parents = np.sort(n_states)[::-1][: self.n_parents].sum()
         cells = n_classes * int(of_parents) * int(n_states.sum())

@@ -133,7 +133,9 @@ class TANClassifier(NetworkClassifier):
         self.smoothing = smoothing
         self.alpha = alpha
 
-    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+    def bytes_needed(
+        self, n_rows: int, n_states: np.ndarray, n_classes: int = 2, *, weighted: bool = False
+    ) -> int:
         """Memory of the information; see `DiscreteBayesClassifier.bytes_needed`."""
         return _PAIR_BYTES * len(n_states) ** 2
 
@@ -208,7 +210,9 @@ class KDBClassifier(NetworkClassifier):
         super()._check_parameters()
         check_scalar(self.k, "k", (int, np.integer), min_val=0)
 
-    def bytes_needed(self, n_rows, n_states, n_classes=2, *, weighted=False):
+    def bytes_needed(
+        self, n_rows: int, n_states: np.ndarray, n_classes: int = 2, *, weighted: bool = False
+    ) -> int:
         """Memory of the information; see `DiscreteBayesClassifier.bytes_needed`."""
         return _PAIR_BYTES * len(n_states) ** 2
 

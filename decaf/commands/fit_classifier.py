@@ -52,13 +52,14 @@ the best, and its network, as a model that scores photos.
 """
 EXAMPLES = """\
 With photos, head and classifier are fitted anew in each fold, on cached
-activations; without --width the plain backbone is compared with a head of
-250 units. With feature files, the photos that their network was finetuned on train the
-classifiers, and the others judge them; features of a plain backbone are
+activations; without --width the plain backbone is compared with a head of 250
+units. With feature files, the photos that their network was finetuned on train
+the classifiers, and the others judge them; features of a plain backbone are
 cross-validated.
 
 The best is chosen by Spearman's rank correlation (SRCC) with the scores, votes
-or stars; by AUC where photos have labels only. From scores learn: ridge.
+or stars; by AUC where photos have labels only. ridge, gaussian-process and
+ordinal learn the scores themselves.
 
 The folder gets results.csv, report.html and the model: classifier.skops (the
 best classifier; fitted on the training photos if there is one
@@ -140,7 +141,9 @@ def build_parser() -> argparse.ArgumentParser:
     judging.add_argument(
         "--choose-by",
         choices=("srcc", "auc", "accuracy", "balanced_accuracy"),
-        help="the measure by which the best is chosen (srcc where there are scores, else auc)",
+        metavar="MEASURE",
+        help="choose the best by srcc, auc, accuracy or balanced_accuracy (srcc where there are "
+        "scores, else auc)",
     )
     judging.add_argument(
         "--allow-leak",

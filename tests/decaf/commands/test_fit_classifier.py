@@ -51,10 +51,10 @@ def test_a_feature_file_gives_a_classifier_a_table_and_a_report(tmp_path, capsys
     assert all(len(line) <= 80 for line in printed.splitlines()[:-1])
     table = load_table(output)
     assert table.classifier.tolist() == ["majority class", "logistic-regression", "naive-bayes"]
-    best = table.loc[table.srcc.idxmax()]
-    figures = f"{best.srcc:.3f} ({best.srcc_low:.3f}–{best.srcc_high:.3f})".replace("0.", ".")
+    best = table.loc[table.auc.idxmax()]
+    figures = f"{best.auc:.3f}  ({best.auc_low:.3f}–{best.auc_high:.3f})".replace("0.", ".")
     assert figures in printed
-    assert f"best by SRCC: {best.classifier} on features; 60 photos" in printed
+    assert f"best by AUC: {best.classifier} on features; 60 photos" in printed
     told = " ".join(printed.split())
     sentence = re.search(r"From \d+ to \d+ training photos the AUC .*?\)\.", told)[0]
     assert sentence in page
