@@ -11,10 +11,10 @@ from decaf.networks.graph import Node
 from decaf.networks.network_file import Described
 from features.errors import InputError
 
-# Four times what VGG16 takes at 448 pixels, the most that decaf's networks do. Of one photo:
-# numbers in the largest map, and multiplications.
+# What VGG16 takes at 1,024 pixels with smaller ones beside, the most that decaf's networks do. Of
+# one photo: numbers in the largest map, and multiplications.
 MOST_NUMBERS = 2**26
-MOST_MULTIPLICATIONS = 2**38
+MOST_MULTIPLICATIONS = 2**39
 FLOAT_BYTES = 4
 
 Shape = tuple[int | None, ...]

@@ -7,7 +7,9 @@ import keras
 import pytest
 
 from decaf.networks.backbones import list_backbones
+from decaf.networks.convolutions import LARGEST_SIZE
 from decaf.networks.costs import check_costs
+from decaf.networks.graph import calls_of
 from decaf.networks.network import build_network, load_network
 from decaf.networks.network_file import Described, check_harmless
 from features.errors import InputError
@@ -107,6 +109,12 @@ def test_a_graph_that_no_photo_passes_is_refused_when_it_is_loaded(saved, tmp_pa
     path = written(tmp_path / "two.keras", saved, change)
     with pytest.raises(InputError, match=r"two\.keras: not a network that Keras can load"):
         load_network(path)
+
+
+def test_the_largest_network_that_decaf_builds_is_within_bounds():
+    network = build_network("vgg16", 4, pooling="average", weights=None, sizes=(512, LARGEST_SIZE))
+    calls = list(calls_of(network.keras_model.get_config()).values())
+    check_costs(Described(calls, 4 * network.keras_model.count_params()))
 
 
 @pytest.mark.parametrize("backbone", list_backbones())
