@@ -159,7 +159,7 @@ def compile_in(converted: Any, precision: str) -> ForwardPass:
     return run
 
 
-def time_batches(run: ForwardPass, batch: np.ndarray, seconds: float = 1.0) -> float:
+def time_batches(run: ForwardPass, batch: np.ndarray, seconds: float = 0.4) -> float:
     """The seconds of the fastest of some batches, for as long as is given, after a first one."""
     run(batch)
     times: list[float] = []
