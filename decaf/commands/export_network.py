@@ -39,7 +39,7 @@ which licence its weights came. The file beside it, FILE.json, says the same,
 and the probabilities of some photos, by which another program can be tested;
 `b2sum -l 128` gives their digests.
 
-A linear classifier (logistic-regression, linear-svm) is folded into the file
+A linear classifier (ridge, logistic-regression, linear-svm) is folded into it
 with its calibration; for others take --head softmax, the network's own output,
 which is not calibrated. Of a network that predicts votes that is the share of
 the votes above the midpoint.
