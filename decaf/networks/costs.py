@@ -37,14 +37,15 @@ def check_costs(described: Described) -> None:
     """
     shapes: dict[Node, Shape] = {}
     n_weights = multiplications = 0
-    for entry, node, takes, _ in described.calls:
+    for call in described.calls:
+        entry, node = call.layer, call.node
         # With its build_config Keras would build it, and take the memory for its weights.
         layer = keras.saving.deserialize_keras_object(entry | {"build_config": None})
         if isinstance(layer, keras.layers.InputLayer):
             shapes[node] = shape = tuple(layer.batch_shape)
             window = 0
         else:
-            given = [shapes[taken] for taken in takes]
+            given = [shapes[taken] for taken in call.takes]
             takes_several = isinstance(layer, keras.layers.Add | keras.layers.Concatenate)
             shape = tuple(layer.compute_output_shape(given if takes_several else given[0]))
             shapes[node] = shape

@@ -34,8 +34,9 @@ def digest_of_graph(keras_model: keras.Model) -> str:
     config = keras_model.get_config()
     # Of each call with all that leads to it: Keras lists layers in one order or another.
     digests: dict[Node, str] = {}
-    for node, (layer, _, takes, _) in calls_of(config).items():
-        inbound = layer["inbound_nodes"][node[1]] if takes else None
+    for node, call in calls_of(config).items():
+        layer = call.layer
+        inbound = layer["inbound_nodes"][node[1]] if call.takes else None
         told = (
             layer["module"],
             layer["registered_name"] or layer["class_name"],

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from typing import Any
 
 # A call of a layer: the layer's name, and how many calls of it came before.
 Node = tuple[str, int]
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """One call of a layer; those of a backbone that looks at two sizes of a photo have two.
 
     Attributes
