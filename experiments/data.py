@@ -154,9 +154,9 @@ def activations_of(
     import keras
 
     from decaf.backend import choose_precision
-    from decaf.extraction.activations import cached_activations, default_cache
+    from decaf.extraction.activations import cached_activations
     from decaf.extraction.choosing import settle
-    from decaf.networks.convolutions import build_activations
+    from decaf.networks.convolutions import build_activations, call_again
 
     precision = choose_precision(args.precision)
     views_of: dict[View, dict[str, View]] = {}  # of one pass of the network
@@ -167,15 +167,13 @@ def activations_of(
         network = build_activations(
             of.backbone, tuple(of_poolings), of.blocks, of.weights, precision=precision
         )
-        cache = args.cache
+        paths = np.asarray(rated.paths).tolist()
         if of.mirrored:
             photo = keras.Input(network.input_shape[1:])
-            network = keras.Model(photo, network(keras.ops.flip(photo, axis=2)))
-            # A cache tells networks apart by their weights, which are the same here.
-            cache = (cache or default_cache()) / f"mirrored-{precision}"
-        paths = np.asarray(rated.paths).tolist()
-        settle(network, len(paths), precision=precision, engine=args.engine, cache=args.cache)
-        found = cached_activations(paths, network, cache=cache)
+            network = keras.Model(photo, call_again(network, keras.ops.flip(photo, axis=2)))
+        else:
+            settle(network, len(paths), precision=precision, engine=args.engine, cache=args.cache)
+        found = cached_activations(paths, network, cache=args.cache)
         seen |= {view: found[pooling] for pooling, view in of_poolings.items()}
     return seen
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -131,19 +132,33 @@ def build_convolutions(
     maps = []
     for size in smaller:
         reduced = layers.AveragePooling2D(largest // size, name=f"{PHOTO}{size}", dtype="float32")
-        maps += _call_again(whole, reduced(photo))[:blocks]
+        maps += call_again(whole, reduced(photo))[:blocks]
     return keras.Model(photo, maps + whole.outputs[:blocks])
 
 
-def _call_again(model: keras.Model, photo: keras.KerasTensor) -> list[keras.KerasTensor]:
-    """Outputs of the same layers for another photo; the model itself would become one layer."""
+def call_again(model: keras.Model, photo: keras.KerasTensor) -> Any:
+    """Call the same layers on another photo; the model itself would become one layer of many.
+
+    Parameters
+    ----------
+    model : keras.Model
+    photo : KerasTensor
+
+    Returns
+    -------
+    list or dict of KerasTensor
+        As the model's own outputs.
+    """
     config = model.get_config()
     outputs: dict[Node, keras.KerasTensor] = {}
     for node, call in calls_of(config).items():
         given = [outputs[taken] for taken in call.takes]
         layer = model.get_layer(node[0])
         outputs[node] = photo if not given else layer(given if len(given) > 1 else given[0])
-    return [outputs[name, number] for name, number, _ in config["output_layers"]]
+    ends = config["output_layers"]
+    if isinstance(ends, dict):
+        return {key: outputs[name, number] for key, (name, number, _) in ends.items()}
+    return [outputs[name, number] for name, number, _ in ends]
 
 
 def check_sizes(backbone: str, sizes: Sequence[int] = ()) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ def digest_of_graph(keras_model: keras.Model) -> str:
         32 hex digits.
     """
     config = keras_model.get_config()
+    weights = {layer.name: layer.get_weights() for layer in keras_model.layers}
     # Of each call with all that leads to it: Keras lists layers in one order or another.
     digests: dict[Node, str] = {}
     for node, call in calls_of(config).items():
@@ -44,7 +45,7 @@ def digest_of_graph(keras_model: keras.Model) -> str:
             _told(inbound, digests),
         )
         digest = _digest_of(told)
-        for values in keras_model.get_layer(layer["name"]).get_weights():
+        for values in weights.get(layer["name"], ()):
             digest.update(np.ascontiguousarray(values).tobytes())
         digests[node] = digest.hexdigest()
     return _digest_of(_told(config["output_layers"], digests)).hexdigest()

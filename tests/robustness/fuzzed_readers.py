@@ -204,6 +204,7 @@ def _network_members():
     dense = part("keras.layers", "Dense", name="fc6", units=4, dtype=policy)
     photo = part("keras.layers", "InputLayer", name="photo", batch_shape=[None, 8, 8, 3])
     given = {"class_name": "__keras_tensor__", "config": {"keras_history": ["photo", 0, 0]}}
+    given["config"]["shape"] = [None, 8, 8, 3]
     layers = [
         photo | {"name": "photo", "inbound_nodes": []},
         dense | {"name": "fc6", "inbound_nodes": [{"args": [given], "kwargs": {}}]},

@@ -111,7 +111,7 @@ def test_mirrored_activations_are_those_of_mirrored_files(samples, tmp_path):
     with Image.open(original) as photo:
         for name, shown in (("original", photo), ("mirrored", ImageOps.mirror(photo))):
             shown.resize((224, 224)).save(tmp_path / f"{name}.png")
-    args = Namespace(precision="float32", cache=tmp_path / "cache")
+    args = Namespace(precision="float32", engine="keras", cache=tmp_path / "cache")
 
     def activations(name, **options):
         rated = Namespace(paths=[str(tmp_path / f"{name}.png")])
