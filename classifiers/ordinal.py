@@ -95,7 +95,8 @@ class OrdinalRegression(RegressorMixin, BaseEstimator):
             If X or y holds NaN or infinity, or a parameter is out of its range.
         """
         self._check_parameters()
-        values, scores = validate_data(self, X, y, y_numeric=True, dtype=_FLOATS)
+        # In float32 the line search finds no step as small as the tolerance.
+        values, scores = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         levels, self.level_means_, self.level_variances_ = cut_levels(scores, self.n_levels)
         link, n_features = _LINKS[self.link], values.shape[1]
         C = link.variance / n_features if self.C is None else self.C
