@@ -26,10 +26,12 @@ Photos are read only: none is changed, moved or deleted.
 """
 EXAMPLES = """\
 The folder gets ranking.csv (rank and percentile among these photos, probability
-of a professional photo, stack; last the photos that could not be read, and why)
-and ranking.html, which keeps ranking_files beside it where there are many
-photos, or some that browsers do not show. Photos of one burst, and copies of
-one picture, are stacked under the best of them, by score and sharpness.
+of a professional photo, the predicted score and how far people's may lie from
+it where the model has learnt scores, stack; last the photos that could not be
+read, and why) and ranking.html, which keeps ranking_files beside it where there
+are many photos, or some that browsers do not show. Photos of one burst, and
+copies of one picture, are stacked under the best of them, by score and
+sharpness.
 
 examples:
   rank-photos album --model model/ -o ranking/
@@ -176,11 +178,15 @@ def _print_first(ranking: Ranking) -> None:
     """Print the best photos, a row each, in 80 columns, and what a reader must know."""
     plural = "" if ranking.n_stacks == 1 else "s"
     print(f"{len(ranking):,} photos ranked, {ranking.n_stacks:,} stack{plural}")
-    print("rank  percentile  probability  file")
+    has_scores = ranking[0].mean is not None
+    print(f"rank  percentile  {'score' if has_scores else 'probability':>11}  file")
     for photo in ranking.tops[:SHOWN]:
         name = printable(photo.name)
         name = name if len(name) <= 48 else f"…{name[-47:]}"
-        print(f"{photo.rank:4,}  {photo.percentile:10.1f}  {photo.probability:11.3f}  {name}")
+        figure = f"{photo.probability:.3f}"
+        if photo.mean is not None:
+            figure = f"{photo.mean:.2f} ± {photo.spread:.2f}"
+        print(f"{photo.rank:4,}  {photo.percentile:10.1f}  {figure:>11}  {name}")
     for note in ranking.notes:
         print(note)
 
