@@ -30,15 +30,12 @@ class Entry:
         Whether the features are brought to mean 0 and variance 1 before.
     seeded : bool
         Whether it draws random numbers.
-    learns : {"label", "score"}
-        What it is fitted to; what learns scores is a regressor.
     """
 
     path: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     scaled: bool = False
     seeded: bool = False
-    learns: str = "label"
 
 
 # fc7 has more numbers a photo than a few hundred photos can fix, so the linear classifiers are
@@ -51,15 +48,13 @@ CLASSIFIERS = {
         "sklearn.linear_model.RidgeCV",
         {"alphas": tuple(10.0 ** (power / 2) for power in range(11))},
         scaled=True,
-        learns="score",
     ),
     "gaussian-process": Entry(
         "classifiers.gaussian_process.GaussianProcessRegression",
         scaled=True,
         seeded=True,
-        learns="score",
     ),
-    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True, learns="score"),
+    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True),
     "logistic-regression": Entry(
         "sklearn.linear_model.LogisticRegression",
         {"C": _PENALTY, "class_weight": "balanced", "max_iter": 1000},
@@ -112,11 +107,6 @@ def list_classifiers() -> list[str]:
     list of str
     """
     return list(CLASSIFIERS)
-
-
-def learns_scores(name: str) -> bool:
-    """Whether a classifier of the catalogue is fitted to scores, and not to labels."""
-    return CLASSIFIERS[name].learns == "score"
 
 
 def make_classifier(name: str, seed: int = 0) -> ClassifierMixin | RegressorMixin:

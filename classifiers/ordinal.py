@@ -234,9 +234,9 @@ def _penalised_loss(parameters, X, levels, penalty, link):
     n_rows, n_features = X.shape
     coef, steps = parameters[:n_features], parameters[n_features:]
     thresholds = _thresholds(steps)
-    edges, along = _edges(thresholds), X @ coef.astype(X.dtype)
+    edges, along = _edges(thresholds), X @ coef
     mass, by_lower, by_upper = link.log_mass(edges[levels] - along, edges[levels + 1] - along)
-    by_along = ((by_lower + by_upper) / n_rows).astype(X.dtype)
+    by_along = (by_lower + by_upper) / n_rows
     by_edge = np.bincount(levels, by_lower, len(edges)) + np.bincount(
         levels + 1, by_upper, len(edges)
     )

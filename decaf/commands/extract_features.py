@@ -14,6 +14,7 @@ from decaf.commands.options import (
     add_machine_options,
     add_rating_options,
     add_scheduler_option,
+    backbone_of,
     list_of_backbones,
     read_ratings_of,
 )
@@ -126,20 +127,11 @@ def extract_features_of_photos(args: argparse.Namespace) -> int:
 
 
 def _network(args: argparse.Namespace) -> Path | PlainBackbone:
-    from decaf.extraction.feature_network import PlainBackbone
-
     if bool(args.network) == bool(args.backbone):
         raise InputError("give either --network FILE or --backbone NAME")
     if args.network:
         return args.network
-    return PlainBackbone(
-        args.backbone,
-        args.pooling,
-        args.blocks,
-        args.weights,
-        args.resize,
-        tuple(sorted(set(args.size))),
-    )
+    return backbone_of(args, args.pooling)
 
 
 def _report_changed(changed: list[str]) -> None:

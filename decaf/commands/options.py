@@ -13,6 +13,7 @@ from decaf.commands.printing import report_failed
 from decaf.networks.backbones import list_backbones
 
 if TYPE_CHECKING:
+    from decaf.extraction.feature_network import PlainBackbone
     from features.ratings import RatedPhotos
 
 
@@ -171,6 +172,20 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> 
         choices=("squash", "crop", "pad"),
         default="squash",
         help="how photos are made square (squash)",
+    )
+
+
+def backbone_of(args: argparse.Namespace, pooling: str) -> PlainBackbone:
+    """The backbone that the options of `add_backbone_options` name, with a pooling."""
+    from decaf.extraction.feature_network import PlainBackbone
+
+    return PlainBackbone(
+        args.backbone,
+        pooling,
+        args.blocks,
+        args.weights,
+        args.resize,
+        tuple(sorted(set(args.size))),
     )
 
 

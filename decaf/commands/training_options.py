@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from decaf.commands.options import backbone_of
 from decaf.training.settings import (
     DEFAULT_WIDTH,
     POOLING_OF_RECIPE,
@@ -104,16 +105,7 @@ def training_settings(args: argparse.Namespace, recipe: str | None = None) -> Tr
 
 def chosen_backbone(args: argparse.Namespace) -> PlainBackbone:
     """What heads are fed with, by the options for the backbone and the recipe."""
-    from decaf.extraction.feature_network import PlainBackbone
-
-    return PlainBackbone(
-        args.backbone,
-        args.pooling or POOLING_OF_RECIPE[args.recipe],
-        args.blocks,
-        args.weights,
-        args.resize,
-        tuple(sorted(set(args.size))),
-    )
+    return backbone_of(args, args.pooling or POOLING_OF_RECIPE[args.recipe])
 
 
 def chosen_widths(args: argparse.Namespace) -> list[int]:

@@ -49,6 +49,20 @@ class PlainBackbone:
     resize: str = "squash"
     sizes: tuple[int, ...] = ()
 
+    def build(self, precision: str = "float32") -> Network:
+        """Build it, as `decaf.networks.network.build_plain_network` does."""
+        from decaf.networks.network import build_plain_network
+
+        return build_plain_network(
+            self.name,
+            self.pooling,
+            self.blocks,
+            self.weights,
+            self.resize,
+            precision,
+            self.sizes,
+        )
+
 
 @dataclass(frozen=True)
 class FeatureNetwork:
@@ -119,7 +133,7 @@ def load_feature_network(
         return network
     import_keras()
     from decaf.networks.convolutions import precision_of
-    from decaf.networks.network import Network, build_plain_network, load_network
+    from decaf.networks.network import Network, load_network
     from decaf.networks.weights import file_sha256
 
     asked: dict[str, Any] = {"n_photos": n_photos, "engine": engine, "cache": cache}
@@ -129,15 +143,7 @@ def load_feature_network(
         return _of_network(network, network.record.name, digest, precision=precision, **asked)
     named = _named(network)
     if isinstance(named, PlainBackbone):
-        plain = build_plain_network(
-            named.name,
-            named.pooling,
-            named.blocks,
-            named.weights,
-            named.resize,
-            sizes=named.sizes,
-        )
-        return _of_network(plain, precision=precision, **asked)
+        return _of_network(named.build(), precision=precision, **asked)
     loaded, digest = load_network(named), file_sha256(named)
     return _of_network(loaded, named.name, digest, precision=precision, **asked)
 

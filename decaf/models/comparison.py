@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_regressor
 from tqdm import tqdm
 
-from classifiers.catalogue import DEFAULT_CLASSIFIERS, learns_scores, make_classifier
+from classifiers.catalogue import DEFAULT_CLASSIFIERS, make_classifier
 from classifiers.evaluation.calibration import calibrate
 from classifiers.evaluation.evaluation import INTERVAL_METRICS, Evaluation, evaluate
 from classifiers.evaluation.folds import Folds
@@ -233,10 +233,10 @@ def make_classifiers(
     >>> make_classifiers(["tan"])
     {'tan': TANClassifier()}
     """
-    if names is None:
-        names = [name for name in DEFAULT_CLASSIFIERS if with_scores or not learns_scores(name)]
-    made = {name: make_classifier(name, seed) for name in names}
-    needing = [name for name in made if learns_scores(name) and not with_scores]
+    made = {name: make_classifier(name, seed) for name in names or DEFAULT_CLASSIFIERS}
+    needing = [name for name in made if is_regressor(made[name]) and not with_scores]
+    if not names:
+        return {name: made[name] for name in made if name not in needing}
     if needing:
         raise InputError(
             f"{' and '.join(needing)}: learns scores, and these photos have labels only; rate them "

@@ -12,7 +12,7 @@ import numpy as np
 from classifiers.evaluation.evaluation import FeatureSet
 from decaf.backend import versions
 from decaf.models.plain import PlainSource
-from decaf.models.sources import Source, Sources
+from decaf.models.sources import Sources
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 from decaf.training.batches import predict
@@ -60,13 +60,18 @@ class HeadSource:
         positions = np.arange(len(self.photos))[:, None]
         above_midpoint = self.photos.rated.above_midpoint
         return FeatureSet(
-            self.record.name,
+            self.name,
             positions,
             head,
             identity=joblib.hash(
                 (self.photos.activations.identity, self.width, settings, above_midpoint, versions())
             ),
         )
+
+    @property
+    def name(self) -> str:
+        """What its network is called."""
+        return self.record.name
 
     @property
     def record(self) -> NetworkRecord:
@@ -131,7 +136,7 @@ def head_sources(
     for width in widths:
         check_width(width)
     settings = replace(settings, validation_fraction=0.0, patience=None)
-    sources: list[Source] = [
+    sources: list[HeadSource | PlainSource] = [
         HeadSource(photos, width, settings, delta, progress) for width in dict.fromkeys(widths)
     ]
     if plain and PlainSource.fits(photos):
@@ -139,7 +144,7 @@ def head_sources(
     rated = photos.rated
     return Sources(
         rated,
-        {source.feature_set.name: source for source in sources},
+        {source.name: source for source in sources},
         delta,
         {
             "photos": f"{len(rated):,}, {rated.label.mean():.0%} professional",

@@ -12,7 +12,7 @@ import numpy as np
 
 from classifiers.evaluation.evaluation import FeatureSet
 from decaf.backend import versions
-from decaf.networks.network import Network, build_plain_network
+from decaf.networks.network import Network
 from decaf.training.training_photos import TrainingPhotos
 
 # Of thousands of columns the others learn worse, and TAN takes minutes.
@@ -42,29 +42,22 @@ class PlainSource:
         """The activations of all photos."""
         X = self.photos.activations.read(np.arange(len(self.photos))).astype(np.float32)
         identity = joblib.hash((self.photos.activations.identity, versions()))
-        return FeatureSet(self._name, X, identity=identity, classifiers=CLASSIFIERS)
+        return FeatureSet(self.name, X, identity=identity, classifiers=CLASSIFIERS)
 
-    @cached_property
+    @property
+    def name(self) -> str:
+        """What its network is called."""
+        return self.photos.record(self.photos.activations.shape[1], "backbone").name
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """What its network says of itself."""
-        return self._build().record.to_json()
+        return self._network.record.to_json()
 
     def fit_network(self, rows: np.ndarray) -> tuple[Network, np.ndarray]:
         """The plain backbone, and the activations of the training photos."""
-        return self._build(), self.feature_set.X[rows]
+        return self._network, self.feature_set.X[rows]
 
-    @property
-    def _name(self) -> str:
-        return self.photos.record(self.photos.activations.shape[1], "backbone").name
-
-    def _build(self) -> Network:
-        backbone = self.photos.backbone
-        return build_plain_network(
-            backbone.name,
-            backbone.pooling,
-            backbone.blocks,
-            backbone.weights,
-            backbone.resize,
-            self.photos.precision,
-            backbone.sizes,
-        )
+    @cached_property
+    def _network(self) -> Network:
+        return self.photos.backbone.build(self.photos.precision)

@@ -63,8 +63,9 @@ def build_activations(
         An unknown backbone, pooling, precision or number of blocks; weights that cannot be had;
         sizes that it does not take.
     """
+    sizes = check_sizes(backbone, sizes)
     convolutions = build_convolutions(backbone, blocks, weights, sizes)
-    activations = {pooling: pool(convolutions, pooling, sizes) for pooling in poolings}
+    activations = {pooling: pool(convolutions, pooling, len(sizes)) for pooling in poolings}
     pooled = keras.Model(convolutions.input, activations)
     set_precision(pooled, precision)
     return pooled
@@ -202,15 +203,15 @@ def recorded_sizes(backbone: str, sizes: Sequence[int]) -> tuple[int, ...] | Non
     return None if checked == check_sizes(backbone) else checked
 
 
-def pool(convolutions: keras.Model, pooling: str, sizes: Sequence[int] = ()) -> keras.KerasTensor:
+def pool(convolutions: keras.Model, pooling: str, n_sizes: int = 1) -> keras.KerasTensor:
     """The activations of `build_convolutions`, pooled to one row a photo.
 
     Parameters
     ----------
     convolutions : keras.Model
     pooling : {"flatten", "multilevel", "average"}
-    sizes : sequence of int, optional
-        Which `build_convolutions` was given.
+    n_sizes : int
+        At how many `build_convolutions` looks.
 
     Returns
     -------
@@ -224,10 +225,10 @@ def pool(convolutions: keras.Model, pooling: str, sizes: Sequence[int] = ()) -> 
     """
     maps = convolutions.outputs
     if pooling == "flatten":
-        if len(sizes) > 1:
+        if n_sizes > 1:
             raise InputError("pooling flatten takes one size; average and multilevel take several")
         return layers.Flatten(name="flatten", dtype="float32")(maps[-1])
-    n_blocks = len(maps) // max(len(sizes), 1)
+    n_blocks = len(maps) // n_sizes
     if pooling == "average":
         maps = maps[n_blocks - 1 :: n_blocks]
     elif pooling != "multilevel":

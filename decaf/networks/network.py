@@ -16,6 +16,7 @@ from decaf.networks.agreement import find_disagreement
 from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import (
     build_convolutions,
+    check_sizes,
     pool,
     recorded_sizes,
     set_precision,
@@ -233,8 +234,9 @@ def build_plain_network(
     -------
     Network
     """
+    sizes = check_sizes(backbone, sizes)
     convolutions = build_convolutions(backbone, blocks, weights, sizes)
-    keras_model = keras.Model(convolutions.input, pool(convolutions, pooling, sizes))
+    keras_model = keras.Model(convolutions.input, pool(convolutions, pooling, len(sizes)))
     set_precision(keras_model, precision)
     record = NetworkRecord(
         kind="backbone",
@@ -284,8 +286,8 @@ def attach_head(
 def _build(
     record: NetworkRecord, weights: str | os.PathLike | None, dropout: float = 0.5
 ) -> keras.Model:
-    sizes = record.sizes or ()
+    sizes = check_sizes(record.backbone, record.sizes or ())
     convolutions = build_convolutions(record.backbone, record.blocks, weights, sizes)
-    activations = pool(convolutions, record.pooling, sizes)
+    activations = pool(convolutions, record.pooling, len(sizes))
     head = add_head(activations, record.width, record.n_outputs, dropout)
     return keras.Model(convolutions.input, head)

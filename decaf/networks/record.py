@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from decaf.backend import PRECISIONS
-from decaf.networks.backbones import get_backbone, list_backbones
+from decaf.networks.backbones import Backbone, get_backbone, list_backbones
 from features.errors import InputError
 from features.photos import RESIZE_MODES
 from features.records import (
@@ -140,14 +140,12 @@ class NetworkRecord(Record):
     @property
     def n_blocks(self) -> int | None:
         """As many blocks the whole backbone has; None for one that is not the registry's."""
-        is_known = self.backbone in list_backbones()
-        return get_backbone(self.backbone).n_blocks if is_known else None
+        return None if self._entry is None else self._entry.n_blocks
 
     @property
     def own_sizes(self) -> tuple[int, ...] | None:
         """The size that the backbone was trained on; None for one that is not the registry's."""
-        is_known = self.backbone in list_backbones()
-        return (get_backbone(self.backbone).input_size,) if is_known else None
+        return None if self._entry is None else (self._entry.input_size,)
 
     @property
     def has_head(self) -> bool:
@@ -160,6 +158,10 @@ class NetworkRecord(Record):
         if self.n_grades is not None:
             return self.n_grades
         return 2 if self.has_head else self.width
+
+    @property
+    def _entry(self) -> Backbone | None:
+        return get_backbone(self.backbone) if self.backbone in list_backbones() else None
 
 
 def _rise(sizes: tuple[int, ...]) -> bool:

@@ -120,13 +120,14 @@ def _row(result, name, backbone, sizes, width, source) -> Row:
 def _count_weights(backbone, sizes, width, source) -> int:
     """Of backbone, head and the learner's own axis."""
     from decaf.networks.convolutions import build_activations
+    from decaf.networks.head import build_head
 
     convolutions = build_activations(
         backbone, ("multilevel",), source.facts["blocks"], weights=None, sizes=sizes
     )
     n = convolutions.output["multilevel"].shape[1]
-    head = 0 if width is None else (n + 1) * width + (width + 1) * width
-    return convolutions.count_params() + head + (n if width is None else width) + 1
+    learnt = n + 1 if width is None else build_head(n, width, n_outputs=1).count_params()
+    return convolutions.count_params() + learnt
 
 
 def _table(rows):

@@ -25,7 +25,7 @@ from tests.robustness.classifiers import WIDTH, Parts, put_array, saved_parts, t
 @pytest.fixture(autouse=True)
 def plain_ridge(monkeypatch):
     """The catalogue has ridge regression with a penalty that it chooses; files may hold either."""
-    entry = Entry("sklearn.linear_model.Ridge", scaled=True, learns="score")
+    entry = Entry("sklearn.linear_model.Ridge", scaled=True)
     monkeypatch.setitem(CLASSIFIERS, "plain-ridge", entry)
 
 

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 
 from classifiers.catalogue import (
-    learns_scores,
     list_classifiers,
     load_classifier,
     make_classifier,
@@ -168,8 +168,8 @@ def saved_parts(name: str) -> Parts:
     import skops.io
 
     X, labels = training_rows()
-    y = labels + X[:, 0].round() if learns_scores(name) else labels
-    classifier = make_classifier(name).set_params(**SMALL.get(name, {})).fit(X, y)
+    classifier = make_classifier(name).set_params(**SMALL.get(name, {}))
+    classifier.fit(X, labels + X[:, 0].round() if is_regressor(classifier) else labels)
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(classifier))) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     return Parts(json.loads(members.pop("schema.json")), members)

@@ -106,6 +106,11 @@ def test_two_sizes_have_the_weights_of_one():
     assert one.count_params() == two.count_params()
 
 
+def test_a_size_that_is_given_twice_counts_once():
+    twice = build_activations("alexnet-owt", ("average",), weights=None, sizes=(96, 96))
+    assert twice.output["average"].shape == (None, 256)
+
+
 @pytest.mark.parametrize(
     ("sizes", "told"),
     [
