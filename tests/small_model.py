@@ -25,16 +25,18 @@ CALIBRATION = Calibration(
 )
 
 
-def small_network(n_grades=None, head=True):
+def small_network(n_grades=None, head=True, levels=()):
     """RGB photos, 0–255, to a softmax, or to the averages of a convolution."""
-    kind = ("votes" if n_grades else "label") if head else "backbone"
+    kind = ("score" if levels else "votes" if n_grades else "label") if head else "backbone"
+    midpoint = np.mean(levels) if levels else n_grades and (1 + n_grades) / 2
     record = NetworkRecord(
         kind,
         "small",
         "average",
         width=20 if head else 24,
         n_grades=n_grades,
-        midpoint=n_grades and (1 + n_grades) / 2,
+        levels=levels or None,
+        midpoint=midpoint and float(midpoint),
         licence="weights of the tests' own (MIT)",
     )
     keras.utils.set_random_seed(3)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 WIDTH = 8
 
 
-def save_tiny_model(folder, *, n_votes=0, trained_on=()):
+def save_tiny_model(folder, *, n_votes=0, levels=(), trained_on=()):
     """Save a model of the first block of alexnet-owt, with a head of 8 units.
 
     Parameters
@@ -18,6 +18,8 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
     folder : path
     n_votes : int
         Steps of the votes that the network predicts; 0 for a network of labels.
+    levels : sequence of float
+        Of the score that the network predicts; none for a network of labels.
     trained_on : sequence of str
         Digests.
     """
@@ -32,6 +34,7 @@ def save_tiny_model(folder, *, n_votes=0, trained_on=()):
         "alexnet-owt",
         WIDTH,
         n_grades=n_votes or None,
+        levels=levels,
         pooling="multilevel",
         blocks=1,
         weights=None,

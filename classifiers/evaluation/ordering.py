@@ -61,6 +61,11 @@ def judge_order(
     return metrics, resampled
 
 
+def rank_correlation(score: np.ndarray, predicted: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 where all of either are equal, which is no order."""
+    return float(np.nan_to_num(_srcc(score, predicted, np.ones((1, len(score))))[0]))
+
+
 def _blocks(weights: np.ndarray, size: int = 100) -> Iterator[np.ndarray]:
     """Some resamples at a time, which bounds the memory."""
     for start in range(0, len(weights), size):

@@ -21,14 +21,15 @@ from decaf.commands.running import run_command
 from decaf.commands.training_options import (
     SETTINGS,
     add_delta_option,
+    add_outputs_option,
     add_recipe_options,
     add_training_options,
     add_width_option,
+    check_outputs,
     chosen_backbone,
     chosen_widths,
     training_settings,
 )
-from features.errors import InputError
 
 if TYPE_CHECKING:
     from decaf.training.networks import NetworkFile
@@ -47,6 +48,8 @@ examples:
       --width 4096 -o networks/
   finetune-network photos --ratings ratings.csv --group-by theme \\
       --backbone alexnet-owt --outputs votes -o networks/
+  finetune-network photos --ratings stars.csv --scale 1 5 \\
+      --backbone efficientnet-lite0 --outputs score -o networks/
 """
 
 
@@ -85,12 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_backbone_options(parser, required=True)
     add_width_option(parser)
-    parser.add_argument(
-        "--outputs",
-        choices=("label", "votes"),
-        default="label",
-        help="what the networks learn to tell: snapshot or professional, or the share of each "
-        "vote (label)",
+    add_outputs_option(
+        parser,
+        {
+            "label": "snapshot or professional",
+            "score": "the score",
+            "votes": "the share of each vote",
+        },
     )
     training = parser.add_argument_group("training (what is not given is the recipe's)")
     add_recipe_options(training)
@@ -115,11 +119,7 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
     settings = training_settings(args)
     widths = chosen_widths(args)
     rated = read_ratings_of(args, args.photos, args.test_list)
-    if args.outputs == "votes" and rated.votes is None:
-        raise InputError(
-            f"{args.ratings}: there are no votes to learn; add columns count1 … countK, or leave "
-            "--outputs votes out"
-        )
+    check_outputs(args, rated)
     photos = read_training_photos(
         rated,
         chosen_backbone(args),
@@ -147,15 +147,20 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
 def _print_table(files: list[NetworkFile]) -> None:
     length = max(len(file.path.stem) for file in files)
     print(f"on {files[0].test['photos']:,} test photos")
-    print(f"{'network':{length}}   parameters      MB   acc.   bal.    AUC")
+    has_order = "srcc" in files[0].test
+    order = "   SRCC" if has_order else ""
+    print(f"{'network':{length}}  parameters      MB   acc.   bal.    AUC{order}")
     for file in files:
         record, test = file.record, file.test
+        order = f"  {test['srcc']:5.3f}" if has_order else ""
         print(
-            f"{file.path.stem:{length}} {record.parameters:12,} "
+            f"{file.path.stem:{length}} {record.parameters:11,} "
             f"{file.path.stat().st_size / 1e6:7.1f}"
             f"  {test['accuracy']:5.3f}  {test['balanced_accuracy']:5.3f}  {test['auc']:5.3f}"
+            f"{order}"
         )
-    print("acc. accuracy; bal. balanced accuracy")
+    meaning = "; SRCC rank correlation" if has_order else ""
+    print(f"acc. accuracy; bal. balanced accuracy{meaning}")
     if files[0].record.kind == "votes":
         _print_vote_table(files, length)
 

@@ -27,9 +27,11 @@ from decaf.commands.printing import report_failed
 from decaf.commands.running import explain, run_command
 from decaf.commands.training_options import (
     add_delta_option,
+    add_outputs_option,
     add_recipe_options,
     add_training_options,
     add_width_option,
+    check_outputs,
     chosen_backbone,
     chosen_widths,
     training_settings,
@@ -157,6 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
         "heads, finetuned in each fold (what is not given is the recipe's)"
     )
     add_width_option(heads)
+    add_outputs_option(heads, {"label": "snapshot or professional", "score": "the score"})
     add_recipe_options(heads)
     add_training_options(heads, ["learning_rate", "momentum", "epochs"])
     add_machine_options(parser)
@@ -225,7 +228,11 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("photos need --backbone NAME (vgg16, alexnet-owt, …)")
     if args.ratings and args.network:
         raise InputError("--network needs feature files; photos get a network of their own")
-    for given, option in ((args.backbone, "--backbone"), (args.width, "--width")):
+    for given, option in (
+        (args.backbone, "--backbone"),
+        (args.width, "--width"),
+        (args.outputs != "label", "--outputs"),
+    ):
         if given and not args.ratings:
             raise InputError(f"{option} needs photos and --ratings FILE; feature files have theirs")
     if args.folds < 2:
@@ -270,6 +277,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
 
     settings, widths = training_settings(args), chosen_widths(args)
     rated = read_ratings_of(args, args.source[0])
+    check_outputs(args, rated)
     photos = read_training_photos(
         rated,
         chosen_backbone(args),
@@ -279,7 +287,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     )
     report_failed(photos.rated.failed[len(rated.failed) :])  # the others were reported
     plain = not args.width and args.recipe != "paper"
-    return head_sources(photos, widths, settings, plain=plain, delta=args.delta)
+    return head_sources(photos, widths, settings, kind=args.outputs, plain=plain, delta=args.delta)
 
 
 def _file_sources(args: argparse.Namespace) -> Sources:

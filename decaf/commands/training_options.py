@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from decaf.training.settings import (
     TrainingSettings,
     check_width,
 )
+from features.errors import InputError
 
 if TYPE_CHECKING:
     from decaf.extraction.feature_network import PlainBackbone
+    from features.ratings import RatedPhotos
 
 SETTINGS = {field.name: field for field in fields(TrainingSettings)}
 
@@ -30,6 +32,40 @@ def add_width_option(group: argparse.ArgumentParser | argparse._ArgumentGroup) -
         action="append",
         metavar="UNITS",
         help=f"units of fc6 and fc7; may be given several times ({DEFAULT_WIDTH})",
+    )
+
+
+def add_outputs_option(
+    group: argparse.ArgumentParser | argparse._ArgumentGroup, told: Mapping[str, str]
+) -> None:
+    """The option of what networks learn: the kinds, and what each tells; the first by default."""
+    default = next(iter(told))
+    meaning = "; ".join(f"{kind}: {what}" for kind, what in told.items())
+    group.add_argument(
+        "--outputs",
+        choices=tuple(told),
+        default=default,
+        help=f"what the heads learn to tell; {meaning} ({default})",
+    )
+
+
+def check_outputs(args: argparse.Namespace, rated: RatedPhotos) -> None:
+    """Refuse ratings that do not tell what is to be learnt, before anything long begins.
+
+    Raises
+    ------
+    InputError
+        There are no scores, or no votes.
+    """
+    if args.outputs == "score" and rated.above_midpoint is None:
+        missing, remedy = "scores", "a column score, or count1 … countK"
+    elif args.outputs == "votes" and rated.votes is None:
+        missing, remedy = "votes", "columns count1 … countK"
+    else:
+        return
+    raise InputError(
+        f"{args.ratings}: there are no {missing} to learn; add {remedy}, or leave --outputs "
+        f"{args.outputs} out"
     )
 
 

@@ -183,9 +183,9 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
 
     def to_features(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         given = head.predict_on_batch(activations.astype("float32"))
-        if network.record.kind != "votes":
+        if network.record.grades is None:
             return given["features"], {}
-        mean, spread = mean_and_spread(given["output"])
+        mean, spread = mean_and_spread(given["output"], network.record.grades)
         return given["features"], {"predicted_mean": mean, "predicted_spread": spread}
 
     return FeatureNetwork(

@@ -14,6 +14,7 @@ from decaf.networks.record import NetworkRecord
 
 OF_CLASSIFIER = "how probable it is that a photo is professional"
 OF_SOFTMAX = f"{OF_CLASSIFIER}, by the network's softmax, not calibrated"
+OF_SCORES = f"{OF_CLASSIFIER}, by the levels of the score that the network predicts, not calibrated"
 OF_VOTES = "the share of the votes above the midpoint, as the network predicts them, not calibrated"
 
 
@@ -140,4 +141,4 @@ def describe(model: Model, head: str, precision: str, dynamic_batch: bool) -> De
 def _meaning(network: NetworkRecord, is_classifier: bool) -> str:
     if is_classifier:
         return OF_CLASSIFIER
-    return OF_VOTES if network.kind == "votes" else OF_SOFTMAX
+    return {"label": OF_SOFTMAX, "score": OF_SCORES, "votes": OF_VOTES}[network.kind]

@@ -39,6 +39,8 @@ class HeadSource:
     settings : TrainingSettings
     delta : float
         Margin around the midpoint that is not trained on, for the record.
+    kind : {"label", "score"}
+        What it learns.
     progress : bool
         Show the finetuning of the network that is kept on stderr.
     """
@@ -47,6 +49,7 @@ class HeadSource:
     width: int
     settings: TrainingSettings
     delta: float = 0.0
+    kind: str = "label"
     progress: bool = True
 
     @property
@@ -54,18 +57,17 @@ class HeadSource:
         """Positions among the activations, of which a finetuned head makes features."""
         # As `ConvNetFeatures` draws it, so that cross-validating that one gives the same figures.
         settings = replace(self.settings, seed=draw_seed(self.settings.seed))
+        above_midpoint = self.photos.rated.above_midpoint
         head = FinetunedHead(
-            self.photos.activations, self.width, settings, self.photos.rated.above_midpoint
+            self.photos.activations, self.width, settings, above_midpoint, self.kind
         )
         positions = np.arange(len(self.photos))[:, None]
-        above_midpoint = self.photos.rated.above_midpoint
+        made_of = (self.width, settings, above_midpoint, self.kind)
         return FeatureSet(
             self.name,
             positions,
             head,
-            identity=joblib.hash(
-                (self.photos.activations.identity, self.width, settings, above_midpoint, versions())
-            ),
+            identity=joblib.hash((self.photos.activations.identity, *made_of, versions())),
         )
 
     @property
@@ -77,7 +79,7 @@ class HeadSource:
     def record(self) -> NetworkRecord:
         """What a network with this head says of its making."""
         training = self.settings.to_json() | {"delta": self.delta}
-        return self.photos.record(self.width, training=training)
+        return self.photos.record(self.width, self.kind, training=training)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -90,6 +92,7 @@ class HeadSource:
             self.photos,
             self.width,
             self.settings,
+            kind=self.kind,
             train=rows,
             delta=self.delta,
             progress=self.progress,
@@ -103,6 +106,7 @@ def head_sources(
     widths: Sequence[int] = (DEFAULT_WIDTH,),
     settings: TrainingSettings = RECIPES["decaf"],
     *,
+    kind: str = "label",
     plain: bool = False,
     delta: float = 0.0,
     progress: bool = True,
@@ -117,6 +121,8 @@ def head_sources(
         Units of fc6 and fc7.
     settings : TrainingSettings
         But that all training photos are trained on: the folds judge.
+    kind : {"label", "score"}
+        What the heads learn.
     plain : bool
         Compare the plain backbone's activations, too, where they can be held in memory.
     delta : float
@@ -131,13 +137,14 @@ def head_sources(
     Raises
     ------
     InputError
-        A width is out of its range.
+        A width is out of its range, or there are no scores to learn.
     """
     for width in widths:
         check_width(width)
     settings = replace(settings, validation_fraction=0.0, patience=None)
     sources: list[HeadSource | PlainSource] = [
-        HeadSource(photos, width, settings, delta, progress) for width in dict.fromkeys(widths)
+        HeadSource(photos, width, settings, delta, kind, progress)
+        for width in dict.fromkeys(widths)
     ]
     if plain and PlainSource.fits(photos):
         sources.insert(0, PlainSource(photos))

@@ -27,6 +27,7 @@ from decaf.extraction.choosing import settle
 from decaf.models.record import ModelRecord
 from decaf.networks.convolutions import precision_of
 from decaf.networks.network import Network, load_network
+from decaf.networks.votes import mean_and_spread
 from decaf.networks.weights import file_sha256
 from decaf.training.batches import predict
 from features.errors import InputError, NoNetworkFile
@@ -61,7 +62,7 @@ class ScoredPhotos:
         Predicted shares of the votes, where the network has learnt votes.
     predicted, spread : ndarray of float64, shape (n_photos,), or None
         Predicted scores in the units of the ratings, and the standard deviations of what people
-        may have given, where the classifier has learnt scores.
+        may have given, where the classifier has learnt scores; else where the network has.
     """
 
     activations: Activations
@@ -206,24 +207,22 @@ class Model:
         score = decision_score(self.classifier, features) if len(features) else np.zeros(0)
         probability = self.record.calibration.probability(score)
         votes = given["output"] if record.kind == "votes" else None
-        if not all(
-            np.isfinite(each).all() for each in (score, probability, votes) if each is not None
-        ):
+        predicted, spread = self._predict_scores(given, score)
+        told = (score, probability, votes, predicted, spread)
+        if not all(np.isfinite(each).all() for each in told if each is not None):
             raise InputError(f"{self}: gives photos scores that are no numbers; {_REMEDY}")
-        return ScoredPhotos(
-            activations, features, score, probability, votes, *self._predict_scores(features, score)
-        )
+        return ScoredPhotos(activations, features, score, probability, votes, predicted, spread)
 
     def _predict_scores(
-        self, features: np.ndarray, score: np.ndarray
+        self, given: dict[str, np.ndarray], score: np.ndarray
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Scores in the units of the ratings, and their spread."""
-        units = self.record.predicted_scores
+        units, levels = self.record.predicted_scores, self.network.record.levels
         if units is None:
-            return None, None
+            return (None, None) if levels is None else mean_and_spread(given["output"], levels)
         spread = np.full(len(score), units.error)
         if len(score) and _tells_spread(self.classifier):
-            _, of_scale = self.classifier.predict(features, return_std=True)
+            _, of_scale = self.classifier.predict(given["features"], return_std=True)
             spread = of_scale * (units.scale[1] - units.scale[0])
         return units.in_units(score), spread
 

@@ -14,6 +14,7 @@ from classifiers.evaluation.calibration import decision_score
 from decaf.models.model import Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
+from decaf.networks.votes import share_above
 from features.errors import InputError, NotLinear
 
 
@@ -71,7 +72,7 @@ def softmax_probability(network: Network) -> keras.Model:
     -------
     keras.Model
         From RGB photos (n_photos, size, size, 3), 0–255, to (n_photos, 1): the second class's
-        softmax; of predicted votes the share above the midpoint, those at it counting half.
+        softmax; of votes and scores the share above the midpoint, what is at it counting half.
     """
     share = layers.Dense(1, use_bias=False, name="probability")
     professional = keras.Model(network.keras_model.input, share(network.keras_model.output))
@@ -118,10 +119,10 @@ def input_signature(network: keras.Model) -> list[keras.InputSpec]:
 
 def _share_above(record: NetworkRecord) -> np.ndarray:
     """What each output counts towards professional."""
-    if record.kind == "label":
+    if record.grades is None:
         return np.array([0.0, 1.0])
-    assert record.n_grades is not None and record.midpoint is not None  # as of all votes
-    return (np.sign(np.arange(1, record.n_grades + 1) - record.midpoint) + 1) / 2
+    assert record.midpoint is not None  # as of all votes and scores
+    return share_above(np.asarray(record.grades) - record.midpoint)
 
 
 def _fold_linear(model: Model) -> tuple[np.ndarray, float]:

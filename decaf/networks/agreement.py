@@ -28,7 +28,8 @@ def find_disagreement(keras_model: keras.Model, record: NetworkRecord) -> str | 
     if not isinstance(photo, tuple) or photo[3:] != (3,) or photo[1] != photo[2]:
         return "it does not take square photos in RGB"
     if output != (None, record.n_outputs):
-        field = {"label": "kind", "votes": "n_grades", "backbone": "width"}[record.kind]
+        fields = {"label": "kind", "score": "levels", "votes": "n_grades", "backbone": "width"}
+        field = fields[record.kind]
         return f"{field}: it gives {output}, not {record.n_outputs} numbers a photo"
     config = keras_model.get_config()
     calls = calls_of(config)

@@ -39,9 +39,9 @@ class Network:
     ----------
     keras_model : keras.Model
         From RGB photos (n_photos, size, size, 3), 0–255, to the probabilities of snapshot and
-        professional (n_photos, 2), to the shares of the votes (n_photos, n_grades), or to the
-        pooled activations of a plain backbone (n_photos, width). The layers of a head are fc6, fc7
-        and output.
+        professional (n_photos, 2), of the levels of the score (n_photos, n_levels), to the shares
+        of the votes (n_photos, n_grades), or to the pooled activations of a plain backbone
+        (n_photos, width). The layers of a head are fc6, fc7 and output.
     record : NetworkRecord
 
     Raises
@@ -169,6 +169,7 @@ def build_network(
     width: int,
     *,
     n_grades: int | None = None,
+    levels: Sequence[float] = (),
     pooling: str = "flatten",
     blocks: int | None = None,
     weights: str | os.PathLike | None = PRETRAINED,
@@ -183,6 +184,8 @@ def build_network(
         Units in fc6 and in fc7.
     n_grades : int, optional
         Let it predict the shares of the votes 1 … n_grades, and not classes.
+    levels : sequence of float, optional
+        Let it predict how probable each of these scores is, and not classes.
     pooling : {"flatten", "multilevel", "average"}
     blocks : int, optional
         Cut the backbone after so many blocks.
@@ -195,8 +198,9 @@ def build_network(
     -------
     Network
     """
+    grades = levels or (None if n_grades is None else range(1, n_grades + 1))
     record = NetworkRecord(
-        kind="label" if n_grades is None else "votes",
+        kind="score" if levels else "label" if n_grades is None else "votes",
         backbone=backbone,
         pooling=pooling,
         width=width,
@@ -205,8 +209,9 @@ def build_network(
         licence=get_backbone(backbone).licence(weights),
         sizes=recorded_sizes(backbone, sizes),
         n_grades=n_grades,
-        scale=None if n_grades is None else (1, n_grades),
-        midpoint=None if n_grades is None else (1 + n_grades) / 2,
+        levels=tuple(levels) or None,
+        scale=None if grades is None else (grades[0], grades[-1]),
+        midpoint=None if grades is None else (grades[0] + grades[-1]) / 2,
     )
     return Network(_build(record, weights), record)
 

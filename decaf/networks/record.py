@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -23,7 +24,7 @@ from features.records import (
 )
 
 POOLINGS = ("flatten", "multilevel", "average")
-KINDS = ("label", "votes", "backbone")
+KINDS = ("label", "score", "votes", "backbone")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class NetworkRecord(Record):
 
     Attributes
     ----------
-    kind : {"label", "votes", "backbone"}
-        Whether its head gives the probabilities of snapshot and professional, or the share of each
-        vote; a plain backbone has no head, and its activations are the features.
+    kind : {"label", "score", "votes", "backbone"}
+        Whether its head gives the probabilities of snapshot and professional, of each level of the
+        score, or the share of each vote; a plain backbone has no head, and its activations are the
+        features.
     backbone : str
     pooling : {"flatten", "multilevel", "average"}
     width : int
@@ -52,10 +54,12 @@ class NetworkRecord(Record):
         photos of the largest. None stands for the backbone's own.
     n_grades : int or None
         Of votes: these are 1 … n_grades.
+    levels : tuple of float or None
+        Of scores, in the units of the ratings: what each output stands for.
     scale : (float, float) or None
         Lowest and highest score of the photos it was finetuned on.
     midpoint : float or None
-        Above it a score is professional; votes need one.
+        Above it a score is professional; scores and votes need one.
     precision : {"float32", "bfloat16"} or None
         What the convolutions were computed in while it was finetuned.
     training : dict or None
@@ -89,6 +93,7 @@ class NetworkRecord(Record):
         default=None, metadata=optional(sequence(whole_number(1)))
     )
     n_grades: int | None = field(default=None, metadata=optional(whole_number(2)))
+    levels: tuple[float, ...] | None = field(default=None, metadata=optional(sequence(number())))
     scale: tuple[float, float] | None = field(
         default=None, metadata=optional(sequence(number(), length=2))
     )
@@ -105,8 +110,12 @@ class NetworkRecord(Record):
         super().__post_init__()
         if (self.n_grades is None) == (self.kind == "votes"):
             raise InputError("n_grades must be there for votes, and for nothing else")
-        if self.kind == "votes" and self.midpoint is None:
-            raise InputError("midpoint must be there for votes")
+        if (self.levels is None) == (self.kind == "score"):
+            raise InputError("levels must be there for scores, and for nothing else")
+        if self.levels is not None and not (len(self.levels) > 1 and _rise(self.levels)):
+            raise InputError(f"levels must be two or more that rise, not {self.levels}")
+        if self.grades is not None and self.midpoint is None:
+            raise InputError(f"midpoint must be there for {self.kind}")
         if self.sizes is not None and not _rise(self.sizes):
             raise InputError(f"sizes must rise, not {self.sizes}")
         if self.scale is not None and self.scale[0] >= self.scale[1]:
@@ -133,8 +142,8 @@ class NetworkRecord(Record):
             parts.append(self.pooling)
         if self.blocks is not None:
             parts.append(f"blocks{self.blocks}")
-        if self.kind == "votes":
-            parts.append("votes")
+        if self.grades is not None:
+            parts.append(self.kind)
         return "-".join([*parts, str(self.width)])
 
     @property
@@ -153,10 +162,21 @@ class NetworkRecord(Record):
         return self.kind != "backbone"
 
     @property
+    def grades(self) -> Sequence[float] | None:
+        """The scores that the outputs stand for; None where they stand for none.
+
+        Examples
+        --------
+        >>> list(NetworkRecord("votes", "vgg16", "average", 8, n_grades=3, midpoint=2).grades)
+        [1, 2, 3]
+        """
+        return self.levels if self.n_grades is None else range(1, self.n_grades + 1)
+
+    @property
     def n_outputs(self) -> int:
         """Numbers that the network gives for a photo."""
-        if self.n_grades is not None:
-            return self.n_grades
+        if self.grades is not None:
+            return len(self.grades)
         return 2 if self.has_head else self.width
 
     @property
@@ -164,5 +184,5 @@ class NetworkRecord(Record):
         return get_backbone(self.backbone) if self.backbone in list_backbones() else None
 
 
-def _rise(sizes: tuple[int, ...]) -> bool:
-    return len(sizes) > 0 and all(low < high for low, high in pairwise(sizes))
+def _rise(numbers: tuple[float, ...]) -> bool:
+    return len(numbers) > 0 and all(low < high for low, high in pairwise(numbers))

@@ -7,6 +7,7 @@ costs less than one three steps off.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,18 +62,22 @@ def vote_shares(votes: np.ndarray) -> np.ndarray:
     return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def mean_and_spread(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the votes 1, 2, … n_grades.
+def mean_and_spread(
+    votes: np.ndarray, grades: Sequence[float] | np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of votes, or of a score of which each level is so probable.
 
     Parameters
     ----------
     votes : ndarray, shape (n_photos, n_grades)
         Counts, or shares. Of counts the mean is exact, so that equal means stay equal.
+    grades : sequence of float, optional
+        What is voted for; 1, 2, … n_grades by default.
 
     Returns
     -------
     mean, spread : ndarray of float64, shape (n_photos,)
-        In steps of the scale.
+        In the units of the grades.
 
     Examples
     --------
@@ -81,10 +86,15 @@ def mean_and_spread(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ([2.0, 2.0], [1.0, 0.0])
     """
     votes = votes.astype(np.float64)
-    steps = np.arange(1, votes.shape[1] + 1)
+    steps = np.arange(1, votes.shape[1] + 1) if grades is None else np.asarray(grades)
     total = votes.sum(axis=1)
     mean = votes @ steps / total
     return mean, np.sqrt((votes * (steps - mean[:, None]) ** 2).sum(axis=1) / total)
+
+
+def share_above(above_midpoint: np.ndarray) -> np.ndarray:
+    """What grades that lie so far above the midpoint count towards professional: at it, half."""
+    return (np.sign(above_midpoint) + 1) / 2
 
 
 def mean_distance(shares: np.ndarray, predicted: np.ndarray) -> float:

@@ -53,8 +53,9 @@ class RankedPhoto:
     is_top : bool
         Whether it is the best of its stack, or by itself.
     mean, spread : float or None
-        The predicted score and how far people's may lie from it, in the units of the ratings; of
-        a network of votes, mean and standard deviation of the votes that it predicts.
+        The predicted score and how far people's may lie from it, in the units of the ratings, by
+        the classifier or, where that learnt labels, by the network; of one of votes, mean and
+        standard deviation of the votes that it predicts.
     votes : tuple of float
         Predicted shares of the votes; empty where the network predicts none.
     """

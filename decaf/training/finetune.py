@@ -54,11 +54,11 @@ def finetune(
     Returns
     -------
     head : keras.Model
-        (batch, n_activations) → (batch, n_classes) probabilities, or (batch, n_grades) shares of
-        the votes.
+        (batch, n_activations) → (batch, n_classes) probabilities, (batch, n_levels) those of the
+        score's levels, or (batch, n_grades) shares of the votes.
     history : list of dict
         An epoch each: ``epoch``, ``loss`` and, with a validation split, ``val_loss``, ``val_auc``
-        (that of the predicted mean where votes are trained on).
+        (that of the predicted mean where scores or votes are trained on).
 
     Raises
     ------
@@ -78,7 +78,9 @@ def finetune(
     trained.compile(_optimizer(settings), targets.loss(wanted), jit_compile=False)
     # Else fit traces its step twice, the first time only to make these variables.
     trained.optimizer.build(trained.trainable_variables)
-    weight = compute_sample_weight(settings.class_weight, targets.label[train])
+    # An order has no classes to weigh.
+    class_weight = settings.class_weight if targets.levels is None else None
+    weight = compute_sample_weight(class_weight, targets.label[train])
     batches = ActivationBatches(
         activations, train, wanted[train], weight, settings.batch_size, settings.seed, memory
     )

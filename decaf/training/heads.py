@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from decaf.extraction.activations import Activations
 from decaf.networks.head import features_model
+from decaf.networks.votes import share_above
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.settings import RECIPES, TrainingSettings
-from decaf.training.targets import Targets
+from decaf.training.targets import Targets, levels_of
 
 
 class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -36,6 +37,9 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         How far the photos' scores lie above the midpoint, as a share of the scale; softens the
         labels of photos near to it by ``settings.softness``. The classes must then be 0 and 1, or
         sort in that order.
+    kind : {"label", "score"}
+        Whether it learns the labels or, of ``above_midpoint``, the scores; then the probability of
+        the second class is that of a score above the midpoint.
 
     Attributes
     ----------
@@ -51,11 +55,13 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         width: int = 250,
         settings: TrainingSettings | None = None,
         above_midpoint: np.ndarray | None = None,
+        kind: str = "label",
     ):
         self.activations = activations
         self.width = width
         self.settings = settings
         self.above_midpoint = above_midpoint
+        self.kind = kind
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> FinetunedHead:
         """Finetune a head.
@@ -74,7 +80,7 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no photo at a position.
+            If there is no photo at a position, or there are no scores to learn.
         """
         rows = self._rows(X)
         encoder = LabelEncoder().fit(column_or_1d(y))
@@ -82,9 +88,11 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.classes_ = encoder.classes_
         label = np.zeros(len(self.activations), int)
         label[rows] = encoder.transform(y)
+        targets = self._targets(label, rows)
+        self._levels = targets.levels
         self.head_, self.history_ = finetune(
             self.activations,
-            Targets(label, self.above_midpoint),
+            targets,
             self.width,
             self.settings or RECIPES["paper"],
             rows=rows,
@@ -95,7 +103,11 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities by the softmax, (n, n_classes)."""
         check_is_fitted(self)
-        return predict(self.head_, self.activations, self._rows(X))
+        output = predict(self.head_, self.activations, self._rows(X))
+        if self._levels is None:
+            return output
+        professional = output @ share_above(self._levels)
+        return np.column_stack([1 - professional, professional])
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class, (n,)."""
@@ -109,6 +121,10 @@ class FinetunedHead(ClassifierMixin, TransformerMixin, BaseEstimator):
     def __sklearn_clone__(self) -> FinetunedHead:
         """The same head, unfitted, on the same activations: these may be of 250,000 photos."""
         return type(self)(**self.get_params(deep=False))
+
+    def _targets(self, label: np.ndarray, rows: np.ndarray) -> Targets:
+        levels = levels_of(self.above_midpoint, rows) if self.kind == "score" else None
+        return Targets(label, self.above_midpoint, levels=levels)
 
     def _rows(self, X: Any) -> np.ndarray:
         positions = np.asarray(X)

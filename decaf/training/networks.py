@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
+from classifiers.evaluation.ordering import rank_correlation
 from decaf.backend import versions
 from decaf.networks.network import Network, attach_head
 from decaf.networks.network_file import read_record
@@ -77,7 +78,7 @@ def finetune_networks(
         Of the files, which are called by `NetworkRecord.name`; is made if it is not there.
     settings : TrainingSettings
         Its seed chooses the test photos, too.
-    kind : {"label", "votes"}
+    kind : {"label", "score", "votes"}
         What the networks learn to tell.
     test_fraction : float
         Share of the photos kept for testing where the ratings have no split.
@@ -155,7 +156,7 @@ def finetune_network(
     width : int
         Units of fc6 and fc7.
     settings : TrainingSettings
-    kind : {"label", "votes"}
+    kind : {"label", "score", "votes"}
         What the network learns to tell.
     train, test : ndarray of int, optional
         Rows of the photos that are trained on (all), and of those that judge the network (none).
@@ -172,13 +173,14 @@ def finetune_network(
     Raises
     ------
     InputError
-        The width is out of its range; there are no votes or too few photos of a class to learn.
+        The width is out of its range; there are no scores, no votes or too few photos of a class
+        to learn.
     """
     train = np.arange(len(photos)) if train is None else train
     record = _record(photos, width, settings, kind, train, delta)
     head, history = finetune(
         photos.activations,
-        Targets.of(photos.rated, kind),
+        Targets.of(photos.rated, kind, train),
         width,
         settings,
         rows=train,
@@ -186,7 +188,7 @@ def finetune_network(
     )
     judged = None
     if test is not None:
-        judged = _judge(photos.rated.take(test), predict(head, photos.activations, test), kind)
+        judged = _judge(photos.rated.take(test), predict(head, photos.activations, test), record)
     record = replace(record, history=tuple(history), test=judged, versions=versions())
     return attach_head(head, record, photos.backbone.weights, photos.precision)
 
@@ -242,6 +244,7 @@ def _record(
     return photos.record(
         width,
         kind,
+        train,
         training=settings.to_json() | {"delta": delta},
         finetuned_on=tuple(sorted(set(photos.activations.digests[train].tolist()))),
     )
@@ -261,13 +264,19 @@ def _check_same(path: Path, wanted: NetworkRecord) -> NetworkRecord:
     return record
 
 
-def _judge(rated: RatedPhotos, output: np.ndarray, kind: str) -> dict[str, float]:
+def _judge(rated: RatedPhotos, output: np.ndarray, record: NetworkRecord) -> dict[str, float]:
     """Measures of a network's output for photos that it has not seen."""
-    if kind == "votes":
-        score, _ = mean_and_spread(output)
-        threshold, judged = rated.midpoint, judge_votes(require_votes(rated), output)
+    if record.grades is None:
+        score, threshold = output[:, 1], 0.5
     else:
-        score, threshold, judged = output[:, 1], 0.5, {}
+        score, _ = mean_and_spread(output, record.grades)
+        assert record.midpoint is not None  # as of all scores and votes
+        threshold = record.midpoint
+    judged = {}
+    if record.kind == "votes":
+        judged = judge_votes(require_votes(rated), output)
+    elif rated.score is not None:
+        judged = {"srcc": rank_correlation(rated.score, score)}
     return {
         "photos": len(rated),
         "accuracy": accuracy_score(rated.label, score > threshold),

@@ -31,7 +31,8 @@ class TrainingSettings(Record):
     dropout : float
         Share of fc6's and of fc7's units that are dropped.
     class_weight : {"balanced", None}
-        ``balanced`` weighs both classes alike: 70 % of AVA is positive.
+        ``balanced`` weighs both classes alike: 70 % of AVA is positive. Heads that learn scores
+        take each photo as it is.
     softness : float
         A photo this far above the midpoint, as a share of the scale, is taken for professional with
         probability 0.73, by the logistic function: a few more raters would turn the labels of

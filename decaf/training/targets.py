@@ -1,4 +1,4 @@
-"""What heads learn of photos: the label, soft near the midpoint, or the votes."""
+"""What heads learn of photos: the label, soft near the midpoint, the score, or the votes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
 from decaf.networks.votes import emd_loss, mean_and_spread, vote_shares
 from features.errors import InputError
 from features.ratings import RatedPhotos
+
+# Levels half a deviation of the scores apart, and as far as nearly all scores lie.
+N_LEVELS, REACH = 11, 2.5
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Targets:
     above_midpoint : ndarray of float, shape (n_photos,), optional
         How far the photos' scores lie above the midpoint, as a share of the scale; with it labels
         are softened, without it they are trained on as they are.
+    levels : ndarray of float, shape (n_levels,), optional
+        Of `choose_levels`: learn by it how probable each of them is, and not the labels.
     votes : ndarray of int, shape (n_photos, n_grades), optional
         Learn these with NIMA's loss, and not the labels; those still weigh the classes and divide
         off the validation photos.
@@ -37,15 +42,18 @@ class Targets:
     above_midpoint: np.ndarray | None = None
     votes: np.ndarray | None = None
     group: np.ndarray | None = None
+    levels: np.ndarray | None = None
 
     @classmethod
-    def of(cls, rated: RatedPhotos, kind: str = "label") -> Targets:
+    def of(cls, rated: RatedPhotos, kind: str = "label", rows: np.ndarray | None = None) -> Targets:
         """What a network of a kind learns of rated photos.
 
         Parameters
         ----------
         rated : RatedPhotos
-        kind : {"label", "votes"}
+        kind : {"label", "score", "votes"}
+        rows : ndarray of int, optional
+            Those that train, by which the levels of the score are chosen; all by default.
 
         Returns
         -------
@@ -54,10 +62,11 @@ class Targets:
         Raises
         ------
         InputError
-            There are no votes to learn.
+            There are no scores or no votes to learn.
         """
         votes = require_votes(rated) if kind == "votes" else None
-        return cls(rated.label, rated.above_midpoint, votes, rated.group)
+        levels = levels_of(rated.above_midpoint, rows) if kind == "score" else None
+        return cls(rated.label, rated.above_midpoint, votes, rated.group, levels)
 
     def wanted(self, softness: float) -> np.ndarray:
         """What a head is to give.
@@ -70,10 +79,13 @@ class Targets:
         Returns
         -------
         ndarray, shape (n_photos,) or (n_photos, n_outputs)
-            Classes; or their probabilities, or the shares of the votes.
+            Classes; or their probabilities, those of the levels, or the shares of the votes.
         """
         if self.votes is not None:
             return vote_shares(self.votes)
+        if self.levels is not None:
+            assert self.above_midpoint is not None  # of which the levels are
+            return spread_scores(self.above_midpoint, self.levels)
         if softness and self.above_midpoint is not None:
             sure = expit(self.above_midpoint / softness)
             return np.stack([1 - sure, sure], axis=1)
@@ -101,8 +113,8 @@ class Targets:
         Returns
         -------
         loss, auc : float
-            AUC of the label, exact, unlike Keras's binned one: by the predicted mean of votes, by
-            the second of two classes, or of each class against the rest.
+            AUC of the label, exact, unlike Keras's binned one: by the predicted mean of votes or
+            levels, by the second of two classes, or of each class against the rest.
         """
         label, wanted = self.label[rows], wanted[rows]
         if self.votes is not None:
@@ -112,9 +124,70 @@ class Targets:
             loss = keras.ops.mean(keras.losses.categorical_crossentropy(wanted, output))
         else:
             loss = log_loss(wanted, output, labels=range(output.shape[1]))
+        if self.levels is not None:
+            return float(loss), roc_auc_score(label, mean_and_spread(output, self.levels)[0])
         if output.shape[1] == 2:
             return float(loss), roc_auc_score(label, output[:, 1])
         return float(loss), roc_auc_score(label, output, multi_class="ovr")
+
+
+def choose_levels(score: np.ndarray) -> np.ndarray:
+    """Levels over which scores are spread.
+
+    Parameters
+    ----------
+    score : ndarray of float, shape (n_photos,)
+
+    Returns
+    -------
+    ndarray of float, shape (n_levels,)
+        Evenly spaced about the mean, ascending.
+
+    Raises
+    ------
+    InputError
+        The scores are all the same.
+
+    Examples
+    --------
+    >>> choose_levels(np.array([2.0, 4.0]))
+    array([0.5, 1. , 1.5, 2. , 2.5, 3. , 3.5, 4. , 4.5, 5. , 5.5])
+    """
+    deviation = score.std()
+    if not deviation > 0:
+        raise InputError(f"the {len(score):,} scores are all the same: there is no order to learn")
+    return score.mean() + deviation * np.linspace(-REACH, REACH, N_LEVELS)
+
+
+def spread_scores(score: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Spread each score over the levels near to it (Geng 2016: label distribution learning).
+
+    Parameters
+    ----------
+    score : ndarray of float, shape (n_photos,)
+    levels : ndarray of float, shape (n_levels,)
+        Evenly spaced, in the same units.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_photos, n_levels)
+        Of sum 1: a normal distribution whose deviation is one step of the levels.
+    """
+    steps = (score[:, None] - levels) / (levels[1] - levels[0])
+    return softmax(-(steps**2) / 2, axis=1).astype(np.float32)
+
+
+def levels_of(above_midpoint: np.ndarray | None, rows: np.ndarray | None = None) -> np.ndarray:
+    """Levels of how far scores lie above the midpoint, by some photos; by all where rows is None.
+
+    Raises
+    ------
+    InputError
+        There are no scores to learn.
+    """
+    if above_midpoint is None:
+        raise InputError("there are no scores to learn: the ratings are labels only")
+    return choose_levels(above_midpoint if rows is None else above_midpoint[rows])
 
 
 def require_votes(rated: RatedPhotos) -> np.ndarray:

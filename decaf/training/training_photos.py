@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.extraction.choosing import settle
 from decaf.extraction.feature_network import PlainBackbone
@@ -14,7 +16,7 @@ from decaf.networks.convolutions import build_activations, precision_of, recorde
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import weights_name
 from decaf.training.settings import POOLING_OF_RECIPE
-from decaf.training.targets import require_votes
+from decaf.training.targets import levels_of, require_votes
 from features.errors import InputError
 from features.ratings import RatedPhotos
 
@@ -43,14 +45,18 @@ class TrainingPhotos:
     def __len__(self) -> int:
         return len(self.rated)
 
-    def record(self, width: int, kind: str = "label", **more: Any) -> NetworkRecord:
+    def record(
+        self, width: int, kind: str = "label", rows: np.ndarray | None = None, **more: Any
+    ) -> NetworkRecord:
         """What a network finetuned on these photos says of itself.
 
         Parameters
         ----------
         width : int
             Units of fc6 and fc7.
-        kind : {"label", "votes"}
+        kind : {"label", "score", "votes", "backbone"}
+        rows : ndarray of int, optional
+            The photos that train; all by default.
         **more
             Other fields of `NetworkRecord`.
 
@@ -61,7 +67,7 @@ class TrainingPhotos:
         Raises
         ------
         InputError
-            There are no votes to learn.
+            There are no scores or no votes to learn.
         """
         return NetworkRecord(
             kind=kind,
@@ -74,11 +80,20 @@ class TrainingPhotos:
             resize=self.backbone.resize,
             sizes=recorded_sizes(self.backbone.name, self.backbone.sizes),
             n_grades=require_votes(self.rated).shape[1] if kind == "votes" else None,
+            levels=self._levels(rows) if kind == "score" else None,
             scale=self.rated.scale,
             midpoint=self.rated.midpoint,
             precision=self.precision,
             **more,
         )
+
+    def _levels(self, rows: np.ndarray | None) -> tuple[float, ...]:
+        """The score's levels, in the units of the ratings."""
+        rated = self.rated
+        levels = levels_of(rated.above_midpoint, rows)
+        assert rated.scale is not None and rated.midpoint is not None  # as of all scores
+        low, high = rated.scale
+        return tuple((rated.midpoint + levels * (high - low)).tolist())
 
 
 def read_training_photos(

@@ -65,6 +65,8 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         By path, how far a photo's score lies above the midpoint, as a share of the scale. The
         labels of photos near to it are softened by the settings' ``softness``; the classes must
         then be 0 and 1, or sort in that order.
+    kind : {"label", "score"}
+        Whether the head learns the labels, or the scores in ``above_midpoint``.
     random_state : int, RandomState or None
         Seeds the finetuning.
     cache : path, optional
@@ -109,6 +111,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         precision: str = "auto",
         engine: str = "auto",
         above_midpoint: Mapping[str, float] | None = None,
+        kind: str = "label",
         random_state: int | np.random.RandomState | None = None,
         cache: str | os.PathLike | None = None,
         verbose: bool = False,
@@ -126,6 +129,7 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.precision = precision
         self.engine = engine
         self.above_midpoint = above_midpoint
+        self.kind = kind
         self.random_state = random_state
         self.cache = cache
         self.verbose = verbose
@@ -208,15 +212,16 @@ class ConvNetFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _finetune(self, paths, y, settings):
         from decaf.training.finetune import finetune
-        from decaf.training.targets import Targets
+        from decaf.training.targets import Targets, levels_of
 
         encoder = LabelEncoder().fit(column_or_1d(y))
         check_consistent_length(paths, y)
         self.classes_ = encoder.classes_
-        above = self.above_midpoint
+        above = None if self.above_midpoint is None else _of_paths(self.above_midpoint, paths)
+        levels = levels_of(above) if self.kind == "score" else None
         head, self.history_ = finetune(
             self._activations(paths),
-            Targets(encoder.transform(y), None if above is None else _of_paths(above, paths)),
+            Targets(encoder.transform(y), above, levels=levels),
             self.width,
             replace(settings, seed=draw_seed(self.random_state)),
             progress=f"{self.backbone}-{self.width}" if self.verbose else None,

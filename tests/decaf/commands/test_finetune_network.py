@@ -51,7 +51,7 @@ def test_the_table_gives_every_network_with_its_size_and_quality(samples, networ
     (row,) = [line for line in out.splitlines() if line.startswith("alexnet-owt")]
     record = read_record(networks / "alexnet-owt-multilevel-blocks2-8.keras")
     assert f"{record.parameters:,}" in row
-    assert f"{record.test['auc']:.3f}" in row
+    assert row.split()[-2:] == [f"{record.test[name]:.3f}" for name in ("auc", "srcc")]
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -103,15 +103,20 @@ def test_a_network_of_votes_says_its_steps_and_how_well_it_predicts_them(
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_votes_cannot_be_learnt_from_labels(samples, tmp_path, capsys):
+@pytest.mark.parametrize("outputs", ["votes", "score"])
+def test_scores_and_votes_cannot_be_learnt_from_labels(samples, tmp_path, capsys, outputs):
     with (samples / "ratings.csv").open() as rated, (tmp_path / "labels.csv").open("w") as labels:
         labels.write("file,label\n")
         for number, row in enumerate(csv.DictReader(rated)):
             labels.write(f"{row['file']},{number % 2}\n")
-    ratings = ["--ratings", str(tmp_path / "labels.csv"), "--outputs", "votes"]
+    ratings = ["--ratings", str(tmp_path / "labels.csv"), "--outputs", outputs]
     assert finetune(samples, tmp_path / "networks", *ratings) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "labels.csv: there are no votes to learn; add columns count1 … countK" in line
+    missing, remedy = {
+        "votes": ("votes", "columns count1 … countK"),
+        "score": ("scores", "a column score, or count1 … countK"),
+    }[outputs]
+    assert f"labels.csv: there are no {missing} to learn; add {remedy}" in line
 
 
 def test_a_folder_for_networks_that_cannot_be_written_is_named_before_they_are_made(

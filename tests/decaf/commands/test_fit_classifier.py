@@ -219,6 +219,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
         ({}, ["--folds", "1"], "--folds 1: at least 2 are needed"),
         ({}, ["--classifier", "tam"], "no classifier is called 'tam'; try tan"),
         ({}, ["--width", "250"], "--width needs photos and --ratings FILE"),
+        ({}, ["--outputs", "score"], "--outputs needs photos and --ratings FILE"),
         ({}, ["--backbone", "vgg16"], "--backbone needs photos and --ratings FILE"),
     ],
 )

@@ -63,6 +63,19 @@ def test_a_network_of_votes_predicts_their_mean_and_spread():
     assert ((predicted["predicted_mean"] > 1) & (predicted["predicted_mean"] < 5)).all()
 
 
+def test_a_network_of_scores_predicts_them_and_their_spread():
+    levels = (1.0, 1.5, 4.0)
+    network = build_network(
+        "alexnet-owt", 4, levels=levels, pooling="average", blocks=1, weights=None
+    )
+    given, predicted = features(load_feature_network(network))
+    shares = network.head_model().predict_on_batch(
+        np.random.default_rng(0).random((3, 64), np.float32).astype(np.float16).astype(np.float32)
+    )["output"]
+    np.testing.assert_allclose(predicted["predicted_mean"], shares @ levels, rtol=1e-5)
+    assert given.shape == (3, 4) and (predicted["predicted_spread"] > 0).all()
+
+
 def test_a_plain_backbone_is_told_by_its_settings_however_it_is_given(tmp_path):
     named = load_feature_network(PLAIN, "float32")
     network = build_plain_network("alexnet-owt", blocks=1, weights=None)

@@ -164,6 +164,13 @@ def test_a_votes_network_says_that_its_softmax_is_a_share_of_votes(samples, tmp_
     assert exported.description.trained_on.midpoint == 3
 
 
+def test_a_network_of_scores_is_exported_with_its_own_output(samples, tmp_path):
+    scores = make_model(noise(), network=small_network(levels=(1.0, 2.0, 3.0)))
+    path = tmp_path / "s.onnx"
+    exported = export_model(scores, path, head="softmax", photos=samples, progress=False)
+    assert "by the levels of the score" in exported.description.output
+
+
 def test_sample_photos_of_a_test_vector_can_be_made_again(model, tmp_path):
     export_model(model, tmp_path / "s.onnx", progress=False)
     beside = json.loads((tmp_path / "s.onnx.json").read_text(encoding="utf-8"))

@@ -74,6 +74,20 @@ def test_the_network_that_is_kept_is_finetuned_on_the_training_photos(sources, r
     assert_allclose(features, given, rtol=0.02, atol=0.02)  # activations are kept in float16
 
 
+def test_a_head_of_scores_is_kept_as_a_network_of_scores(photos, rated):
+    (source,) = head_sources(photos, [4], SETTINGS, kind="score").by_name.values()
+    network, features = source.fit_network(np.arange(30))
+    assert source.name == network.record.name == "alexnet-owt-multilevel-blocks2-score-4"
+    assert np.mean(network.record.levels) == pytest.approx(rated.score[:30].mean())
+    assert features.shape == (30, 4)
+    assert (
+        source.feature_set.identity
+        != head_sources(photos, [4], SETTINGS)
+        .by_name["alexnet-owt-multilevel-blocks2-4"]
+        .feature_set.identity
+    )
+
+
 def test_all_training_photos_of_a_fold_are_trained_on(photos):
     settings = replace(SETTINGS, validation_fraction=0.3, patience=1)
     (source,) = head_sources(photos, [4], settings).by_name.values()

@@ -78,6 +78,18 @@ def test_a_network_of_votes_tells_their_shares(tmp_path, samples):
     )
 
 
+def test_a_network_of_scores_predicts_them_where_the_classifier_has_learnt_labels(
+    tmp_path, samples
+):
+    save_tiny_model(tmp_path / "model", levels=(1.0, 2.0, 5.0))
+    model = load_model(tmp_path / "model", "float32")
+    paths = some_photos(samples)
+    scored = model.score_photos(paths, progress=False)
+    shares = model.network.keras_model.predict_on_batch(squares(paths))
+    np.testing.assert_allclose(scored.predicted, shares @ [1.0, 2.0, 5.0], rtol=0.02)
+    assert scored.votes is None and (scored.spread > 0).all()
+
+
 def test_a_photo_that_cannot_be_read_is_named(folder, samples, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     paths = [*some_photos(samples, 1), str(tmp_path / "broken.jpg")]

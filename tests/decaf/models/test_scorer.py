@@ -55,6 +55,13 @@ def test_the_softmax_gives_the_second_class_or_the_share_of_votes_above_the_midp
     np.testing.assert_allclose(given[:, 0], votes[:, 2] / 2 + votes[:, 3:].sum(axis=1), atol=1e-6)
 
 
+def test_the_softmax_of_scores_is_the_share_above_the_midpoint(photos):
+    of_scores = small_network(levels=(1.0, 2.0, 3.0, 6.0))  # midpoint 3
+    shares = of_scores.keras_model.predict_on_batch(photos)
+    given = softmax_probability(of_scores).predict_on_batch(photos)
+    np.testing.assert_allclose(given[:, 0], shares[:, 2] / 2 + shares[:, 3], atol=1e-6)
+
+
 def test_a_classifier_that_is_not_linear_is_refused_with_what_to_do(photos):
     model = make_model(photos, make_pipeline(StandardScaler(), SVC()))
     with pytest.raises(

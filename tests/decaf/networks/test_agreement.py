@@ -58,6 +58,13 @@ def test_a_network_of_votes_has_as_many_outputs_as_grades(votes):
         Network(votes.keras_model, record)
 
 
+def test_a_network_of_scores_has_as_many_outputs_as_levels():
+    scores = build_network("alexnet-owt", 4, levels=(1.0, 2.0, 4.0), blocks=1, weights=None)
+    record = replace(scores.record, levels=(1.0, 4.0))
+    with pytest.raises(InputError, match=r"levels: it gives \(None, 3\), not 2 numbers a photo"):
+        Network(scores.keras_model, record)
+
+
 def test_a_plain_backbone_has_no_head():
     plain = build_plain_network("alexnet-owt", "flatten", 1, weights=None)
     record = replace(plain.record, kind="label")

@@ -9,6 +9,7 @@ from decaf.networks.record import NetworkRecord
 from features.errors import InputError
 
 VOTES = {"kind": "votes", "n_grades": 10, "midpoint": 5.5}
+SCORE = {"kind": "score", "levels": (1.5, 2.5, 3.5), "midpoint": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ VOTES = {"kind": "votes", "n_grades": 10, "midpoint": 5.5}
         ({"pooling": "flatten"}, "vgg16-250"),
         ({"blocks": 4}, "vgg16-multilevel-blocks4-250"),
         (VOTES, "vgg16-multilevel-votes-250"),
+        (SCORE, "vgg16-multilevel-score-250"),
         ({"kind": "backbone"}, "vgg16-multilevel-250"),
     ],
 )
@@ -25,9 +27,10 @@ def test_a_network_is_called_by_what_sets_it_apart(changed, name):
     assert replace(record, **changed).name == name
 
 
-def test_a_record_comes_back_from_json_as_it_was():
+@pytest.mark.parametrize("kind", [VOTES, SCORE])
+def test_a_record_comes_back_from_json_as_it_was(kind):
     record = replace(
-        RECORD, **VOTES, scale=(1, 10), finetuned_on=("0f" * 16,), history=({"epoch": 1},)
+        RECORD, **kind, scale=(1, 10), finetuned_on=("0f" * 16,), history=({"epoch": 1},)
     )
     assert NetworkRecord.from_json(record.to_json()) == record
 
@@ -40,7 +43,7 @@ def test_a_record_cannot_be_changed():
 @pytest.mark.parametrize(
     "changed",
     [
-        {"kind": "score"},
+        {"kind": "stars"},
         {"backbone": ""},
         {"pooling": "median"},
         {"width": 0},
@@ -51,6 +54,12 @@ def test_a_record_cannot_be_changed():
         {"kind": "votes", "midpoint": 5.0},
         {"kind": "votes", "n_grades": 1, "midpoint": 5.0},
         {"kind": "votes", "n_grades": 10},
+        {"levels": (1.0, 2.0)},
+        SCORE | {"midpoint": None},
+        SCORE | {"levels": None},
+        SCORE | {"levels": (2.0, 1.0)},
+        SCORE | {"levels": (2.0,)},
+        SCORE | {"levels": ("1", "2")},
         {"scale": (1,)},
         {"midpoint": "5"},
         {"finetuned_on": ("00ff",)},
@@ -64,6 +73,6 @@ def test_a_record_cannot_be_changed():
 )
 def test_a_record_holds_nothing_of_another_type_or_range(changed):
     with pytest.raises(
-        InputError, match=f"{list(changed)[-1]} must be|n_grades must|midpoint must"
+        InputError, match=f"{list(changed)[-1]} must be|(n_grades|midpoint|levels) must"
     ):
         replace(RECORD, **changed)

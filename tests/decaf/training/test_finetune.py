@@ -13,7 +13,7 @@ from decaf.networks.head import build_head
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
 from decaf.training.settings import TrainingSettings
-from decaf.training.targets import Targets
+from decaf.training.targets import Targets, choose_levels
 from features.errors import InputError
 
 
@@ -196,6 +196,24 @@ def test_votes_are_learnt_and_validated_by_their_distance_and_mean(
     shares = predict(head, make_activations(values), np.arange(150))
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
     assert np.corrcoef(shares @ np.arange(5), votes @ np.arange(5))[0, 1] > 0.7
+
+
+def test_scores_are_learnt_in_their_order_whatever_classes_weigh(make_activations, two_classes):
+    values, label = two_classes
+    score = values[:, 0] + 0.5 * values[:, 1]
+    targets = Targets(label, score, levels=choose_levels(score))
+    settings = TrainingSettings(
+        optimizer="adam", learning_rate=0.01, epochs=20, batch_size=16, dropout=0
+    )
+    head, history = finetune(make_activations(values), targets, 8, settings)
+    again, _ = finetune(make_activations(values), targets, 8, replace(settings, class_weight=None))
+    assert head.output_shape == (None, len(targets.levels))
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert history[-1]["val_auc"] > 0.8
+    predicted = predict(head, make_activations(values), np.arange(150))
+    assert np.corrcoef(predicted @ targets.levels, score)[0, 1] > 0.9
+    for ours, theirs in zip(weights(head), weights(again)):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(

@@ -19,6 +19,7 @@ from decaf.training.heads import FinetunedHead
 from decaf.training.settings import RECIPES, TrainingSettings, draw_seed
 from decaf.training.targets import Targets
 from decaf.training.training_photos import read_training_photos
+from features.errors import InputError
 from features.ratings import read_ratings
 
 SHORT = TrainingSettings(learning_rate=0.01, epochs=3, batch_size=16, validation_fraction=0.0)
@@ -49,7 +50,22 @@ def test_a_head_is_what_finetuning_the_given_photos_gives(activations, label):
     )
 
 
-def test_positions_give_the_features_that_paths_give(samples):
+def test_a_head_of_scores_calls_professional_what_it_predicts_above_the_midpoint(
+    activations, label
+):
+    positions, above = np.arange(150)[:, None], np.where(label, 0.2, -0.2)
+    settings = replace(SHORT, optimizer="adam", epochs=20)
+    head = FinetunedHead(activations, 6, settings, above, kind="score").fit(positions, label)
+    probability = head.predict_proba(positions)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert np.mean(head.predict(positions) == label) > 0.9
+    assert head.transform(positions).shape == (150, 6)
+    with pytest.raises(InputError, match="there are no scores to learn"):
+        FinetunedHead(activations, 6, settings, kind="score").fit(positions, label)
+
+
+@pytest.mark.parametrize("kind", ["label", "score"])
+def test_positions_give_the_features_that_paths_give(samples, kind):
     rated = read_ratings(samples / "ratings.csv")
     backbone = PlainBackbone("alexnet-owt", "multilevel", blocks=2)
     photos = read_training_photos(rated, backbone, precision="float32", progress=False)
@@ -61,10 +77,11 @@ def test_positions_give_the_features_that_paths_give(samples):
         blocks=2,
         precision="float32",
         above_midpoint=dict(zip(rated.paths, rated.above_midpoint)),
+        kind=kind,
         random_state=3,
     )
     head = FinetunedHead(
-        photos.activations, 5, replace(settings, seed=draw_seed(3)), rated.above_midpoint
+        photos.activations, 5, replace(settings, seed=draw_seed(3)), rated.above_midpoint, kind
     )
     train, test = np.arange(0, 60, 2), np.arange(1, 60, 2)
     expected = by_path.fit(rated.paths[train], rated.label[train]).transform(rated.paths[test])

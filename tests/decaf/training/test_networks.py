@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from decaf.extraction.feature_network import PlainBackbone
 from decaf.networks.network import load_network
+from decaf.networks.votes import mean_and_spread
+from decaf.training.batches import predict
 from decaf.training.networks import divide, finetune_network, finetune_networks
 from decaf.training.settings import RECIPES
 from decaf.training.training_photos import read_training_photos
@@ -96,10 +99,35 @@ def test_a_network_of_votes_is_judged_by_the_votes(photos, tmp_path):
     assert {"emd", "srcc_mean", "lcc_mean", "srcc_spread", "lcc_spread"} <= set(file.record.test)
 
 
+def test_a_network_of_scores_tells_them_in_the_units_of_the_ratings(photos, tmp_path):
+    fit = {"learning_rate": 0.01, "weight_decay": 0.0, "dropout": 0.0, "validation_fraction": 0.0}
+    settings = replace(SHORT, epochs=60, **fit)
+    (file,) = finetune(photos, [16], tmp_path, settings, kind="score")
+    assert file.path.name == "alexnet-owt-multilevel-blocks2-score-16.keras"
+    network, rows = load_network(file.path), np.arange(len(photos))
+    levels, rated = network.record.levels, photos.rated
+    trained = np.isin(rated.digests, network.record.finetuned_on)
+    assert np.mean(levels) == pytest.approx(rated.score[trained].mean())
+    given = predict(network.head_model(), photos.activations, rows)["output"]
+    mean, _ = mean_and_spread(given, levels)
+    assert np.corrcoef(mean[trained], rated.score[trained])[0, 1] > 0.9
+    assert np.abs(mean - rated.score)[trained].mean() < 0.5 * rated.score.std()
+    test = file.record.test
+    held_back = np.isin(rated.digests, rated.digests[~trained])
+    assert test["srcc"] == pytest.approx(
+        spearmanr(mean[held_back], rated.score[held_back]).statistic, abs=0.02
+    )
+    (kept,) = finetune(photos, [16], tmp_path, settings, kind="score")
+    assert kept.was_there
+
+
 def test_what_cannot_be_learnt_is_refused_before_anything_is_written(photos, tmp_path):
     without = replace(photos, rated=replace(photos.rated, votes=None))
     with pytest.raises(InputError, match="there are no votes to learn"):
         finetune(without, [4], tmp_path, kind="votes")
+    of_labels = replace(photos, rated=replace(photos.rated, score=None))
+    with pytest.raises(InputError, match="there are no scores to learn"):
+        finetune(of_labels, [4], tmp_path, kind="score")
     with pytest.raises(InputError, match="width 0: it must be a whole number, 1 or more"):
         finetune(photos, [4, 0], tmp_path)
     assert not list(tmp_path.iterdir())
