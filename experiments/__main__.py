@@ -18,6 +18,8 @@ ROOMS = {
     },
     "choices": {
         "order": "how sizes and scores order photos, by what learns them",
+        "widths": "whether cutting heads costs order, of those that learn labels and scores",
+        "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
         "recipe": "which recipe gives the best reduced heads for their size",
         "exported": "what files for small devices lose in AUC",
         "devices": "size and latency of every network on small devices",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from classifiers.evaluation.folds import Fold, Folds
     from decaf.extraction.activations import Activations
     from decaf.training.settings import TrainingSettings
+    from decaf.training.training_photos import TrainingPhotos
     from features.ratings import RatedPhotos
 
 # Where the AVA archive keeps the list of its 20,000 test photos.
@@ -33,6 +34,7 @@ WIDTHS = several("--width", "units of fc6 and of fc7", PAPER_WIDTHS)
 # What of the training an experiment may change.
 TRAINING = ["optimizer", "learning_rate", "momentum", "weight_decay"]
 TRAINING += ["batch_size", "epochs", "dropout"]
+SIZE = option("--size", "of the photo, in pixels, or two with a plus between", "224+448")
 BLOCKS = option("--blocks", "cut the backbones after N (all)", type=int, metavar="N")
 JOBS = option("--jobs", "fits at once; -1 on all cores", -1)
 
@@ -176,6 +178,24 @@ def activations_of(
         found = cached_activations(paths, network, cache=args.cache)
         seen |= {view: found[pooling] for pooling, view in of_poolings.items()}
     return seen
+
+
+def parse_sizes(size: str) -> tuple[int, ...]:
+    """The sizes of a backbone in words: pixels, two with a plus between, or "own" for none."""
+    return () if size == "own" else tuple(map(int, size.split("+")))
+
+
+def training_photos(
+    rated: RatedPhotos, backbone: str, sizes: tuple[int, ...], args: argparse.Namespace
+) -> TrainingPhotos:
+    """Averages of all blocks of photos, as heads are fed with them."""
+    from decaf.extraction.feature_network import PlainBackbone
+    from decaf.training.training_photos import read_training_photos
+
+    plain = PlainBackbone(backbone, "multilevel", args.blocks, sizes=sizes)
+    return read_training_photos(
+        rated, plain, precision=args.precision, engine=args.engine, cache=args.cache
+    )
 
 
 def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:

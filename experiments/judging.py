@@ -142,8 +142,11 @@ def add_differences(
     others: Sequence[Row],
     name: str,
     key: Callable[[Row], Hashable] = lambda row: None,
+    metrics: Sequence[str] = (),
 ) -> None:
     """Add to rows how much better they are than others, resampled in pairs.
+
+    The metrics are AUC and the accuracies where none are named.
 
     A row is compared with that of the others which has the same key; with none, it stays as it is.
     The columns are ``<metric>_minus_<name>``, with ``_low`` and ``_high`` (95 % interval).
@@ -155,7 +158,7 @@ def add_differences(
     for row in rows:
         if (other := other_of.get(key(row))) is None:
             continue
-        for metric in INTERVAL_METRICS:
+        for metric in metrics or INTERVAL_METRICS:
             column = f"{metric}_minus_{name}"
             differences = np.subtract(row["resampled"][metric], other["resampled"][metric])
             row[column] = row[metric] - other[metric]

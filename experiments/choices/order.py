@@ -75,25 +75,14 @@ def order(args) -> Page:
 
 def _views(args) -> list[tuple[str, tuple[int, ...]]]:
     """What was before first, so that all others can be compared with it."""
-    named = [
-        (backbone, () if size == "own" else tuple(map(int, size.split("+"))))
-        for backbone in args.backbone
-        for size in args.size
-    ]
+    named = [(backbone, data.parse_sizes(size)) for backbone in args.backbone for size in args.size]
     return [(BEFORE[0], BEFORE[1]), *(view for view in named if view != (BEFORE[0], BEFORE[1]))]
 
 
 def _sources(rated, backbone, sizes, args):
-    from decaf.extraction.feature_network import PlainBackbone
     from decaf.models.heads import head_sources
-    from decaf.training.training_photos import read_training_photos
 
-    photos = read_training_photos(
-        rated,
-        PlainBackbone(backbone, "multilevel", args.blocks, sizes=sizes),
-        precision=args.precision,
-        cache=args.cache,
-    )
+    photos = data.training_photos(rated, backbone, sizes, args)
     return head_sources(photos, [WIDTH], plain=True, progress=False)
 
 
