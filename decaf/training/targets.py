@@ -14,7 +14,9 @@ from decaf.networks.votes import emd_loss, mean_and_spread, vote_shares
 from features.errors import InputError
 from features.ratings import RatedPhotos
 
-# Levels half a deviation of the scores apart, and as far as nearly all scores lie.
+# Levels half a deviation of the scores apart, and as far as nearly all scores lie. SRCC of the
+# head's output on OASIS and BIQ2021 (one seed, 448 pixels): .731 and .749; squared error of
+# standardised scores .697 and .763, quantile levels .739 and .741, softened labels .727 and .749.
 N_LEVELS, REACH = 11, 2.5
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from classifiers.evaluation.ordering import judge_order
+from classifiers.evaluation.ordering import judge_order, rank_correlation
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,14 @@ def test_correlations_and_those_of_each_resample_are_scipys(rated, weights, name
     for drawn, value in zip(weights.astype(int), resampled[name]):
         rows = np.repeat(np.arange(120), drawn)
         assert value == pytest.approx(of_scipy(score[rows], predicted[rows]).statistic, abs=1e-5)
+
+
+def test_an_order_of_equals_is_none_and_any_other_has_the_correlation_of_scipy(rated):
+    score, predicted = rated[:2]
+    assert rank_correlation(score, predicted) == pytest.approx(
+        spearmanr(score, predicted).statistic
+    )
+    assert rank_correlation(score, np.ones(len(score))) == 0
 
 
 def test_the_share_of_the_best_among_those_shown_first_counts_parts_of_equal_ones():
