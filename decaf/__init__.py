@@ -90,3 +90,7 @@ def _check_siblings() -> None:
 
 
 _check_siblings()
+
+from decaf.backend import choose_back_end  # noqa: E402 - it needs one of the siblings
+
+choose_back_end()

@@ -9,13 +9,48 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from features.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")
-EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
+EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch", "openvino": "fast"}
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+
+
+def choose_back_end() -> None:
+    """Let Keras take OpenVINO where it is installed, and none of the back ends that can train.
+
+    And let OpenVINO report nothing to its makers: importing it is enough for a report, unless its
+    package for that cannot be found.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    installed = [name for name in EXTRA_OF_BACK_END if find_spec(name)]
+    if installed == ["openvino"]:
+        os.environ.setdefault("KERAS_BACKEND", "openvino")
+
+
+def can_train() -> bool:
+    """Whether the back end trains networks; OpenVINO only runs them."""
+    import keras
+
+    return keras.backend.backend() != "openvino"
+
+
+def check_training() -> None:
+    """Make sure that the back end trains networks.
+
+    Raises
+    ------
+    InputError
+        It does not; the message names the extra that installs one that does.
+    """
+    if not can_train():
+        raise InputError(
+            "Keras's back end OpenVINO runs networks and trains none: pip install 'decaf[cpu]', "
+            "or take a plain backbone"
+        )
 
 
 def import_keras() -> None:
@@ -85,6 +120,8 @@ def has_gpu() -> bool:
     """Whether the back end computes on a GPU."""
     import keras
 
+    if keras.backend.backend() == "openvino":
+        return False
     if keras.backend.backend() == "torch":  # Keras lists no devices of this one
         import torch
 

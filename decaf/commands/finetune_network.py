@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decaf.backend import import_keras
+from decaf.backend import check_training, import_keras
 from decaf.commands.options import (
     add_backbone_options,
     add_machine_options,
@@ -113,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
 def finetune_on_photos(args: argparse.Namespace) -> None:
     """Finetune a network of every width and print how they do on the test photos."""
     import_keras()
+    check_training()
     from decaf.training.networks import finetune_networks
     from decaf.training.training_photos import read_training_photos
 

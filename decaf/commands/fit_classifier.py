@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classifiers.catalogue import DEFAULT_CLASSIFIERS, list_classifiers
-from decaf.backend import import_keras
+from decaf.backend import can_train, check_training, import_keras
 from decaf.commands.interrupting import workers_of_a_command
 from decaf.commands.options import (
     add_backbone_options,
@@ -276,6 +276,14 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     from decaf.training.training_photos import read_training_photos
 
     settings, widths = training_settings(args), chosen_widths(args)
+    plain = not args.width and args.recipe != "paper"
+    if not plain:
+        check_training()
+    elif not can_train():
+        print(
+            "the plain backbone alone is compared: Keras's back end OpenVINO trains no heads",
+            file=sys.stderr,
+        )
     rated = read_ratings_of(args, args.source[0])
     check_outputs(args, rated)
     photos = read_training_photos(
@@ -286,7 +294,6 @@ def _head_sources(args: argparse.Namespace) -> Sources:
         cache=args.cache,
     )
     report_failed(photos.rated.failed[len(rated.failed) :])  # the others were reported
-    plain = not args.width and args.recipe != "paper"
     return head_sources(photos, widths, settings, kind=args.outputs, plain=plain, delta=args.delta)
 
 

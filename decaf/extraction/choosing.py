@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from decaf.backend import PRECISIONS, choose_precision, cpu_name, has_gpu, versions
+from decaf.backend import (
+    PRECISIONS,
+    can_train,
+    choose_precision,
+    cpu_name,
+    has_gpu,
+    versions,
+)
 from decaf.extraction.activations import default_cache, digests_of
 from decaf.extraction.engines import (
     ENGINES,
@@ -90,7 +97,10 @@ def settle(
         raise InputError(f"engine {engine!r}: choose one of auto, {', '.join(ENGINES)}")
     if engine == "openvino" and reason is not None:
         raise InputError(reason)
-    engines = [engine] if engine != "auto" else ENGINES[:1] if reason else ENGINES
+    if engine == "keras" and not can_train():
+        raise InputError("Keras has no back end but OpenVINO here: pip install 'decaf[cpu]'")
+    able = [each for each in ENGINES if (can_train() if each == "keras" else reason is None)]
+    engines = able if engine == "auto" else [engine]
     # A CPU that multiplies no matrices in bfloat16 is not worth a measurement of it.
     fixed = precision != "auto" or has_gpu() or default == "float32"
     precisions = [default] if fixed else PRECISIONS
@@ -111,7 +121,7 @@ def settle(
     best = max(ways, key=lambda way: kept[_name(way)] * (_GAIN if way[0] == "keras" else 1))
     if kept[_name(best)] == 0:
         raise InputError("OpenVINO does not run this network; take --engine keras")
-    _take(convolutions, best, 0 if engine != "auto" else _pays_from(kept, best))
+    _take(convolutions, best, 0 if len(engines) == 1 else _pays_from(kept, best))
 
 
 def _take(convolutions: keras.Model, way: Way, pays_from: int) -> None:

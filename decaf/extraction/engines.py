@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,19 +14,19 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from decaf.backend import has_gpu
+from decaf.backend import can_train, has_gpu
 
 if TYPE_CHECKING:
     import keras
 
 ENGINES = ("keras", "openvino")
 
-# From a batch of photos, uint8, always as many, to activations by pooling.
+# From a batch of photos, uint8, always as many, to activations by pooling; or from activations to
+# what a head gives.
 ForwardPass = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 # OpenVINO's names of our precisions.
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
-_TELEMETRY = "openvino_telemetry"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Engine:
 
 _engines: WeakKeyDictionary[keras.Model, Engine] = WeakKeyDictionary()
 # By precision and size of the batch.
-_compiled: WeakKeyDictionary[keras.Model, dict[tuple[str, int], ForwardPass]] = WeakKeyDictionary()
+_compiled: WeakKeyDictionary[keras.Model, dict[tuple[str, int | None], ForwardPass]]
+_compiled = WeakKeyDictionary()
 
 
 def why_no_openvino() -> str | None:
@@ -56,13 +56,13 @@ def why_no_openvino() -> str | None:
 
     if find_spec("openvino") is None:
         return "OpenVINO is not installed: pip install 'decaf[fast]'"
-    if keras.backend.backend() != "tensorflow":
-        return "OpenVINO takes networks from Keras's back end TensorFlow alone"
+    if keras.backend.backend() not in ("tensorflow", "openvino"):
+        return "OpenVINO takes networks from Keras's back ends TensorFlow and OpenVINO alone"
     return "OpenVINO runs networks on the CPU, and here is a GPU" if has_gpu() else None
 
 
 def set_engine(convolutions: keras.Model, engine: Engine) -> None:
-    """Choose what runs a network's convolutions; Keras does where nothing was chosen.
+    """Choose what runs a network's convolutions; Keras's back end does where nothing was chosen.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def forward_pass(
     """
     from decaf.networks.convolutions import precision_of
 
-    engine = _engines.get(convolutions, Engine())
+    engine = _engines.get(convolutions) or Engine("keras" if can_train() else "openvino")
     if engine.name == "keras":
         return convolutions.predict_on_batch
     compiled = _compiled.setdefault(convolutions, {})
@@ -107,31 +107,64 @@ def forward_pass(
     return compiled[wanted]
 
 
-def convert(convolutions: keras.Model, batch_size: int) -> Any:
+def compiled_head(head: keras.Model) -> ForwardPass:
+    """What runs a network's head where Keras's back end is OpenVINO, in float32.
+
+    Keras's own way there compiles the head anew for every size of a batch, and computes in bfloat16
+    where the hardware does.
+
+    Parameters
+    ----------
+    head : keras.Model
+        As `decaf.networks.network.Network.head_model` gives it.
+
+    Returns
+    -------
+    callable
+        From float32 (n_photos, n_activations), any number, to a dictionary of arrays.
+    """
+    compiled = _compiled.setdefault(head, {})
+    wanted = "float32", None
+    if wanted not in compiled:
+        compiled[wanted] = compile_in(convert(head, None, "float32"), "float32")
+    run = compiled[wanted]
+    return lambda activations: {name: each.copy() for name, each in run(activations).items()}
+
+
+def convert(network: keras.Model, batch_size: int | None, dtype: str = "uint8") -> Any:
     """Convert a network for OpenVINO, which takes seconds.
 
     In float32: in which layers bfloat16 is faster, OpenVINO decides.
 
     Parameters
     ----------
-    convolutions : keras.Model
-    batch_size : int
+    network : keras.Model
+        With a dictionary of outputs.
+    batch_size : int or None
+        None is any.
+    dtype : str
+        Of what it takes.
 
     Returns
     -------
     openvino.Model
     """
     import keras
+    import openvino
 
-    openvino = _import_openvino()
-    photos = keras.InputSpec(shape=(batch_size, *convolutions.input_shape[1:]), dtype="uint8")
-    with tempfile.TemporaryDirectory() as folder, in_float32(convolutions):
+    given = keras.InputSpec(shape=(batch_size, *network.input_shape[1:]), dtype=dtype)
+    with tempfile.TemporaryDirectory() as folder, in_float32(network):
         path = Path(folder, "network.xml")
-        convolutions.export(str(path), format="openvino", verbose=False, input_signature=[photos])
+        network.export(str(path), format="openvino", verbose=False, input_signature=[given])
         core = openvino.Core()
         # Its weights are read, and not mapped: their file is about to go.
         core.set_property({"ENABLE_MMAP": False})
-        return core.read_model(path)
+        converted = core.read_model(path)
+    # Keras names them where it converts from TensorFlow alone.
+    names = keras.tree.flatten({name: name for name in network.output})
+    for output, name in zip(converted.outputs, names):
+        output.get_tensor().set_names({name})
+    return converted
 
 
 def compile_in(converted: Any, precision: str) -> ForwardPass:
@@ -147,8 +180,10 @@ def compile_in(converted: Any, precision: str) -> ForwardPass:
     callable
         As `forward_pass` gives it.
     """
+    import openvino
+
     settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    request = _import_openvino().Core().compile_model(converted, "CPU", settings)
+    request = openvino.Core().compile_model(converted, "CPU", settings)
     request = request.create_infer_request()
     poolings = [output.get_any_name() for output in converted.outputs]
 
@@ -181,22 +216,3 @@ def in_float32(convolutions: keras.Model) -> Iterator[None]:
         yield
     finally:
         set_precision(convolutions, precision)
-
-
-def _import_openvino() -> Any:
-    """OpenVINO, which reports nothing to its makers of what is done with it here.
-
-    Importing it is enough for a report, unless its package for that cannot be found.
-    """
-    if "openvino" in sys.modules:
-        return sys.modules["openvino"]
-    reporting = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
-    try:
-        import openvino
-
-        return openvino
-    finally:
-        del sys.modules[_TELEMETRY]
-        if reporting is not None:
-            sys.modules[_TELEMETRY] = reporting

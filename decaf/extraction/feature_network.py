@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from decaf.backend import import_keras, versions
+from decaf.backend import can_train, import_keras, versions
 from decaf.networks.digest import digest_of_graph
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _named(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
 def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any) -> FeatureNetwork:
     """A network, and what the feature file says of it and of its own file."""
     from decaf.extraction.choosing import settle
+    from decaf.extraction.engines import compiled_head
     from decaf.networks.convolutions import precision_of
     from decaf.networks.votes import mean_and_spread
 
@@ -180,9 +181,10 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
     convolutions, head = network.activations_model(), network.head_model()
     settle(convolutions, **asked)
     settings["precision"] = precision_of(convolutions)
+    run = head.predict_on_batch if can_train() else compiled_head(head)
 
     def to_features(activations: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        given = head.predict_on_batch(activations.astype("float32"))
+        given = run(activations.astype("float32"))
         if network.record.grades is None:
             return given["features"], {}
         mean, spread = mean_and_spread(given["output"], network.record.grades)

@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 
 from classifiers.evaluation.evaluation import FeatureSet
-from decaf.backend import versions
+from decaf.backend import can_train, check_training, versions
 from decaf.models.plain import PlainSource
 from decaf.models.sources import Sources
 from decaf.networks.network import Network
@@ -124,7 +124,8 @@ def head_sources(
     kind : {"label", "score"}
         What the heads learn.
     plain : bool
-        Compare the plain backbone's activations, too, where they can be held in memory.
+        Compare the plain backbone's activations, too, where they can be held in memory; and them
+        alone where Keras's back end trains no heads.
     delta : float
         As in `Sources`.
     progress : bool
@@ -137,16 +138,22 @@ def head_sources(
     Raises
     ------
     InputError
-        A width is out of its range, or there are no scores to learn.
+        A width is out of its range; there are no scores to learn; there is nothing but heads, and
+        the back end trains none.
     """
     for width in widths:
         check_width(width)
+    plain = plain and PlainSource.fits(photos)
+    if plain and not can_train():
+        widths = ()
+    if widths:
+        check_training()
     settings = replace(settings, validation_fraction=0.0, patience=None)
     sources: list[HeadSource | PlainSource] = [
         HeadSource(photos, width, settings, delta, kind, progress)
         for width in dict.fromkeys(widths)
     ]
-    if plain and PlainSource.fits(photos):
+    if plain:
         sources.insert(0, PlainSource(photos))
     rated = photos.rated
     return Sources(

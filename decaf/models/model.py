@@ -10,9 +10,10 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_regressor
@@ -35,6 +36,9 @@ from features.files import write_file, writing
 from features.folders import check_output_folder, filling_folder
 from features.records import parse_json
 from features.store.schema import unusable_rows
+
+if TYPE_CHECKING:
+    import keras
 
 SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
@@ -182,7 +186,7 @@ class Model:
             A score is not finite, by which no photo can be ranked.
         """
         record = self.network.record
-        convolutions = self.network.activations_model()
+        convolutions, head = self._parts
         settle(
             convolutions,
             len(paths),
@@ -197,7 +201,7 @@ class Model:
             cache=cache,
             progress=progress,
         )[record.pooling]
-        given = predict(self.network.head_model(), activations, np.arange(len(activations)))
+        given = predict(head, activations, np.arange(len(activations)))
         features = given["features"]
         if len(unusable_rows(features)):
             raise InputError(
@@ -212,6 +216,11 @@ class Model:
         if not all(np.isfinite(each).all() for each in told if each is not None):
             raise InputError(f"{self}: gives photos scores that are no numbers; {_REMEDY}")
         return ScoredPhotos(activations, features, score, probability, votes, predicted, spread)
+
+    @cached_property
+    def _parts(self) -> tuple[keras.Model, keras.Model]:
+        """Convolutions and head; the same for every call, since engines prepare each anew."""
+        return self.network.activations_model(), self.network.head_model()
 
     def _predict_scores(
         self, given: dict[str, np.ndarray], score: np.ndarray

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from decaf.backend import can_train
 from decaf.extraction.activations import Activations
+from decaf.extraction.engines import compiled_head
 
 # Activations that fit into this much memory are read once; larger ones by shuffled blocks, every
 # epoch.
@@ -129,12 +132,11 @@ def predict(head: keras.Model, activations: Activations, rows: np.ndarray) -> An
         Or the dictionary of such.
     """
     blocks = np.array_split(rows, max(1, -(-len(rows) // BLOCK_ROWS)))
-    # Called, for Keras's predict traces the graph of every new head, and TensorFlow complains.
-    given = [
-        keras.tree.map_structure(
-            keras.ops.convert_to_numpy,
-            head(activations.read(block).astype(np.float32), training=False),
-        )
-        for block in blocks
-    ]
+    run = functools.partial(_call, head) if can_train() else compiled_head(head)
+    given = [run(activations.read(block).astype(np.float32)) for block in blocks]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *given)
+
+
+def _call(head: keras.Model, values: np.ndarray) -> Any:
+    # Not Keras's predict, which traces the graph of every new head, of which TensorFlow complains.
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, head(values, training=False))

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
-from decaf.backend import forgetting_gradients
+from decaf.backend import check_training, forgetting_gradients
 from decaf.extraction.activations import Activations
 from decaf.networks.head import build_head
 from decaf.training.batches import MEMORY_BYTES, ActivationBatches, fit_scaler, predict
@@ -63,8 +63,10 @@ def finetune(
     Raises
     ------
     InputError
-        If the width is out of its range, or there are too few photos of a class.
+        If the width is out of its range, or there are too few photos of a class, or the back end
+        trains no networks.
     """
+    check_training()
     check_width(width)
     rows = np.arange(len(activations)) if rows is None else np.asarray(rows)
     train, validation = _divide(targets, rows, settings)

@@ -1,15 +1,18 @@
-"""The same network files under every back end of Keras that is installed."""
+"""The same network files under every back end of Keras that is installed, and without most."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from decaf.networks.network import build_network
+from features.photos import read_photo, resize_photo
 
 OTHERS = [
     name
@@ -65,3 +68,54 @@ def test_features_differ_between_back_ends_by_less_than_a_thousandth(back_end, n
         largest = expected[name].max()
         assert largest > 0
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-4 * largest)
+
+
+WITHOUT_TENSORFLOW = """
+import json
+import os
+import sys
+from importlib.machinery import PathFinder
+
+find, absent = PathFinder.find_spec, ("tensorflow", "torch", "jax")
+PathFinder.find_spec = lambda name, path=None, target=None: (
+    None if name in absent else find(name, path, target)
+)
+
+from decaf.commands import export_network, extract_features, finetune_network
+
+photos, ratings, network, out = sys.argv[1:]
+statuses = [
+    extract_features.main([photos, "--network", network, "--precision", "float32", "-o", out]),
+    finetune_network.main([photos, "--ratings", ratings, "--backbone", "alexnet-owt", "-o", "n"]),
+]
+reporting = [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+print(json.dumps([statuses, os.environ["KERAS_BACKEND"], reporting]))
+"""
+
+
+def test_openvino_alone_extracts_the_same_features_and_says_that_it_trains_none(samples, tmp_path):
+    if not importlib.util.find_spec("openvino"):
+        pytest.skip("the extra fast is not installed")
+    network = build_network("alexnet-owt", 8, pooling="multilevel", blocks=2, weights=None)
+    network.save(tmp_path / "network.keras")
+    paths = sorted(map(str, samples.glob("*.jpg")))[:3]
+    (tmp_path / "photos.txt").write_text("\n".join(paths))
+    given = ["photos.txt", str(samples / "ratings.csv"), "network.keras", "found.h5"]
+    without_choice = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *given],
+        cwd=tmp_path,
+        env=without_choice | {"PYTHONPATH": os.getcwd(), "DECAF_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    told = ended.stdout.splitlines()[-1:] or [ended.stderr]
+    assert json.loads(told[0]) == [[0, 2], "openvino", []]
+    assert "trains none: pip install 'decaf[cpu]'" in ended.stderr
+    rgb = [resize_photo(read_photo(path, min_side=224)[0], 224) for path in paths]
+    expected = network.features_model().predict_on_batch(np.stack(rgb))
+    with h5py.File(tmp_path / "found.h5") as store:
+        found = store["features"][:]
+    assert expected.max() > 0
+    # The activations in between are float16.
+    np.testing.assert_allclose(found, expected, rtol=5e-3, atol=2e-3 * expected.max())

@@ -1,6 +1,7 @@
 """What is said of Keras and of what computes under it."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,22 @@ def test_a_back_end_that_is_not_installed_is_named_with_the_extra_that_installs_
     monkeypatch.setattr(importlib, "import_module", fail)
     with pytest.raises(InputError, match=r"no back end, jax is not installed: .*'decaf\[jax\]'"):
         backend.import_keras()
+
+
+@pytest.mark.parametrize(
+    ("installed", "chosen"),
+    [(["openvino"], "openvino"), (["openvino", "torch"], None), (["tensorflow"], None), ([], None)],
+)
+def test_openvino_is_the_back_end_where_no_other_is_installed(monkeypatch, installed, chosen):
+    monkeypatch.setattr(backend, "find_spec", lambda name: name in installed or None)
+    # Set first, so that what is chosen is taken back.
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.delenv("KERAS_BACKEND")
+    backend.choose_back_end()
+    assert os.environ.get("KERAS_BACKEND") == chosen
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    backend.choose_back_end()
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_another_module_that_is_not_installed_is_not_taken_for_a_back_end(monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from tiny_model import WIDTH, save_tiny_model
 
 from classifiers.evaluation.calibration import Calibration
+from decaf.extraction import engines
 from decaf.models.model import Model, load_model
 from decaf.networks.network import build_plain_network
 from decaf.networks.weights import file_sha256
@@ -246,6 +248,20 @@ def test_a_network_that_gives_absurd_numbers_ranks_no_photo(
     layer.set_weights([kernel, np.full(kernel.shape[-1], bias)])
     with pytest.raises(InputError, match=told):
         model.score_photos(some_photos(samples), cache=tmp_path / "cache", progress=False)
+
+
+def test_a_model_is_prepared_for_openvino_once(folder, samples, tmp_path, monkeypatch):
+    import keras
+
+    if keras.backend.backend() != "tensorflow" or find_spec("openvino") is None:
+        pytest.skip("needs TensorFlow, and the extra fast")
+    converted = []
+    convert = engines.convert
+    monkeypatch.setattr(engines, "convert", lambda *what: converted.append(what) or convert(*what))
+    model = load_model(folder, "float32", "openvino")
+    for number, path in enumerate(some_photos(samples, 2)):
+        model.score_photos([path], cache=tmp_path / str(number), progress=False)
+    assert len(converted) == 1
 
 
 def test_a_score_that_is_no_number_ranks_no_photo(folder, samples):
