@@ -10,6 +10,7 @@ _MODULES = {
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
     "GaussianProcessRegression": "classifiers.gaussian_process",
     "OrdinalRegression": "classifiers.ordinal",
+    "SignedLogarithm": "classifiers.signed_logarithm",
     "ZeroAwareDiscretizer": "classifiers.bayesian.discretize",
     "EqualWidthDiscretizer": "classifiers.bayesian.discretize",
     "MDLPDiscretizer": "classifiers.bayesian.discretize",

@@ -28,6 +28,8 @@ class Entry:
     parameters : dict of str to object
     scaled : bool
         Whether the features are brought to mean 0 and variance 1 before.
+    compressed : bool
+        Whether their logarithms are taken then.
     seeded : bool
         Whether it draws random numbers.
     """
@@ -35,6 +37,7 @@ class Entry:
     path: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     scaled: bool = False
+    compressed: bool = False
     seeded: bool = False
 
 
@@ -52,6 +55,7 @@ CLASSIFIERS = {
     "gaussian-process": Entry(
         "classifiers.gaussian_process.GaussianProcessRegression",
         scaled=True,
+        compressed=True,
         seeded=True,
     ),
     "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True),
@@ -149,7 +153,10 @@ def make_classifier(name: str, seed: int = 0) -> ClassifierMixin | RegressorMixi
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), _make_estimator(entry, seed))
+    from classifiers.signed_logarithm import SignedLogarithm
+
+    before = [StandardScaler(), SignedLogarithm()] if entry.compressed else [StandardScaler()]
+    return make_pipeline(*before, _make_estimator(entry, seed))
 
 
 def _make_estimator(entry: Entry, seed: int) -> ClassifierMixin | RegressorMixin:

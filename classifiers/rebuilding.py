@@ -22,6 +22,7 @@ from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.tables import CLASS, NO_PARENT
 from classifiers.gaussian_process import GaussianProcessRegression
 from classifiers.ordinal import OrdinalRegression
+from classifiers.signed_logarithm import SignedLogarithm
 from classifiers.skops_file import SavedArray, SavedObject
 from features.errors import InputError
 
@@ -63,7 +64,7 @@ def rebuild(saved: Any, unfitted: Mapping[str, BaseEstimator]) -> BaseEstimator:
             f"holds types that a classifier of decaf never holds: {kind}; it is not opened"
         )
     classifier = _restored(unfitted[name], last)
-    fitted = [_restored(StandardScaler(), each) for each in scalers]
+    fitted = [_restored(_scaler_like(each), each) for each in scalers]
     if any(scaler.n_features_in_ != classifier.n_features_in_ for scaler in fitted):
         raise InputError("n_features_in_ is not the same in all steps")
     return make_pipeline(*fitted, classifier) if _is_pipeline(saved) else classifier
@@ -79,6 +80,11 @@ def _steps(saved):
     if not all(isinstance(step, list) and len(step) == 2 for step in steps):
         raise InputError("has steps that are no pairs")
     return [estimator for _, estimator in steps]
+
+
+def _scaler_like(saved):
+    is_logarithm = isinstance(saved, SavedObject) and saved.kind == _kind(SignedLogarithm)
+    return SignedLogarithm() if is_logarithm else StandardScaler()
 
 
 def _is_pipeline(saved):
@@ -201,6 +207,11 @@ def _restore_scaler(scaler, numbers, parameters):
     scaler.scale_ = numbers.array("scale_", (n_features,), _SMALLEST)
     scaler.var_ = numbers.array("var_", (n_features,), 0, _LARGEST**2)
     scaler.n_samples_seen_ = numbers.number("n_samples_seen_", 0)
+
+
+def _restore_logarithm(transformer, numbers, parameters):
+    transformer.set_params(**parameters)
+    transformer._check_parameters()
 
 
 def _restore_linear(classifier, numbers, parameters):
@@ -470,6 +481,7 @@ def _set_validated(classifier, parameters):
 
 
 _RESTORE: dict[str, Callable[[BaseEstimator, _Numbers, dict[str, Any]], None]] = {
+    "SignedLogarithm": _restore_logarithm,
     "StandardScaler": _restore_scaler,
     "LogisticRegression": _restore_linear,
     "LinearSVC": _restore_linear,

@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--network", type=Path, metavar="FILE", help="a network of finetune-network"
     )
-    add_backbone_options(parser, required=False)
+    add_backbone_options(parser)
     parser.add_argument(
         "--pooling",
         choices=("average", "multilevel", "flatten"),
@@ -131,7 +131,7 @@ def _network(args: argparse.Namespace) -> Path | PlainBackbone:
         raise InputError("give either --network FILE or --backbone NAME")
     if args.network:
         return args.network
-    return backbone_of(args, args.pooling)
+    return backbone_of(args, args.pooling, args.backbone, args.size)
 
 
 def _report_changed(changed: list[str]) -> None:

@@ -19,6 +19,7 @@ from decaf.commands.options import (
 from decaf.commands.printing import report_failed
 from decaf.commands.running import run_command
 from decaf.commands.training_options import (
+    DEFAULT_BACKBONE_TEXT,
     SETTINGS,
     add_delta_option,
     add_outputs_option,
@@ -86,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="share of the photos kept for testing where the ratings have no split (0.2)",
     )
-    add_backbone_options(parser, required=True)
+    add_backbone_options(parser, DEFAULT_BACKBONE_TEXT)
     add_width_option(parser)
     add_outputs_option(
         parser,
@@ -119,11 +120,12 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
 
     settings = training_settings(args)
     widths = chosen_widths(args)
+    backbone = chosen_backbone(args)
     rated = read_ratings_of(args, args.photos, args.test_list)
     check_outputs(args, rated)
     photos = read_training_photos(
         rated,
-        chosen_backbone(args),
+        backbone,
         precision=args.precision,
         engine=args.engine,
         cache=args.cache,

@@ -26,6 +26,7 @@ from decaf.commands.options import (
 from decaf.commands.printing import report_failed
 from decaf.commands.running import explain, run_command
 from decaf.commands.training_options import (
+    DEFAULT_BACKBONE_TEXT,
     add_delta_option,
     add_outputs_option,
     add_recipe_options,
@@ -154,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     judging.add_argument("--seed", type=int, default=0)
     add_rating_options(parser, required=False)
-    add_backbone_options(parser, required=False)
+    add_backbone_options(parser, DEFAULT_BACKBONE_TEXT)
     heads = parser.add_argument_group(
         "heads, finetuned in each fold (what is not given is the recipe's)"
     )
@@ -224,12 +225,11 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.ratings and len(args.source) > 1:
         raise InputError("with --ratings give one folder of photos")
-    if args.ratings and not args.backbone:
-        raise InputError("photos need --backbone NAME (vgg16, alexnet-owt, …)")
     if args.ratings and args.network:
         raise InputError("--network needs feature files; photos get a network of their own")
     for given, option in (
         (args.backbone, "--backbone"),
+        (args.size, "--size"),
         (args.width, "--width"),
         (args.outputs != "label", "--outputs"),
     ):
@@ -276,6 +276,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     from decaf.training.training_photos import read_training_photos
 
     settings, widths = training_settings(args), chosen_widths(args)
+    backbone = chosen_backbone(args)
     plain = not args.width and args.recipe != "paper"
     if not plain:
         check_training()
@@ -288,7 +289,7 @@ def _head_sources(args: argparse.Namespace) -> Sources:
     check_outputs(args, rated)
     photos = read_training_photos(
         rated,
-        chosen_backbone(args),
+        backbone,
         precision=args.precision,
         engine=args.engine,
         cache=args.cache,

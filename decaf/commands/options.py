@@ -140,14 +140,13 @@ def _warn_of_stars(rated: RatedPhotos) -> None:
         )
 
 
-def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Options of the frozen backbone and of how photos are brought to it."""
+def add_backbone_options(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Options of the frozen backbone and of how photos are brought to it; how the default reads."""
     group = parser.add_argument_group("backbone")
     group.add_argument(
         "--backbone",
-        required=required,
         metavar="NAME",
-        help="a name of the list below",
+        help=f"a name of the list below{default}",
     )
     group.add_argument(
         "--blocks", type=int, metavar="N", help="cut the backbone after N blocks (all)"
@@ -165,7 +164,7 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> 
         default=[],
         metavar="PIXELS",
         help="height and width of the photos that it looks at; given twice, as 224 and 448, it "
-        "looks at both side by side (those that it was trained on)",
+        "looks at both side by side (those that a named one was trained on)",
     )
     group.add_argument(
         "--resize",
@@ -175,18 +174,14 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, required: bool) -> 
     )
 
 
-def backbone_of(args: argparse.Namespace, pooling: str) -> PlainBackbone:
-    """The backbone that the options of `add_backbone_options` name, with a pooling."""
+def backbone_of(
+    args: argparse.Namespace, pooling: str, name: str, sizes: Sequence[int]
+) -> PlainBackbone:
+    """A backbone with a pooling, and with what the options of `add_backbone_options` say of it."""
     from decaf.extraction.feature_network import PlainBackbone
 
-    return PlainBackbone(
-        args.backbone,
-        pooling,
-        args.blocks,
-        args.weights,
-        args.resize,
-        tuple(sorted(set(args.size))),
-    )
+    sizes = tuple(sorted(set(sizes)))
+    return PlainBackbone(name, pooling, args.blocks, args.weights, args.resize, sizes)
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:

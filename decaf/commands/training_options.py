@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from decaf.commands.options import backbone_of
 from decaf.training.settings import (
+    DEFAULT_BACKBONE,
+    DEFAULT_SIZES,
     DEFAULT_WIDTH,
     POOLING_OF_RECIPE,
     RECIPES,
     TrainingSettings,
     check_width,
+    choose_backbone,
 )
 from features.errors import InputError
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from decaf.extraction.feature_network import PlainBackbone
     from features.ratings import RatedPhotos
 
+DEFAULT_BACKBONE_TEXT = f" ({DEFAULT_BACKBONE} at {' and '.join(map(str, DEFAULT_SIZES))})"
 SETTINGS = {field.name: field for field in fields(TrainingSettings)}
 
 
@@ -141,7 +145,8 @@ def training_settings(args: argparse.Namespace, recipe: str | None = None) -> Tr
 
 def chosen_backbone(args: argparse.Namespace) -> PlainBackbone:
     """What heads are fed with, by the options for the backbone and the recipe."""
-    return backbone_of(args, args.pooling or POOLING_OF_RECIPE[args.recipe])
+    name, sizes = choose_backbone(args.backbone, args.size, args.recipe)
+    return backbone_of(args, args.pooling or POOLING_OF_RECIPE[args.recipe], name, sizes)
 
 
 def chosen_widths(args: argparse.Namespace) -> list[int]:

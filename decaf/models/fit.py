@@ -16,6 +16,7 @@ from decaf.training.settings import (
     POOLING_OF_RECIPE,
     TrainingSettings,
     check_width,
+    choose_backbone,
     find_recipe,
 )
 from decaf.training.training_photos import read_training_photos
@@ -24,7 +25,7 @@ from features.ratings import RatedPhotos
 
 def fit_model(
     rated: RatedPhotos,
-    backbone: str = "alexnet-owt",
+    backbone: str | None = None,
     width: int | Sequence[int] | None = None,
     *,
     sizes: Sequence[int] = (),
@@ -49,15 +50,16 @@ def fit_model(
     ----------
     rated : RatedPhotos
         From `features.ratings.read_ratings`.
-    backbone : str
-        A name from `decaf.list_backbones`.
+    backbone : str, optional
+        A name from `decaf.list_backbones`; as `decaf.training.settings.choose_backbone` chooses, by
+        default.
     width : int or sequence of int, optional
         Units of the heads' fc6 and fc7; of several the best one is kept. By default a head of
         `decaf.training.settings.DEFAULT_WIDTH` units and, but in the paper's recipe, the plain
         backbone without a head are compared.
     sizes : sequence of int
         Height and width of the photos that the backbone looks at, in pixels, side by side; by
-        default those that it was trained on.
+        default those that a named one was trained on.
     recipe : {"decaf", "paper"}
         How heads are finetuned, and what of the backbone they are fed with.
     settings : TrainingSettings, optional
@@ -94,9 +96,10 @@ def fit_model(
         check_width(each)
     recipes = find_recipe(recipe)
     settings = replace(settings or recipes, seed=seed)
+    name, chosen_sizes = choose_backbone(backbone, sizes, recipe)
     photos = read_training_photos(
         rated,
-        PlainBackbone(backbone, POOLING_OF_RECIPE[recipe], sizes=tuple(sizes)),
+        PlainBackbone(name, POOLING_OF_RECIPE[recipe], sizes=chosen_sizes),
         cache=cache,
         progress=progress,
     )

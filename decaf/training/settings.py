@@ -9,9 +9,13 @@ from features.errors import InputError
 from features.records import Record, flag, number, one_of, optional, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
 DEFAULT_WIDTH = 250
+# Of what puts photos in the best order, the smallest (experiments/results/order).
+DEFAULT_BACKBONE, DEFAULT_SIZES = "efficientnet-lite0", (224, 448)
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
@@ -146,6 +150,44 @@ def find_recipe(recipe: str) -> TrainingSettings:
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r}: unknown; one of {', '.join(RECIPES)}")
     return RECIPES[recipe]
+
+
+def choose_backbone(
+    name: str | None, sizes: Sequence[int] = (), recipe: str = "decaf"
+) -> tuple[str, tuple[int, ...]]:
+    """The backbone asked for, or the default one, and the sizes of the photos it looks at.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default `DEFAULT_BACKBONE`, which looks at photos of `DEFAULT_SIZES`.
+    sizes : sequence of int
+        In place of the default ones, or of those that a named backbone was trained on.
+    recipe : {"decaf", "paper"}
+
+    Returns
+    -------
+    name : str
+    sizes : tuple of int
+        Empty for those that it was trained on.
+
+    Raises
+    ------
+    InputError
+        The paper's recipe has no default backbone.
+
+    Examples
+    --------
+    >>> choose_backbone(None)
+    ('efficientnet-lite0', (224, 448))
+    >>> choose_backbone("vgg16", [448])
+    ('vgg16', (448,))
+    """
+    if name is not None:
+        return name, tuple(sizes)
+    if recipe == "paper":
+        raise InputError("the paper's recipe needs a backbone: alexnet and vgg16 are the paper's")
+    return DEFAULT_BACKBONE, tuple(sizes) or DEFAULT_SIZES
 
 
 def check_width(width: int) -> None:

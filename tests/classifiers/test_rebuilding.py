@@ -10,7 +10,12 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classifiers import GaussianProcessRegression, NaiveBayesClassifier, OrdinalRegression
+from classifiers import (
+    GaussianProcessRegression,
+    NaiveBayesClassifier,
+    OrdinalRegression,
+    SignedLogarithm,
+)
 from classifiers.catalogue import (
     CLASSIFIERS,
     Entry,
@@ -221,6 +226,17 @@ def test_what_learns_scores_predicts_them_as_before(regressor, tmp_path):
     asked = {} if isinstance(regressor, Ridge | RidgeCV) else {"return_std": True}
     np.testing.assert_array_equal(loaded.predict(X, **asked), pipeline.predict(X, **asked))
     assert loaded[-1].get_params() == regressor.get_params()
+
+
+def test_logarithms_with_a_slope_of_one_s_own_are_kept_and_others_refused(tmp_path):
+    X, labels = training_rows()
+    path = tmp_path / "classifier.skops"
+    pipeline = make_pipeline(StandardScaler(), SignedLogarithm(0.5), Ridge()).fit(X, labels)
+    save_classifier(pipeline, path)
+    np.testing.assert_array_equal(load_classifier(path).predict(X), pipeline.predict(X))
+    pipeline[1].slope = float("nan")
+    with pytest.raises(InputError, match="slope"):
+        save_classifier(pipeline, path)
 
 
 def test_a_regression_of_several_scores_is_not_saved(tmp_path):

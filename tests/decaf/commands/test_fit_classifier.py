@@ -220,6 +220,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
         ({}, ["--classifier", "tam"], "no classifier is called 'tam'; try tan"),
         ({}, ["--width", "250"], "--width needs photos and --ratings FILE"),
         ({}, ["--outputs", "score"], "--outputs needs photos and --ratings FILE"),
+        ({}, ["--size", "448"], "--size needs photos and --ratings FILE"),
         ({}, ["--backbone", "vgg16"], "--backbone needs photos and --ratings FILE"),
     ],
 )
@@ -235,7 +236,7 @@ def test_wrong_sources_are_refused(tmp_path, capsys):
     for arguments, message in (
         ([tmp_path / "missing.h5"], "missing.h5: there is no such file"),
         ([tmp_path], "is a folder; give feature files, or photos with --ratings FILE"),
-        (photos, "photos need --backbone NAME"),
+        ([*photos, "--recipe", "paper"], "the paper's recipe needs a backbone"),
         ([tmp_path, *photos], "with --ratings give one folder"),
         ([*photos, "--backbone", "vgg16", "--network", "n.keras"], "--network needs feature files"),
     ):

@@ -16,6 +16,7 @@ from features.ratings import read_ratings
 
 SETTINGS = TrainingSettings(**vars(RECIPES["decaf"]) | {"epochs": 2})
 QUICK = {"classifiers": ["logistic-regression", "naive-bayes"], "progress": False}
+ALEXNET = {"backbone": "alexnet-owt"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def rated(samples):
 
 @pytest.fixture(scope="module")
 def model(rated):
-    return fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=3, **QUICK)
+    return fit_model(rated, **ALEXNET, width=[8, 4], settings=SETTINGS, n_folds=3, **QUICK)
 
 
 def test_rated_photos_become_a_model_that_was_judged(model):
@@ -77,13 +78,13 @@ def test_in_a_cross_validation_no_photo_is_read_and_no_weight_is_hashed_twice(
         return cache_folders(*arguments, **options)
 
     monkeypatch.setattr(activations, "cache_folders", count)
-    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
+    fit_model(rated, **ALEXNET, width=[8, 4], settings=SETTINGS, n_folds=5, cache=tmp_path, **QUICK)
     assert n_reads == dict.fromkeys(rated.paths, 1)
     assert hashed == {"weights": 1}
 
 
 def test_with_activations_at_hand_a_cross_validation_reads_every_photo_once(model, rated, n_reads):
-    fit_model(rated, width=[8, 4], settings=SETTINGS, n_folds=5, **QUICK)
+    fit_model(rated, **ALEXNET, width=[8, 4], settings=SETTINGS, n_folds=5, **QUICK)
     assert n_reads == dict.fromkeys(rated.paths, 1)
 
 
@@ -94,13 +95,16 @@ def test_wrong_names_are_refused_before_a_photo_is_read(rated, monkeypatch):
         ({"backbone": "vgg-16"}, "did you mean vgg16"),
         ({"width": [250, 0]}, "width 0: it must be a whole number, 1 or more"),
         ({"recipe": "cake"}, "recipe 'cake': unknown; one of paper, decaf"),
+        ({"recipe": "paper"}, "the paper's recipe needs a backbone"),
     ):
         with pytest.raises(InputError, match=message):
             fit_model(rated, **options)
 
 
 def test_the_recipe_says_what_heads_are_fed_with(rated):
-    model = fit_model(rated, width=4, recipe="paper", settings=SETTINGS, n_folds=2, **QUICK)
+    model = fit_model(
+        rated, **ALEXNET, width=4, recipe="paper", settings=SETTINGS, n_folds=2, **QUICK
+    )
     assert model.network.record.pooling == "flatten"
 
 

@@ -14,7 +14,12 @@ from features.errors import InputError
 from features.ratings import read_ratings
 
 NAME = "alexnet-owt-multilevel-1152"
-QUICK = {"settings": replace(RECIPES["decaf"], epochs=1), "n_folds": 3, "progress": False}
+QUICK = {
+    "backbone": "alexnet-owt",
+    "settings": replace(RECIPES["decaf"], epochs=1),
+    "n_folds": 3,
+    "progress": False,
+}
 
 
 @pytest.fixture(scope="module")
