@@ -22,6 +22,7 @@ ROOMS = {
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
         "recipe": "which recipe gives the best reduced heads for their size",
         "exported": "what files for small devices lose in AUC",
+        "exported-sizes": "what they lose and take at the sizes of the photo",
         "devices": "size and latency of every network on small devices",
         "near-duplicates": "from which cosine on two photos are one burst",
         "bursts": "which measures order the frames of one burst",

@@ -198,6 +198,13 @@ def training_photos(
     )
 
 
+def read_square(paths: Iterable[str], size: int) -> np.ndarray:
+    """Photos as a network of that size takes them, (n_photos, size, size, 3), uint8."""
+    from features.photos import read_photo, resize_photo
+
+    return np.array([resize_photo(read_photo(path, min_side=size)[0], size) for path in paths])
+
+
 def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:
     """The photos whose activations there are, in their order; the others are reported."""
     first, *others = activations

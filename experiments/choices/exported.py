@@ -94,9 +94,9 @@ def score_unseen(activations, photos: data.Photos, seed: int) -> dict:
         record = NetworkRecord("label", VIEW.backbone, VIEW.pooling, WIDTH)
         network = softmax_probability(attach_head(head, record))
         size = network.input_shape[1]
-        test = _read(rated.paths[fold.test], size)
+        test = data.read_square(rated.paths[fold.test], size)
         some = fold.train[representative_rows(len(fold.train))]
-        representative = _read(rated.paths[some], size)
+        representative = data.read_square(rated.paths[some], size)
         found = {NETWORK: network.predict(test, verbose=0)[:, 0]}
         for suffix, precision in files:
             name, path = f"{suffix[1:]} {precision}", Path(folder) / f"scorer{suffix}"
@@ -109,12 +109,6 @@ def score_unseen(activations, photos: data.Photos, seed: int) -> dict:
 
     with bar, tempfile.TemporaryDirectory() as folder:
         return {"score": data.predict_unseen(photos, score), "bytes": sizes}
-
-
-def _read(paths, size):
-    from features.photos import read_photo, resize_photo
-
-    return np.array([resize_photo(read_photo(path, min_side=size)[0], size) for path in paths])
 
 
 def _draw(rows):
