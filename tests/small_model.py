@@ -1,5 +1,7 @@
 """A model of the smallest size that has all parts of a real one."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from keras import layers
@@ -64,6 +66,7 @@ def make_model(photos, classifier=None, network=None):
     # Bright photos, but for every seventh.
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
     record = model_record(type(classifier).__name__, "small", CALIBRATION)
+    record = replace(record, licence=network.record.licence)
     return Model(network, classifier.fit(X, label.astype(int)), record)
 
 

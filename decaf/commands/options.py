@@ -146,7 +146,8 @@ def add_backbone_options(parser: argparse.ArgumentParser, default: str = "") -> 
     group.add_argument(
         "--backbone",
         metavar="NAME",
-        help=f"a name of the list below{default}",
+        help="a name of the list below; or hub:NAME, a preset of keras-hub's that it downloads, or "
+        f"hub:FOLDER, one that its save_to_preset made (extra hub){default}",
     )
     group.add_argument(
         "--blocks", type=int, metavar="N", help="cut the backbone after N blocks (all)"

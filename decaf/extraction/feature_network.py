@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from decaf.backend import can_train, import_keras, versions
+from decaf.networks.backbones import HUB
 from decaf.networks.digest import digest_of_graph
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class PlainBackbone:
     Attributes
     ----------
     name : str
-        One of `decaf.list_backbones`.
+        One of `decaf.list_backbones`, or a preset of keras-hub's (`hub:…`).
     pooling : {"average", "multilevel", "flatten"}
         The averages of the last block, or of all blocks, or the last block's whole map.
     blocks : int, optional
@@ -153,6 +154,9 @@ def portable(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone
     named = _named(network)
     if isinstance(named, Path):
         return named.absolute()
+    preset = named.name.removeprefix(HUB)
+    if preset != named.name and os.path.isdir(preset):
+        named = replace(named, name=f"{HUB}{os.path.abspath(preset)}")
     if named.weights is not None and os.path.exists(named.weights):
         return replace(named, weights=os.path.abspath(named.weights))
     return named

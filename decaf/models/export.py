@@ -31,9 +31,10 @@ from decaf.models.model import Model
 from decaf.models.runtime import Scorer, measure_latency, open_scorer, runtime_of
 from decaf.models.scorer import predict_photos, probability_network
 from decaf.networks.convolutions import set_precision
-from features.errors import NoRepresentativePhotos
+from features.errors import InputError, NoRepresentativePhotos
 from features.files import whole_file, write_file, writing
 from features.ratings import RatedPhotos
+from features.shortage import blame_machine
 
 N_RUNS = 20
 N_TEST_PHOTOS = 20
@@ -190,7 +191,7 @@ def export_model(
         some = given.rgb[representative_rows(len(given.rgb))]
         write_scorer(network, part, precision, some, dynamic_batch)
         describe_scorer(part, description)
-        score = open_scorer(part)
+        score = _opened(part, path)
         bar = tqdm(rgb, "checking", unit="photo", disable=not progress)
         found = np.array([score(photo) for photo in bar])
         difference = _check_probabilities(path, found, expected, tolerance)
@@ -218,6 +219,19 @@ def export_model(
         )
         _write_beside(path, description, checking, found, force)
     return exported
+
+
+def _opened(part: Path, path: Path) -> Scorer:
+    """Open what was written; a runtime does not know every operation of keras-hub's layers."""
+    try:
+        return open_scorer(part)
+    # Of exceptions each runtime has its own.
+    except Exception as error:
+        blame_machine(error, path)
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: its runtime cannot run this network ({reason}); export it in another format"
+        ) from error
 
 
 def _in_float32(model: Model) -> Model:

@@ -23,6 +23,11 @@ from features.errors import InputError
 if TYPE_CHECKING:
     import keras
 
+# Five halvings, by which most backbones come to their last block.
+STRIDE = 32
+# What begins the name of a backbone that is a preset of keras-hub's.
+HUB = "hub:"
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -40,6 +45,8 @@ class Backbone:
         What sets it apart in its family; the weights that a package ships are ``packaged``.
     downloaded : str or None
         What the weights are that Keras downloads, and under which licence.
+    stride : int or None
+        Photos may be of any multiple of it; None where they may be of `input_size` alone.
     """
 
     name: str
@@ -48,9 +55,15 @@ class Backbone:
     family: str
     options: Mapping[str, Any] = field(default_factory=dict)
     downloaded: str | None = None
+    stride: int | None = STRIDE
 
-    def build(self, weights: str | os.PathLike | None, size: int | None = None) -> keras.Model:
-        """Build all of its blocks.
+    def build(
+        self,
+        weights: str | os.PathLike | None,
+        size: int | None = None,
+        blocks: int | None = None,
+    ) -> keras.Model:
+        """Build its blocks.
 
         Parameters
         ----------
@@ -58,6 +71,8 @@ class Backbone:
             None is random weights; a path is the user's own file.
         size : int, optional
             Height and width of the photos it takes; `input_size` by default.
+        blocks : int, optional
+            The first so many; default is all.
 
         Returns
         -------
@@ -71,7 +86,8 @@ class Backbone:
             The weights cannot be had, or are another backbone's.
         """
         family = import_module(f"decaf.networks.{self.family}")
-        return family.build(self.name, size or self.input_size, weights, **self.options)
+        whole = family.build(self.name, size or self.input_size, weights, **self.options)
+        return type(whole)(whole.inputs[0], whole.outputs[:blocks])
 
     def licence(self, weights: str | os.PathLike | None) -> str | None:
         """What the weights are that `build` takes, and under which licence.
@@ -119,6 +135,8 @@ def get_backbone(name: str) -> Backbone:
     Parameters
     ----------
     name : str
+        One of `list_backbones`, or ``hub:`` and a preset of keras-hub's: a name of those that it
+        downloads, or a folder made by ``save_to_preset``.
 
     Returns
     -------
@@ -134,6 +152,8 @@ def get_backbone(name: str) -> Backbone:
     >>> get_backbone("inception-v3").input_size
     299
     """
+    if name.startswith(HUB):
+        return import_module("decaf.networks.hub").find_preset(name)
     if name not in _BACKBONES:
         near = difflib.get_close_matches(name, _BACKBONES, cutoff=0.4) or list_backbones()
         raise InputError(f"backbone {name}: unknown; did you mean {' or '.join(near)}?")

@@ -11,15 +11,13 @@ import keras
 from keras import layers
 
 from decaf.backend import PRECISIONS
-from decaf.networks.backbones import get_backbone
+from decaf.networks.backbones import HUB, get_backbone
 from decaf.networks.graph import Node, calls_of
 from decaf.networks.normalisation import NORMALISATION, PHOTO
 from decaf.networks.record import POOLINGS
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError
 
-# Five halvings, by which all backbones come to their last block.
-STRIDE = 32
 # Below, no block would see more than its own border; above, a photo takes seconds.
 SMALLEST_SIZE, LARGEST_SIZE = 64, 1024
 # What makes a row of a map.
@@ -128,13 +126,13 @@ def build_convolutions(
             f"backbone {backbone}: blocks={blocks}; it has 1 to {entry.n_blocks} blocks"
         )
     *smaller, largest = check_sizes(backbone, sizes)
-    whole = entry.build(weights, largest)
-    photo = whole.inputs[0]
+    kept = entry.build(weights, largest, blocks)
+    photo = kept.inputs[0]
     maps = []
     for size in smaller:
         reduced = layers.AveragePooling2D(largest // size, name=f"{PHOTO}{size}", dtype="float32")
-        maps += call_again(whole, reduced(photo))[:blocks]
-    return keras.Model(photo, maps + whole.outputs[:blocks])
+        maps += call_again(kept, reduced(photo))
+    return keras.Model(photo, maps + kept.outputs)
 
 
 def call_again(model: keras.Model, photo: keras.KerasTensor) -> Any:
@@ -181,14 +179,22 @@ def check_sizes(backbone: str, sizes: Sequence[int] = ()) -> tuple[int, ...]:
     InputError
         A size is not one that it takes, or the largest is no multiple of another.
     """
-    own = get_backbone(backbone).input_size
+    entry = get_backbone(backbone)
+    own, stride = entry.input_size, entry.stride
     checked = tuple(sorted(set(sizes or (own,))))
     for size in checked:
-        if not SMALLEST_SIZE <= size <= LARGEST_SIZE or (size % STRIDE and size % own):
+        if stride is None and size != own:
+            raise InputError(f"backbone {backbone}: size {size}; it takes {own} alone")
+        is_multiple = stride is not None and size % stride == 0
+        if size != own and (
+            not SMALLEST_SIZE <= size <= LARGEST_SIZE or not (is_multiple or size % own == 0)
+        ):
             raise InputError(
-                f"backbone {backbone}: size {size}; it takes {own}, and multiples of {STRIDE} from "
+                f"backbone {backbone}: size {size}; it takes {own}, and multiples of {stride} from "
                 f"{SMALLEST_SIZE} to {LARGEST_SIZE}"
             )
+        if len(checked) > 1 and backbone.startswith(HUB):
+            raise InputError(f"backbone {backbone}: looks at photos of one size, not of several")
         if checked[-1] % size:
             raise InputError(
                 f"backbone {backbone}: sizes {size} and {checked[-1]}; side by side the larger "

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from decaf.networks.graph import Node
+from decaf.networks.hub_tower import Costs, HubTower
 from decaf.networks.network_file import Described
 from features.errors import InputError
 
@@ -15,6 +16,9 @@ from features.errors import InputError
 # one photo: numbers in the largest map, and multiplications.
 MOST_NUMBERS = 2**26
 MOST_MULTIPLICATIONS = 2**39
+# What keras-hub's largest towers take at 1,024 pixels: minutes a photo, for who has the machine.
+MOST_TOWER_NUMBERS = 2**30
+MOST_TOWER_MULTIPLICATIONS = 2**44
 FLOAT_BYTES = 4
 
 Shape = tuple[int | None, ...]
@@ -35,29 +39,44 @@ def check_costs(described: Described) -> None:
     ValueError
         Its layers do not fit to each other, as from Keras.
     """
-    shapes: dict[Node, Shape] = {}
+    shapes: dict[Node, list[Shape]] = {}
     n_weights = multiplications = 0
     for call in described.calls:
         entry, node = call.layer, call.node
         # With its build_config Keras would build it, and take the memory for its weights.
         layer = keras.saving.deserialize_keras_object(entry | {"build_config": None})
+        given = [shapes[taken][place] for taken, place in zip(call.takes, call.places)]
+        is_first = node[1] == 0  # the weights are the same in all calls
+        if isinstance(layer, HubTower):
+            costs = _check_tower(layer, given[0])
+            n_weights += costs.weights if is_first else 0
+            shapes[node] = costs.maps
+            continue
         if isinstance(layer, keras.layers.InputLayer):
-            shapes[node] = shape = tuple(layer.batch_shape)
+            shape = tuple(layer.batch_shape)
             window = 0
         else:
-            given = [shapes[taken] for taken in call.takes]
             takes_several = isinstance(layer, keras.layers.Add | keras.layers.Concatenate)
             shape = tuple(layer.compute_output_shape(given if takes_several else given[0]))
-            shapes[node] = shape
             window = _window(layer, given[0])
-            is_first = node[1] == 0  # the weights are the same in all calls
             n_weights += _n_weights(layer, given[0], window) if is_first else 0
+        shapes[node] = [shape]
         numbers = _numbers(shape)
         multiplications += numbers * max(1, window)
         if numbers > MOST_NUMBERS or multiplications > MOST_MULTIPLICATIONS:
             raise InputError(f"its layer {entry['name']} computes more than any network of decaf's")
     if n_weights * FLOAT_BYTES > described.weight_bytes:
         raise InputError("its layers have more weights than its file holds")
+
+
+def _check_tower(tower: HubTower, given: Shape) -> Costs:
+    """What a tower takes to hold and to run; InputError where that is too much."""
+    if given[1:] != (tower.size, tower.size, 3):
+        raise ValueError("its tower takes photos of another size")
+    costs = tower.costs()
+    if costs.numbers > MOST_TOWER_NUMBERS or costs.multiplications > MOST_TOWER_MULTIPLICATIONS:
+        raise InputError(f"its layer {tower.name} computes more than any network of decaf's")
+    return costs
 
 
 def _window(layer: keras.Layer, given: Shape) -> int:

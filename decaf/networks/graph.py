@@ -22,6 +22,8 @@ class Call:
     node : (str, int)
     takes : tuple of (str, int)
         The calls whose outputs it takes; none for the photo.
+    places : tuple of int
+        Which of the outputs of each of these, where it has several.
     n_axes : int
         Of the first of these outputs, that of the photos among them.
     """
@@ -29,6 +31,7 @@ class Call:
     layer: dict[str, Any]
     node: Node
     takes: tuple[Node, ...]
+    places: tuple[int, ...]
     n_axes: int
 
 
@@ -63,9 +66,10 @@ def calls_of(config: dict[str, Any]) -> dict[Node, Call]:
             raise ValueError("its layers are not what they are called")
         for number, inbound in enumerate(layer["inbound_nodes"] or [[]]):
             tensors = list(_tensors(inbound))
-            takes = tuple((str(of), int(node)) for of, node, _ in (t[0] for t in tensors))
+            takes = tuple((str(of), int(node)) for (of, node, _), _ in tensors)
+            places = tuple(int(place) for (_, _, place), _ in tensors)
             n_axes = len(tensors[0][1]) if tensors else 0
-            calls[name, number] = Call(layer, (name, number), takes, n_axes)
+            calls[name, number] = Call(layer, (name, number), takes, places, n_axes)
     if not calls.keys() >= {each for call in calls.values() for each in call.takes}:
         raise ValueError("it takes what is not there")
     order = TopologicalSorter({node: call.takes for node, call in calls.items()})

@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-# Registers LocalResponseNormalization, so that Keras can load the networks that have it.
-import decaf.networks.alexnet  # noqa: F401
+# Register layers of ours, so that Keras can load the networks that have them.
+import decaf.networks.alexnet
+import decaf.networks.hub_tower  # noqa: F401
 from decaf.networks.agreement import find_disagreement
 from decaf.networks.backbones import get_backbone
 from decaf.networks.convolutions import (

@@ -56,6 +56,7 @@ _PARTS = frozenset(
             )
         ),
         ("decaf.networks.alexnet", "LocalResponseNormalization"),
+        ("decaf.networks.hub_tower", "HubTower"),
     ]
 )
 

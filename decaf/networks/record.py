@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any
 
 from decaf.backend import PRECISIONS
-from decaf.networks.backbones import Backbone, get_backbone, list_backbones
+from decaf.networks.backbones import HUB, Backbone, get_backbone, list_backbones
 from features.errors import InputError
 from features.photos import RESIZE_MODES
 from features.records import (
@@ -136,8 +137,13 @@ class NetworkRecord(Record):
         'vgg16-multilevel-blocks4-500'
         >>> NetworkRecord("label", "vgg16", "average", width=500, sizes=(224, 448)).name
         'vgg16-224px-448px-average-500'
+        >>> NetworkRecord("label", "hub:presets/dinov2_small", "average", width=500).name
+        'hub-dinov2_small-average-500'
         """
-        parts = [self.backbone, *(f"{size}px" for size in self.sizes or ())]
+        backbone = self.backbone
+        if backbone.startswith(HUB):
+            backbone = f"hub-{PurePath(backbone.removeprefix(HUB)).name}"
+        parts = [backbone, *(f"{size}px" for size in self.sizes or ())]
         if self.pooling != "flatten":
             parts.append(self.pooling)
         if self.blocks is not None:
