@@ -82,9 +82,6 @@ def data_options(parser: argparse.ArgumentParser) -> None:
     add_rating_options(parser, required=False)
     division = parser.add_argument_group("division")
     division.add_argument(
-        "--test-list", type=Path, metavar="FILE", help="of the test photos (AVA's generic_test)"
-    )
-    division.add_argument(
         "--test-fraction",
         type=float,
         default=0.25,
@@ -134,8 +131,8 @@ def read_rated(args: argparse.Namespace, needed: str = "", missing: str = "") ->
         )
     if test_list is None and isinstance(source, Path) and source.name == "AVA.txt":
         test_list = _first_file(args.data, AVA_TEST_LISTS)
-    named = argparse.Namespace(**vars(args) | {"ratings": source})
-    rated = read_ratings_of(named, args.data, test_list)
+    named = argparse.Namespace(**vars(args) | {"ratings": source, "test_list": test_list})
+    rated = read_ratings_of(named, args.data)
     if needed and getattr(rated, needed) is None:
         raise InputError(f"{args.data}: {missing}")
     return rated

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from features.errors import InputError, MissingPhotos, OutsideScale
+from features.splits import split_by_list
 from features.tables import Table, read_table
-from features.text import read_text
 from features.xmp import spellings_of
 
 # The sources of ratings are files, but for this one: the stars in photos and their sidecars.
@@ -199,7 +199,8 @@ def read_ratings(
         `challenge`.
     test_list : path, optional
         A list of the test photos, an image id or a file name a line, such as AVA's
-        `generic_test.jpgl`; all others are training photos. It goes before a column `split`.
+        `generic_test.jpgl`; all others are training photos. It goes before a column `split`, and is
+        found in AVA's folder by its bare name, too (`features.splits.split_by_list`).
     skip_missing : bool
         Leave out photos that are not there instead of refusing the file.
     ignore_stars : sequence of float
@@ -428,12 +429,7 @@ def _read_split(table: Table, test_list: str | os.PathLike | None) -> np.ndarray
         if "split" not in table.columns:
             return None
         return np.array(table.words("split", ("train", "test")), dtype=object)
-    listed = {line.strip() for line in read_text(test_list).split("\n")}
-    bare = [os.path.basename(file) for file in table.columns["file"]]
-    is_test = [name in listed or os.path.splitext(name)[0] in listed for name in bare]
-    if not any(is_test):
-        raise InputError(f"{test_list}: none of its photos is in {table.source}")
-    return np.where(is_test, "test", "train").astype(object)
+    return split_by_list(table.columns["file"], test_list, table.source)
 
 
 def _read_groups(table: Table, group_by: str | None) -> np.ndarray | None:

@@ -6,14 +6,21 @@ large-scale database for aesthetic visual analysis", CVPR 2012.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.errors import InputError, NoMidpoint, NoScores
+from features.text import read_text
 
 if TYPE_CHECKING:
     from features.ratings import RatedPhotos
+
+# Where AVA keeps its lists of photos, beside AVA.txt.
+AVA_LISTS = ("aesthetics_image_lists", "style_image_lists")
 
 
 def outside_margin(score: np.ndarray | None, midpoint: float | None, delta: float) -> np.ndarray:
@@ -51,6 +58,43 @@ def outside_margin(score: np.ndarray | None, midpoint: float | None, delta: floa
     if midpoint is None:
         raise NoMidpoint("a margin needs the midpoint of the scores")
     return np.abs(np.asarray(score) - midpoint) >= delta
+
+
+def split_by_list(
+    files: Iterable[str], test_list: str | os.PathLike, source: str | os.PathLike
+) -> np.ndarray:
+    """Divide photos by a list of the test photos.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Files of the photos; their folders do not count.
+    test_list : path-like
+        An image id or a file name a line. Where there is no such file, it is looked up beside
+        `source`, and in the folders of `AVA_LISTS` there.
+    source : path-like
+        Where the photos are named: their ratings, or a feature file of them.
+
+    Returns
+    -------
+    ndarray of str objects, shape (n_photos,)
+        "test" for those that are listed, "train" for all others.
+
+    Raises
+    ------
+    InputError
+        There is no such list, it is no text, or none of the photos is in it.
+    """
+    source, path = Path(source), Path(test_list)
+    beside = source if source.is_dir() else source.parent
+    places = [path, *(beside / folder / path for folder in ("", *AVA_LISTS))]
+    path = next(filter(Path.is_file, places), path)
+    listed = {line.strip() for line in read_text(path).split("\n")}
+    bare = [os.path.basename(file) for file in files]
+    is_test = [name in listed or os.path.splitext(name)[0] in listed for name in bare]
+    if not any(is_test):
+        raise InputError(f"{path}: none of its photos is in {source}")
+    return np.where(is_test, "test", "train").astype(object)
 
 
 def choose_test_photos(rated: RatedPhotos, fraction: float, seed: int) -> np.ndarray:

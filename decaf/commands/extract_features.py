@@ -40,6 +40,8 @@ examples:
   extract-features album --network networks/vgg16-250.keras -o album.h5
   extract-features photos --backbone vgg16 --pooling multilevel \\
       --ratings ratings.csv -o plain.h5
+  extract-features AVA_dataset --ratings AVA_dataset/AVA.txt --skip-missing \\
+      --test-list generic_test.jpgl --backbone vgg16 -o ava.h5
   extract-features /shared/photos --network /shared/vgg16-250.keras \\
       --scheduler tcp://host:8786 -o /shared/features.h5
 """

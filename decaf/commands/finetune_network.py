@@ -44,7 +44,7 @@ EXAMPLES = """\
 examples:
   finetune-network photos --ratings ratings.csv --backbone vgg16 \\
       --width 250 --width 500 -o networks/
-  finetune-network AVA/images --ratings AVA/AVA.txt \\
+  finetune-network AVA_dataset --ratings AVA_dataset/AVA.txt --skip-missing \\
       --test-list generic_test.jpgl --backbone vgg16 --recipe paper \\
       --width 4096 -o networks/
   finetune-network photos --ratings ratings.csv --group-by theme \\
@@ -74,12 +74,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of the photos")
     add_rating_options(parser, required=True)
-    parser.add_argument(
-        "--test-list",
-        type=Path,
-        metavar="FILE",
-        help="ids or names of the test photos, one a line, such as AVA's generic_test.jpgl",
-    )
     parser.add_argument(
         "--test-fraction",
         type=float,
@@ -121,7 +115,7 @@ def finetune_on_photos(args: argparse.Namespace) -> None:
     settings = training_settings(args)
     widths = chosen_widths(args)
     backbone = chosen_backbone(args)
-    rated = read_ratings_of(args, args.photos, args.test_list)
+    rated = read_ratings_of(args, args.photos)
     check_outputs(args, rated)
     photos = read_training_photos(
         rated,

@@ -307,6 +307,7 @@ def _file_sources(args: argparse.Namespace) -> Sources:
         midpoint=args.midpoint,
         delta=args.delta,
         weights=args.weights,
+        test_list=args.test_list,
     )
     if sources.n_left_out:
         print(

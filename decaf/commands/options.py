@@ -53,6 +53,13 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         "xmp: 3)",
     )
     group.add_argument(
+        "--test-list",
+        type=Path,
+        metavar="FILE",
+        help="ids or names of the test photos, one a line, such as AVA's generic_test.jpgl, which "
+        "is found in AVA's folder by this name alone; all others train",
+    )
+    group.add_argument(
         "--skip-missing", action="store_true", help="leave out rated photos that are not there"
     )
 
@@ -70,10 +77,8 @@ def add_ignore_stars_option(group: argparse._ArgumentGroup, stars: str) -> None:
     )
 
 
-def read_ratings_of(
-    args: argparse.Namespace, photos: Path | None, test_list: Path | None = None
-) -> RatedPhotos:
-    """Read the ratings that the options name, and say on stderr which photos have none.
+def read_ratings_of(args: argparse.Namespace, photos: Path | None) -> RatedPhotos:
+    """Read the ratings that the options name, and say on stderr which photos are left out.
 
     Parameters
     ----------
@@ -81,8 +86,6 @@ def read_ratings_of(
         Of a command with the options for ratings.
     photos : Path or None
         The photo folder.
-    test_list : Path, optional
-        As in `features.ratings.read_ratings`.
 
     Returns
     -------
@@ -100,11 +103,13 @@ def read_ratings_of(
         scale=args.scale,
         midpoint=args.midpoint,
         group_by=args.group_by,
-        test_list=test_list,
+        test_list=args.test_list,
         skip_missing=args.skip_missing,
         ignore_stars=getattr(args, "ignore_stars", ()),
     )
     report_failed(rated.failed)
+    if rated.missing:
+        print(f"{rated.missing:,} rated photos are not there, and left out", file=sys.stderr)
     if rated.n_beside:
         print(
             f"{rated.n_beside:,} of the rated photos lie beside {args.ratings}, not in {photos}",

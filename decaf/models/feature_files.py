@@ -18,6 +18,7 @@ from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED
 from features.errors import InputError, NoNetwork, NoNetworkFile, NoWeightsFile
 from features.ratings import RatedPhotos
+from features.splits import split_by_list
 from features.store import FeatureStore
 from features.store.schema import LARGEST_FEATURE, unusable_rows
 
@@ -95,6 +96,7 @@ def file_sources(
     midpoint: float | None = None,
     delta: float = 0.0,
     weights: str | os.PathLike | None = PRETRAINED,
+    test_list: str | os.PathLike | None = None,
 ) -> Sources:
     """Feature files of rated photos, of which those are kept that are in all files.
 
@@ -110,6 +112,8 @@ def file_sources(
         As in `Sources`.
     weights : {"pretrained", None} or path-like
         Of the plain backbones that gave features.
+    test_list : path-like, optional
+        As in `features.splits.split_by_list`; by default the first file's split, if it has one.
 
     Returns
     -------
@@ -134,6 +138,9 @@ def file_sources(
     first = rated[0]
     n_left_out = n_photos - len(first)
     finetuned = [each.finetuned for each in rated if each.finetuned is not None]
+    split = first.split
+    if test_list is not None:
+        split = split_by_list(first.names, test_list, files[0])
     by_name: dict[str, Source] = {
         name: FileSource(name, X, known, network_files.get(name), weights)
         for name, X, known in zip(names, features, facts)
@@ -142,6 +149,7 @@ def file_sources(
         replace(
             first,
             midpoint=first.midpoint if midpoint is None else midpoint,
+            split=split,
             finetuned=np.any(finetuned, axis=0) if finetuned else None,
         ),
         by_name,

@@ -223,6 +223,25 @@ def test_a_test_list_names_ids_or_files(folder):
     assert list(read_ratings(source, test_list=test_list).split) == ["test", "train", "test"]
 
 
+def test_avas_folder_is_read_by_its_own_layout(tmp_path):
+    for name in ("images", "aesthetics_image_lists", "style_image_lists"):
+        (tmp_path / name).mkdir()
+    for name in "ab":
+        (tmp_path / "images" / f"{name}.jpg").touch()
+    source = write(tmp_path / "AVA.txt", AVA + ava_line(3, "lost", [1] * 10))
+    write(tmp_path / "aesthetics_image_lists/generic_test.jpgl", "a\nlost\n")
+    write(tmp_path / "style_image_lists/test.jpgl", "b\n")
+    for test_list, split in (
+        ("generic_test.jpgl", ["test", "train"]),
+        ("test.jpgl", ["train", "test"]),
+    ):
+        ratings = read_ratings(source, test_list=test_list, skip_missing=True)
+        assert ratings.names.tolist() == ["images/a.jpg", "images/b.jpg"]
+        assert (ratings.split.tolist(), ratings.missing) == (split, 1)
+    with pytest.raises(InputError, match=r"^no_test\.jpgl: cannot be read"):
+        read_ratings(source, test_list="no_test.jpgl")
+
+
 def test_a_test_list_of_other_photos_is_refused(folder):
     source = write(folder / "r.csv", VOTES)
     test_list = write(folder / "test.jpgl", "7\n8\n")

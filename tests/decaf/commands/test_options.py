@@ -15,7 +15,7 @@ def rate_with_darktable(folder, stars):
         namespace = 'xmlns:darktable="http://darktable.sf.net/"'
         (folder / f"{number}.jpg.xmp").write_text(packet(properties, namespace))
     options = {"ratings": "xmp", "scale": None, "midpoint": None, "group_by": None}
-    return argparse.Namespace(**options, skip_missing=False, ignore_stars=())
+    return argparse.Namespace(**options, test_list=None, skip_missing=False, ignore_stars=())
 
 
 def test_many_single_stars_of_darktable_are_told_with_what_helps(tmp_path, capsys):

@@ -10,7 +10,9 @@ def test_delta_takes_photos_from_training_only(run, ava, quick, tmp_path):
     assert list(table["delta"]) == [0, 0.3] * 2
     assert (table["n_test"] == 20).all()
     votes = np.loadtxt(ava / "AVA.txt", dtype=int)[1:60]
-    test = np.isin(votes[:, 1], np.loadtxt(ava / "generic_test.jpgl", dtype=int))
+    test = np.isin(
+        votes[:, 1], np.loadtxt(ava / "aesthetics_image_lists/generic_test.jpgl", dtype=int)
+    )
     score = votes[:, 2:12] @ np.arange(1, 11) / votes[:, 2:12].sum(axis=1)
     left = (np.abs(score - 5) >= 0.3) & ~test
     assert list(table["n_train"]) == [39, left.sum()] * 2

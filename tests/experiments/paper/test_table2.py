@@ -37,7 +37,7 @@ def test_table2_figures_are_those_of_a_head_trained_by_hand(table2_results, ava)
     activations = cached_activations(paths, model)["flatten"]
     votes = np.loadtxt(ava / "AVA.txt", dtype=int)[1:60, 2:12]
     label = (votes @ np.arange(1, 11) / votes.sum(axis=1) > 5).astype(int)
-    test = np.isin(ids, (ava / "generic_test.jpgl").read_text().split())
+    test = np.isin(ids, (ava / "aesthetics_image_lists/generic_test.jpgl").read_text().split())
     settings = TrainingSettings(learning_rate=0.01, momentum=0.9, epochs=2, validation_fraction=0.0)
     head, _ = finetune(activations, Targets(label), 3, settings, rows=np.flatnonzero(~test))
     probability = predict(head, activations, np.flatnonzero(test))[:, 1]

@@ -30,7 +30,9 @@ def test_both_kinds_of_network_are_judged_on_the_same_photos(results):
 def test_the_constant_guess_is_as_far_off_as_scipy_says(results, ava):
     rows = np.loadtxt(ava / "AVA.txt", dtype=int)[1:60]  # the first is truncated, the last missing
     shares = rows[:, 2:12] / rows[:, 2:12].sum(axis=1, keepdims=True)
-    test = np.isin(rows[:, 1], np.loadtxt(ava / "generic_test.jpgl", dtype=int))
+    test = np.isin(
+        rows[:, 1], np.loadtxt(ava / "aesthetics_image_lists/generic_test.jpgl", dtype=int)
+    )
     # A copy of a training photo among the test photos would be left out; these have none.
     steps, guess = np.arange(10), shares[~test].mean(axis=0)
     off = [wasserstein_distance(steps, steps, true, guess) / 10 for true in shares[test]]
