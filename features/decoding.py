@@ -11,6 +11,7 @@ import logging
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -57,6 +58,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# From a decoded RGB image to what is kept of it.
+Keep = Callable[[Image.Image], np.ndarray]
+
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile("PIL"), 0)
 
 
@@ -69,6 +73,7 @@ def decode_photo(
     max_pixels: int = MAX_PIXELS,
     min_side: int | None = None,
     exif: Image.Exif | None = None,
+    keep: Keep = np.asarray,
 ) -> np.ndarray:
     """Decode a photo to sRGB as a viewer shows it: upright, first frame, alpha over white.
 
@@ -80,6 +85,9 @@ def decode_photo(
         As in `features.photos.read_photo`.
     exif : PIL.Image.Exif, optional
         What tells its orientation and colours in place of its own EXIF data.
+    keep : callable
+        From the decoded RGB image to what is kept of it: by default all its pixels. Called while
+        its memory is accounted for.
 
     Returns
     -------
@@ -94,7 +102,7 @@ def decode_photo(
     silence_decoders()
     kind = tiff.read_kind(data) if data.startswith(tiff.MAGIC) else None
     try:
-        return _decode(data, kind, max_pixels, min_side, exif)
+        return _decode(data, kind, max_pixels, min_side, exif, keep)
     except PhotoError:
         raise
     # Decoders raise whatever their format's code happens to raise on damaged bytes.
@@ -202,7 +210,7 @@ def _register_jxl():
     return True
 
 
-def _decode(data, kind, max_pixels, min_side, exif):
+def _decode(data, kind, max_pixels, min_side, exif, keep):
     if kind is not None and kind.refusal:
         raise PhotoError(kind.refusal)
     with open_image(io.BytesIO(data)) as image:
@@ -221,7 +229,7 @@ def _decode(data, kind, max_pixels, min_side, exif):
             exif = _read_exif(image) if exif is None else exif
             turn = _TURNS.get(exif.get(ORIENTATION_TAG))
             flat = _flatten(_to_srgb(image, exif, kind, data))
-            return np.asarray(flat if turn is None else flat.transpose(turn))
+            return keep(flat if turn is None else flat.transpose(turn))
 
 
 def _has_too_many_scans(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import hashlib
 import io
 import os
@@ -19,6 +20,7 @@ from PIL import Image
 from features.albums import SUFFIXES, walk_album
 from features.decoding import (
     MAX_PIXELS,
+    Keep,
     PhotoError,
     decode_photo,
     open_image,
@@ -133,24 +135,29 @@ def read_photo(
         When the file cannot be read or decoded, whatever the reason.
     """
     with _read_bytes(path) as data:
-        return _decode(data, path, max_pixels, min_side), photo_digest(data)
+        return _decode(data, path, max_pixels, min_side, np.asarray), photo_digest(data)
 
 
-def read_wanted_photo(
-    path: str | os.PathLike, wanted: Callable[[str], bool], *, min_side: int | None = None
+def read_square(
+    path: str | os.PathLike,
+    size: int,
+    mode: str = "squash",
+    wanted: Callable[[str], bool] = lambda digest: True,
 ) -> tuple[np.ndarray | None, str]:
-    """Decode a photo as `read_photo` does, where it is wanted, from one reading of its file.
+    """Decode a photo as `read_photo` does and resize it as `resize_photo`, where it is wanted.
+
+    The pixels are the same; the whole photo is not copied between the two.
 
     Parameters
     ----------
-    path, min_side
-        As in `read_photo`.
+    path, size, mode
+        As in `read_photo` and `resize_photo`.
     wanted : callable
-        From the photo's digest to whether it is to be decoded.
+        From the photo's digest to whether it is to be decoded; its file is read once.
 
     Returns
     -------
-    rgb : ndarray of uint8, shape (height, width, 3), or None
+    rgb : ndarray of uint8, shape (size, size, 3), or None
         None where it is not wanted.
     digest : str
 
@@ -158,10 +165,14 @@ def read_wanted_photo(
     ------
     PhotoError
         As from `read_photo`.
+    InputError
+        As from `resize_photo`.
     """
+    _check_mode(mode)
+    square = functools.partial(_square, size=size, mode=mode)
     with _read_bytes(path) as data:
         digest = photo_digest(data)
-        return _decode(data, path, MAX_PIXELS, min_side) if wanted(digest) else None, digest
+        return _decode(data, path, MAX_PIXELS, size, square) if wanted(digest) else None, digest
 
 
 def photo_digest(data: bytes) -> str:
@@ -243,7 +254,16 @@ def resize_photo(rgb: np.ndarray, size: int, mode: str = "squash") -> np.ndarray
     >>> resize_photo(np.zeros((40, 60, 3), np.uint8), 16).shape
     (16, 16, 3)
     """
-    image = Image.fromarray(rgb)
+    _check_mode(mode)
+    return _square(Image.fromarray(rgb), size, mode)
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in RESIZE_MODES:
+        raise InputError(f"resize mode {mode!r}: use one of {', '.join(RESIZE_MODES)}")
+
+
+def _square(image: Image.Image, size: int, mode: str) -> np.ndarray:
     # Pillow's bilinear filter widens with the reduction: what torchvision's networks saw.
     bilinear = Image.Resampling.BILINEAR
     if mode == "squash":
@@ -252,14 +272,12 @@ def resize_photo(rgb: np.ndarray, size: int, mode: str = "squash") -> np.ndarray
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         square = image.resize((size, size), bilinear, box=(left, top, left + side, top + side))
-    elif mode == "pad":
+    else:
         scale = size / max(image.size)
         width, height = (max(1, round(side * scale)) for side in image.size)
         square = Image.new("RGB", (size, size), _PADDING)
         inner = image.resize((width, height), bilinear)
         square.paste(inner, ((size - width) // 2, (size - height) // 2))
-    else:
-        raise InputError(f"resize mode {mode!r}: use one of {', '.join(RESIZE_MODES)}")
     return np.asarray(square)
 
 
@@ -287,10 +305,10 @@ def _read_text(path: Path) -> str:
 
 
 def _decode(
-    data: bytes, path: str | os.PathLike, max_pixels: int, min_side: int | None
+    data: bytes, path: str | os.PathLike, max_pixels: int, min_side: int | None, keep: Keep
 ) -> np.ndarray:
     decode = decode_raw if is_raw(data, Path(path).suffix) else decode_photo
-    return decode(data, max_pixels, min_side)
+    return decode(data, max_pixels, min_side, keep=keep)
 
 
 @contextlib.contextmanager

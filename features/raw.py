@@ -14,6 +14,7 @@ from features import tiff
 from features.decoding import (
     MAX_PIXELS,
     ORIENTATION_TAG,
+    Keep,
     PhotoError,
     decode_photo,
     memory_for,
@@ -60,7 +61,10 @@ def is_raw(data: bytes, suffix: str) -> bool:
 
 
 def decode_raw(
-    data: bytes, max_pixels: int = MAX_PIXELS, min_side: int | None = None
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int | None = None,
+    keep: Keep = np.asarray,
 ) -> np.ndarray:
     """Decode a raw file to sRGB, upright as its camera says.
 
@@ -73,11 +77,13 @@ def decode_raw(
     min_side : int, optional
         The side in pixels that the photo will be resized to: a preview whose sides are as long is
         taken for the photo. Without it a preview of half the photo's size is.
+    keep : callable
+        As in `features.decoding.decode_photo`.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, 3)
-        RGB, 0–255.
+        RGB, 0–255; read-only.
 
     Raises
     ------
@@ -99,12 +105,13 @@ def decode_raw(
             preview = _preview(raw, enough)
             if preview is not None:
                 exif = _exif(data, _orientation(preview, size))
-                return decode_photo(preview, max_pixels, min_side, exif)
+                return decode_photo(preview, max_pixels, min_side, exif, keep)
             # LibRaw would show black for what is not there.
             if data.startswith(tiff.MAGIC) and tiff.is_cut_off(data):
                 raise PhotoError("a raw file whose end is missing")
             with memory_for(size.width, size.height):
-                return np.asarray(raw.postprocess(half_size=True, use_camera_wb=True))
+                rgb = raw.postprocess(half_size=True, use_camera_wb=True)
+                return keep(Image.fromarray(rgb))
     except rawpy.LibRawFileUnsupportedError as error:
         raise PhotoError("a raw file that LibRaw does not read, or its start is damaged") from error
     except rawpy.LibRawError as error:

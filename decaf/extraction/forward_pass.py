@@ -15,7 +15,7 @@ import numpy as np
 
 from decaf.extraction.engines import ForwardPass, forward_pass
 from features.errors import InputError
-from features.photos import PhotoError, read_wanted_photo, resize_photo
+from features.photos import PhotoError, read_square
 
 if TYPE_CHECKING:
     import keras
@@ -145,10 +145,9 @@ def decode_photos(
 
     def decode(path: str) -> Photo:
         try:
-            rgb, digest = read_wanted_photo(path, wanted, min_side=size)
+            return read_square(path, size, resize, wanted)
         except PhotoError as error:
             return error
-        return None if rgb is None else resize_photo(rgb, size, resize), digest
 
     def submit() -> None:
         while remaining and len(waiting) < ahead:

@@ -27,6 +27,7 @@ from features.photos import (
     photo_digest,
     photo_root,
     read_photo,
+    read_square,
     resize_photo,
 )
 
@@ -573,6 +574,36 @@ def test_pad_keeps_the_shape_and_fills_with_the_mean_colour():
 def test_an_unknown_resize_mode_is_named_with_the_known_ones():
     with pytest.raises(InputError, match="'zoom': use one of squash, crop, pad"):
         resize_photo(PHOTO, 8, "zoom")
+    with pytest.raises(InputError, match="'zoom': use one of squash, crop, pad"):
+        read_square("no such photo", 8, "zoom")
+
+
+ALPHA = Image.fromarray(np.dstack([PHOTO, np.arange(75, dtype=np.uint8) + PHOTO[..., 0] // 2]))
+MODES = {
+    **{mode: as_bytes(Image.fromarray(PHOTO).convert(mode), "TIFF") for mode in ("1", "L", "CMYK")},
+    "I;16": as_bytes(Image.fromarray(BLACK_TO_WHITE), "PNG"),
+    "P": as_bytes(Image.fromarray(PHOTO).quantize(16), "PNG", transparency=3),
+    "RGBA": as_bytes(ALPHA, "PNG"),
+    "RGB": as_bytes(data.coffee(), "JPEG"),
+    "RGB, turned": as_bytes(PHOTO, "JPEG", exif=with_orientation(6)),
+}
+
+
+@pytest.mark.parametrize("mode", photos.RESIZE_MODES)
+@pytest.mark.parametrize("content", MODES.values(), ids=MODES)
+def test_a_photo_read_to_a_square_is_the_one_read_and_then_resized(tmp_path, content, mode):
+    path = tmp_path / "photo"
+    path.write_bytes(content)
+    square, digest = read_square(path, 24, mode)
+    rgb, digest_of_whole = read_photo(path, min_side=24)
+    np.testing.assert_array_equal(square, resize_photo(rgb, 24, mode))
+    assert digest == digest_of_whole
+
+
+def test_a_photo_that_is_not_wanted_is_not_decoded(tmp_path):
+    path = tmp_path / "photo"
+    path.write_bytes(b"no photo")
+    assert read_square(path, 24, wanted=lambda digest: False) == (None, photo_digest(b"no photo"))
 
 
 # Finding

@@ -8,7 +8,7 @@ from PIL import Image
 from raw_files import make_dng, make_scene
 
 from features.decoding import PhotoError
-from features.photos import read_photo
+from features.photos import read_photo, read_square, resize_photo
 
 pytest.importorskip("rawpy", reason="needs rawpy: pip install 'decaf[raw]'")
 
@@ -53,6 +53,14 @@ def test_a_preview_that_is_large_enough_is_taken_and_set_upright(tmp_path, orien
     upright = marked(UPRIGHT[orientation][::2, ::2])
     assert rgb.shape == upright.shape
     assert np.abs(rgb.astype(int) - upright).mean() < 3
+
+
+@pytest.mark.parametrize("preview", [None, jpeg(SCENE[::2, ::2])], ids=["developed", "preview"])
+def test_a_raw_file_read_to_a_square_is_the_one_read_and_then_resized(tmp_path, preview):
+    make_dng(tmp_path / "photo.dng", SCENE, preview=preview, orientation=6)
+    square, _ = read_square(tmp_path / "photo.dng", 100, "pad")
+    rgb = read(tmp_path, min_side=100)
+    np.testing.assert_array_equal(square, resize_photo(rgb, 100, "pad"))
 
 
 def test_a_preview_that_is_stored_upright_is_not_turned_again(tmp_path):

@@ -75,11 +75,11 @@ def test_shards_give_the_rows_that_they_give_alone(model, paths):
 
 def test_the_next_shard_is_decoded_ahead_and_no_further(paths, monkeypatch):
     read, asked = [], []
-    read_photo = pipeline.read_wanted_photo
+    read_square = pipeline.read_square
     monkeypatch.setattr(
         pipeline,
-        "read_wanted_photo",
-        lambda path, *given, **options: read.append(path) or read_photo(path, *given),
+        "read_square",
+        lambda path, *given: read.append(path) or read_square(path, *given),
     )
 
     def shards():
