@@ -1,7 +1,7 @@
 from importlib import import_module
 
 from experiments.pages import Page, table
-from tests.robustness.__main__ import ATTACKS, count
+from tests.robustness.attacks import ATTACKS, count
 
 
 def test_every_attack_can_be_run():
