@@ -9,6 +9,7 @@ _MODULES = {
     "AODEClassifier": "classifiers.bayesian.aode",
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
     "GaussianProcessRegression": "classifiers.gaussian_process",
+    "KernelSVMClassifier": "classifiers.kernel_svm",
     "OrdinalRegression": "classifiers.ordinal",
     "SignedLogarithm": "classifiers.signed_logarithm",
     "ZeroAwareDiscretizer": "classifiers.bayesian.discretize",

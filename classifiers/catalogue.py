@@ -71,7 +71,12 @@ CLASSIFIERS = {
         scaled=True,
         seeded=True,
     ),
-    "rbf-svm": Entry("sklearn.svm.SVC", {"class_weight": "balanced"}, scaled=True),
+    "rbf-svm": Entry(
+        "classifiers.kernel_svm.KernelSVMClassifier",
+        {"class_weight": "balanced"},
+        scaled=True,
+        seeded=True,
+    ),
     # Brute force: search trees do not help in hundreds of dimensions.
     "k-nearest-neighbours": Entry(
         "sklearn.neighbors.KNeighborsClassifier",

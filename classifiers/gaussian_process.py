@@ -137,7 +137,7 @@ class GaussianProcessRegression(RegressorMixin, BaseEstimator):
             self.weights_, precision = _exact(own, deviations, noise)
         else:
             kernels = ((k, deviations[rows]) for rows, k in self._kernels(values))
-            self.weights_, precision = _projected(own, kernels, noise)
+            self.weights_, precision = project(own, kernels, noise)
         self.uncertainty_ = (signal2 * precision).astype(values.dtype)
         return self
 
@@ -230,7 +230,7 @@ def _exact(kernel: np.ndarray, deviations: np.ndarray, noise: float) -> tuple[np
     return cho_solve(factor, deviations), cho_solve(factor, np.eye(len(kernel)))
 
 
-def _projected(
+def project(
     own: np.ndarray, kernels: Iterator[tuple[np.ndarray, np.ndarray]], noise: float
 ) -> tuple[np.ndarray, ...]:
     """Give weights and uncertainty, over signal², of a process through landmarks.

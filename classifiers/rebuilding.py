@@ -21,6 +21,7 @@ from classifiers.bayesian.base import HIGHEST_CODE, DiscreteBayesClassifier
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.tables import CLASS, NO_PARENT
 from classifiers.gaussian_process import GaussianProcessRegression
+from classifiers.kernel_svm import KernelSVMClassifier
 from classifiers.ordinal import OrdinalRegression
 from classifiers.signed_logarithm import SignedLogarithm
 from classifiers.skops_file import SavedArray, SavedObject
@@ -29,6 +30,8 @@ from features.errors import InputError
 # Numbers beyond these come of no features, and scores of them may not be finite in float32.
 _LARGEST = 1e10
 _SMALLEST = 1e-10
+# Whose parameters may be None in place of a number.
+_OURS = GaussianProcessRegression | KernelSVMClassifier | OrdinalRegression
 # 64 parents of two states have more joint states than an index can tell.
 _MOST_FAMILY = 65
 _LOWEST_LOG_PROBABILITY = -1e4
@@ -190,7 +193,7 @@ def _parameters(numbers, estimator):
             is_free = isinstance(estimator, DiscreteBayesClassifier | OrdinalRegression)
         else:
             # A number may be missing in ours alone. A verbose forest prints when it predicts.
-            is_free = isinstance(estimator, GaussianProcessRegression | OrdinalRegression) or (
+            is_free = isinstance(estimator, _OURS) or (
                 name != "verbose" and any(map(_is_number, known))
             )
             is_free &= _may_be_parameter(value)
@@ -254,24 +257,15 @@ def _restore_ordinal(regressor, numbers, parameters):
     regressor.level_variances_ = numbers.array("level_variances_", (n_levels,), 0)
 
 
-def _restore_svc(classifier, numbers, parameters):
-    n_features = classifier.n_features_in_
-    n_support = numbers.array("_n_support", (2,), 0, 2**31, kinds="iu").astype(np.int32)
-    n_rows = int(n_support.sum())
-    support = numbers.array("support_", (n_rows,), 0, 2**31 - 1, kinds="iu").astype(np.int32)
-    vectors = numbers.array("support_vectors_", (n_rows, n_features)).astype(float)
-    weights = numbers.array("dual_coef_", (1, n_rows)).astype(float)
-    intercept = numbers.array("intercept_", (1,)).astype(float)
-    gamma = numbers.number("_gamma", 0)
-    _fit_one_feature(classifier)
-    _set_validated(classifier, parameters)
-    classifier.n_features_in_ = n_features
-    classifier.shape_fit_ = (n_rows, n_features)
-    classifier.support_, classifier.support_vectors_ = support, vectors
-    classifier._n_support, classifier._gamma = n_support, gamma
-    # libsvm counts from the other class.
-    classifier.dual_coef_, classifier._dual_coef_ = weights, -weights
-    classifier.intercept_, classifier._intercept_ = intercept, -intercept
+def _restore_kernel_svm(classifier, numbers, parameters):
+    classifier.set_params(**parameters)
+    classifier._check_parameters()
+    classifier.gamma_ = numbers.number("gamma_", _SMALLEST)
+    classifier.vectors_ = numbers.array("vectors_", (None, classifier.n_features_in_))
+    if not len(classifier.vectors_):
+        raise InputError("vectors_ must be rows")
+    classifier.weights_ = numbers.array("weights_", (len(classifier.vectors_),)).astype(float)
+    classifier.intercept_ = numbers.number("intercept_")
 
 
 def _restore_neighbours(classifier, numbers, parameters):
@@ -489,7 +483,7 @@ _RESTORE: dict[str, Callable[[BaseEstimator, _Numbers, dict[str, Any]], None]] =
     "RidgeCV": _restore_ridge,
     "GaussianProcessRegression": _restore_gaussian_process,
     "OrdinalRegression": _restore_ordinal,
-    "SVC": _restore_svc,
+    "KernelSVMClassifier": _restore_kernel_svm,
     "KNeighborsClassifier": _restore_neighbours,
     "GaussianNB": _restore_gaussian,
     "RandomForestClassifier": _restore_forest,
