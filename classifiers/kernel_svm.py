@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from classifiers.gaussian_process import project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from numpy.typing import ArrayLike
@@ -177,7 +178,7 @@ class KernelSVMClassifier(ClassifierMixin, BaseEstimator):
     def _kernel(self, X: np.ndarray) -> np.ndarray:
         return rbf_kernel(X, self.vectors_, gamma=self.gamma_)
 
-    def _batches(self, X: np.ndarray):
+    def _batches(self, X: np.ndarray) -> Iterator[slice]:
         return gen_batches(len(X), max(_BLOCK_SIZE // len(self.vectors_), 1))
 
     def _check_parameters(self):

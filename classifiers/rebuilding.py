@@ -290,7 +290,7 @@ def _restore_forest(classifier, numbers, parameters):
     from sklearn.tree._tree import Tree
 
     n_features = classifier.n_features_in_
-    classifier.set_params(n_estimators=1)
+    classifier.set_params(n_estimators=1, max_samples=None)
     _fit_one_feature(classifier)
     (like,) = classifier.estimators_
     dtype = like.tree_.__getstate__()["nodes"].dtype

@@ -77,6 +77,11 @@ class Folds(Sequence[Fold]):
         """
         return np.unique(np.concatenate([fold.train for fold in self]))
 
+    @property
+    def fewest_training_rows(self) -> int:
+        """Of all folds."""
+        return min(len(fold.train) for fold in self)
+
     def target_of(self, estimator: BaseEstimator) -> np.ndarray:
         """What an estimator learns of the photos, (n_photos,).
 

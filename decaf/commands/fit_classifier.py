@@ -263,7 +263,9 @@ def _compare(args: argparse.Namespace, kept: KeptFits) -> Comparison:
     return compare_classifiers(
         sources,
         folds,
-        make_classifiers(args.classifier, args.seed, with_scores=with_scores),
+        make_classifiers(
+            args.classifier, args.seed, with_scores=with_scores, n_rows=folds.fewest_training_rows
+        ),
         n_jobs=args.jobs,
         seed=args.seed,
         choose_by=args.choose_by,

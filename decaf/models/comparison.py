@@ -206,7 +206,11 @@ class Comparison:
 
 
 def make_classifiers(
-    names: Sequence[str] | None = None, seed: int = 0, *, with_scores: bool = True
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    *,
+    with_scores: bool = True,
+    n_rows: int = 0,
 ) -> dict[str, ClassifierMixin | RegressorMixin]:
     """Classifiers of the catalogue, unfitted.
 
@@ -217,6 +221,8 @@ def make_classifiers(
     seed : int
     with_scores : bool
         Whether there are scores to learn; without, the default ones are those that learn labels.
+    n_rows : int
+        As in `classifiers.catalogue.make_classifier`.
 
     Returns
     -------
@@ -233,7 +239,7 @@ def make_classifiers(
     >>> make_classifiers(["tan"])
     {'tan': TANClassifier()}
     """
-    made = {name: make_classifier(name, seed) for name in names or DEFAULT_CLASSIFIERS}
+    made = {name: make_classifier(name, seed, n_rows) for name in names or DEFAULT_CLASSIFIERS}
     needing = [name for name in made if is_regressor(made[name]) and not with_scores]
     if not names:
         return {name: made[name] for name in made if name not in needing}

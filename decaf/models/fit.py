@@ -11,6 +11,7 @@ from decaf.models.comparison import compare_classifiers, make_classifiers
 from decaf.models.feature_files import file_sources
 from decaf.models.heads import head_sources
 from decaf.models.model import Model
+from decaf.models.sources import Sources
 from decaf.training.settings import (
     DEFAULT_WIDTH,
     POOLING_OF_RECIPE,
@@ -88,7 +89,8 @@ def fit_model(
     InputError
         There are too few photos, or a name or a setting is wrong.
     """
-    made = make_classifiers(classifiers, seed, with_scores=rated.above_midpoint is not None)
+    with_scores = rated.above_midpoint is not None
+    make_classifiers(classifiers, with_scores=with_scores)  # wrong names are told at once
     plain = width is None and recipe != "paper"
     width = DEFAULT_WIDTH if width is None else width
     widths = list(width) if isinstance(width, Iterable) else [width]
@@ -104,10 +106,7 @@ def fit_model(
         progress=progress,
     )
     sources = head_sources(photos, widths, settings, plain=plain, progress=progress)
-    folds = sources.divide(n_folds, seed)
-    return compare_classifiers(
-        sources, folds, made, seed=seed, choose_by=choose_by, progress=progress
-    ).fit_best()
+    return _fit(sources, classifiers, n_folds, choose_by, seed, progress)
 
 
 def fit_model_on_features(
@@ -144,9 +143,22 @@ def fit_model_on_features(
         The files do not belong together, or there are too few photos.
     """
     sources = file_sources(paths, networks)
-    with_scores = sources.rated.above_midpoint is not None
-    made = make_classifiers(classifiers, seed, with_scores=with_scores)
+    return _fit(sources, classifiers, n_folds, choose_by, seed, progress)
+
+
+def _fit(
+    sources: Sources,
+    classifiers: Sequence[str] | None,
+    n_folds: int,
+    choose_by: str | None,
+    seed: int,
+    progress: bool,
+) -> Model:
     folds = sources.divide(n_folds, seed)
+    with_scores = folds.above_midpoint is not None
+    made = make_classifiers(
+        classifiers, seed, with_scores=with_scores, n_rows=folds.fewest_training_rows
+    )
     return compare_classifiers(
         sources, folds, made, seed=seed, choose_by=choose_by, progress=progress
     ).fit_best()

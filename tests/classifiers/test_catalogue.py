@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.base import is_regressor
 from sklearn.metrics import recall_score, roc_auc_score
 
 from classifiers.catalogue import (
+    CLASSIFIERS,
     DEFAULT_CLASSIFIERS,
     list_classifiers,
     load_classifier,
@@ -133,3 +135,17 @@ def test_a_call_of_anything_foreign_is_refused_in_one_line(unequal_classes, tmp_
 def test_a_missing_file_is_refused():
     with pytest.raises(InputError, match="there is no such file"):
         load_classifier("nowhere.skops")
+
+
+def test_the_trees_of_a_forest_for_many_rows_take_some_of_them(tmp_path, monkeypatch):
+    entry = replace(CLASSIFIERS["random-forest"], max_samples=40)
+    monkeypatch.setitem(CLASSIFIERS, "random-forest", entry)
+    assert make_classifier("random-forest", n_rows=40).max_samples is None
+    forest = make_classifier("random-forest", n_rows=41).set_params(n_estimators=5)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    forest.fit(X, (X[:, 0] > 0).astype(int))
+    assert max(tree.tree_.n_node_samples[0] for tree in forest.estimators_) <= 40
+    save_classifier(forest, tmp_path / "forest.skops")
+    loaded = load_classifier(tmp_path / "forest.skops")
+    np.testing.assert_array_equal(loaded.predict_proba(X), forest.predict_proba(X))
+    assert loaded.max_samples == 40
