@@ -458,6 +458,7 @@ def _restore_aode(classifier, numbers):
     in_log = {"least": _LOWEST_LOG_PROBABILITY, "most": _SMALLEST}
     counts = {"least": 0, "kinds": "iuf"}
     classifier.parents_ = parents
+    classifier.parent_weights_ = numbers.array("parent_weights_", parents.shape, 0)
     classifier.parent_counts_ = numbers.array("parent_counts_", (own_states,), **counts)
     classifier.log_parent_tables_ = numbers.array("log_parent_tables_", (2, own_states), **in_log)
     classifier.child_counts_ = numbers.array("child_counts_", (2, own_states, all_states), **counts)

@@ -33,7 +33,85 @@ if TYPE_CHECKING:
 HIGHEST_CODE = np.iinfo(np.int16).max
 
 
-class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
+class JointClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """A classifier from the joint distribution of the class and the features."""
+
+    @abstractmethod
+    def predict_joint_log_proba(self, X: ArrayLike) -> np.ndarray:
+        """Log of the joint probability, or density, of every class and the row."""
+
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+        """Log of the probability of every class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_rows, n_classes)
+            In the order of `classes_`.
+        """
+        joint = self.predict_joint_log_proba(X)
+        return joint - logsumexp(joint, axis=1, keepdims=True)
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Probability of every class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_classes)
+            In the order of `classes_`.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Most probable class of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        joint = self.predict_joint_log_proba(X)
+        return self.classes_[np.argmax(joint, axis=1)]
+
+    def _checked_codes(self, codes):
+        """Refuse what is no codes, of the discretiser or in its place."""
+        no_code = (codes < 0) | (codes > HIGHEST_CODE) | (np.floor(codes) != codes)
+        if no_code.any():
+            row, feature = np.argwhere(no_code)[0]
+            raise ValueError(
+                f"row {row} of feature {self._node_names()[feature]} is {codes[row, feature]}, but "
+                f"codes are whole numbers from 0 to {HIGHEST_CODE}: X must hold them with "
+                "discretizer=None, and another discretizer must give them"
+            )
+        return codes.astype(np.int16, copy=False)
+
+    def _refuse_unseen(self, codes):
+        unseen = codes >= self.n_states_
+        if unseen.any():
+            row, feature = np.argwhere(unseen)[0]
+            raise ValueError(
+                f"row {row} of feature {self._node_names()[feature]} has the code "
+                f"{codes[row, feature]}, but fit saw none above {self.n_states_[feature] - 1}: "
+                "fit on rows that hold it, or join rare codes before"
+            )
+
+    def _node_names(self):
+        """Give the names of the features' nodes."""
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
+        return [str(name) for name in names]
+
+
+class DiscreteBayesClassifier(JointClassifier):
     """A classifier from the joint distribution of the class and discretised features.
 
     A subclass gives `_fit_codes`, `_joint_log_probability`, `_edges` and `to_pgmpy`, and has the
@@ -137,49 +215,6 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
         self._refuse_unseen(codes)
         return self._joint_log_probability(codes)
 
-    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
-        """Log of the probability of every class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_rows, n_classes)
-            In the order of `classes_`.
-        """
-        joint = self.predict_joint_log_proba(X)
-        return joint - logsumexp(joint, axis=1, keepdims=True)
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Probability of every class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-
-        Returns
-        -------
-        probability : ndarray of shape (n_rows, n_classes)
-            In the order of `classes_`.
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Most probable class of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_rows,)
-        """
-        joint = self.predict_joint_log_proba(X)
-        return self.classes_[np.argmax(joint, axis=1)]
-
     @abstractmethod
     def to_pgmpy(self) -> DiscreteBayesianNetwork:
         """Give the classifier as a pgmpy `DiscreteBayesianNetwork` with its probability tables."""
@@ -250,25 +285,7 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             discretized = np.asarray(self.discretizer_.transform(X[:, measured]))
             codes = np.empty(X.shape, np.result_type(X, discretized))
             codes[:, measured], codes[:, ~measured] = discretized, X[:, ~measured]
-        no_code = (codes < 0) | (codes > HIGHEST_CODE) | (np.floor(codes) != codes)
-        if no_code.any():
-            row, feature = np.argwhere(no_code)[0]
-            raise ValueError(
-                f"row {row} of feature {self._node_names()[feature]} is {codes[row, feature]}, but "
-                f"codes are whole numbers from 0 to {HIGHEST_CODE}: X must hold them with "
-                "discretizer=None, and another discretizer must give them"
-            )
-        return codes.astype(np.int16, copy=False)
-
-    def _refuse_unseen(self, codes):
-        unseen = codes >= self.n_states_
-        if unseen.any():
-            row, feature = np.argwhere(unseen)[0]
-            raise ValueError(
-                f"row {row} of feature {self._node_names()[feature]} has the code "
-                f"{codes[row, feature]}, but fit saw none above {self.n_states_[feature] - 1}: "
-                "fit on rows that hold it, or join rare codes before"
-            )
+        return self._checked_codes(codes)
 
     def _measured(self):
         """Tell which features are numbers, and no categories."""
@@ -280,8 +297,3 @@ class DiscreteBayesClassifier(ClassifierMixin, BaseEstimator, ABC):
             self.categories_[feature].tolist() if feature in self.categories_ else list(range(n))
             for feature, n in enumerate(self.n_states_)
         ]
-
-    def _node_names(self):
-        """Give the names of the features' nodes."""
-        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
-        return [str(name) for name in names]
