@@ -18,6 +18,7 @@ ROOMS = {
     },
     "choices": {
         "order": "how sizes and scores order photos, by what learns them",
+        "maps": "what is taken of a backbone's maps, and how it is weighed",
         "widths": "whether cutting heads costs order, of those that learn labels and scores",
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
         "recipe": "which recipe gives the best reduced heads for their size",

@@ -195,11 +195,12 @@ def training_photos(
     )
 
 
-def read_square(paths: Iterable[str], size: int) -> np.ndarray:
+def read_square(paths: Iterable[str], size: int, resize: str = "squash") -> np.ndarray:
     """Photos as a network of that size takes them, (n_photos, size, size, 3), uint8."""
     from features.photos import read_photo, resize_photo
 
-    return np.array([resize_photo(read_photo(path, min_side=size)[0], size) for path in paths])
+    read = (read_photo(path, min_side=size)[0] for path in paths)
+    return np.array([resize_photo(rgb, size, resize) for rgb in read])
 
 
 def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:
