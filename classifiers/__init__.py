@@ -7,6 +7,7 @@ _MODULES = {
     "TANClassifier": "classifiers.bayesian.augmented",
     "KDBClassifier": "classifiers.bayesian.augmented",
     "AODEClassifier": "classifiers.bayesian.aode",
+    "HybridAODEClassifier": "classifiers.bayesian.hybrid",
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
     "GaussianProcessRegression": "classifiers.gaussian_process",
     "KernelSVMClassifier": "classifiers.kernel_svm",

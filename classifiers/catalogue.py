@@ -106,12 +106,14 @@ CLASSIFIERS = {
     "tan": Entry("classifiers.bayesian.augmented.TANClassifier"),
     "kdb": Entry("classifiers.bayesian.augmented.KDBClassifier"),
     "aode": Entry("classifiers.bayesian.aode.AODEClassifier"),
+    "haode": Entry("classifiers.bayesian.hybrid.HybridAODEClassifier"),
     "bayesian-network": Entry("classifiers.bayesian.markov_blanket.BayesianNetworkClassifier"),
 }
 
-# On fc7 of both measuring sets the two that are left out are behind others at nearly every width
-# (experiments/results/chain); they are fitted when named.
-DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in ("kdb", "bayesian-network"))
+# On fc7 of both measuring sets those that are left out are behind others at nearly every width
+# (experiments/results/chain; hybrid AODE mostly behind AODE); they are fitted when named.
+_LEFT_OUT = ("kdb", "haode", "bayesian-network")
+DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in _LEFT_OUT)
 
 
 def list_classifiers() -> list[str]:

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classifiers.bayesian.base import HIGHEST_CODE, DiscreteBayesClassifier
+from classifiers.bayesian.base import HIGHEST_CODE, DiscreteBayesClassifier, JointClassifier
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.tables import CLASS, NO_PARENT
 from classifiers.gaussian_process import GaussianProcessRegression
@@ -190,7 +190,7 @@ def _parameters(numbers, estimator):
             value = tuple(value)
             is_free = all(map(_may_be_parameter, value))
         elif isinstance(value, str | None):  # ours check their words themselves
-            is_free = isinstance(estimator, DiscreteBayesClassifier | OrdinalRegression)
+            is_free = isinstance(estimator, JointClassifier | OrdinalRegression)
         else:
             # A number may be missing in ours alone. A verbose forest prints when it predicts.
             is_free = isinstance(estimator, _OURS) or (
@@ -465,6 +465,27 @@ def _restore_aode(classifier, numbers):
     classifier.log_naive_tables_ = numbers.array("log_naive_tables_", (1 + all_states, 2), **in_log)
 
 
+def _restore_hybrid(classifier, numbers, parameters):
+    n_features = classifier.n_features_in_
+    classifier.set_params(**parameters)
+    classifier._check_parameters()
+    n_states = numbers.array("n_states_", (n_features,), 1, HIGHEST_CODE + 1, kinds="iu")
+    classifier.n_states_ = n_states.astype(int)
+    classifier.discretizer_ = make_discretizer(classifier.discretizer)
+    _restore_discretizer(classifier.discretizer_, numbers, classifier.n_states_)
+    classifier.center_ = numbers.array("center_", (n_features,))
+    classifier.scale_ = numbers.array("scale_", (n_features,), _SMALLEST)
+    classifier.parent_weights_ = numbers.array("parent_weights_", (n_features,), 0)
+    if not classifier.parent_weights_.any():
+        raise InputError("parent_weights_ must have one above 0")
+    size = 2, int(classifier.n_states_.sum())
+    classifier.log_parent_tables_ = numbers.array(
+        "log_parent_tables_", size, _LOWEST_LOG_PROBABILITY, _SMALLEST
+    )
+    classifier.means_ = numbers.array("means_", (*size, n_features))
+    classifier.variances_ = numbers.array("variances_", (*size, n_features), _SMALLEST)
+
+
 def _fit_one_feature(classifier):
     """Fit so that all is there that an estimator of this scikit-learn has when it is fitted."""
     classifier.fit([[0.0], [1.0]], [0, 1])
@@ -485,6 +506,7 @@ _RESTORE: dict[str, Callable[[BaseEstimator, _Numbers, dict[str, Any]], None]] =
     "GaussianProcessRegression": _restore_gaussian_process,
     "OrdinalRegression": _restore_ordinal,
     "KernelSVMClassifier": _restore_kernel_svm,
+    "HybridAODEClassifier": _restore_hybrid,
     "KNeighborsClassifier": _restore_neighbours,
     "GaussianNB": _restore_gaussian,
     "RandomForestClassifier": _restore_forest,

@@ -33,6 +33,8 @@ def rows():
 def test_what_a_fit_is_said_to_take_is_what_its_numbers_take(rows):
     classifier = make_classifier("aode").fit(*rows)
     assert bytes_of_fit(classifier, 60, 40) == classifier.child_counts_.nbytes == 2 * 200 * 200
+    hybrid = make_classifier("haode").fit(*rows)
+    assert bytes_of_fit(hybrid, 60, 40) == hybrid.means_.nbytes + hybrid.variances_.nbytes
     weighted = make_classifier("aode").set_params(n_parents=3).fit(*rows, np.full(60, 2.0))
     assert weighted.bytes_needed(60, weighted.n_states_, weighted=True) == (
         weighted.child_counts_.nbytes

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from classifiers import (
     AODEClassifier,
     BayesianNetworkClassifier,
+    HybridAODEClassifier,
     KDBClassifier,
     NaiveBayesClassifier,
     TANClassifier,
@@ -25,7 +26,13 @@ from classifiers.bayesian import aode, contingency
 
 
 @parametrize_with_checks(
-    [NaiveBayesClassifier(), TANClassifier(), KDBClassifier(), AODEClassifier()]
+    [
+        NaiveBayesClassifier(),
+        TANClassifier(),
+        KDBClassifier(),
+        AODEClassifier(),
+        HybridAODEClassifier(),
+    ]
 )
 def test_scikit_learn_finds_no_fault(estimator, check):
     check(estimator)
