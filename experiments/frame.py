@@ -30,11 +30,15 @@ class Experiment:
         Parsed arguments → page; ``args.folder`` takes the results.
     options : sequence of callable
         Each adds options to a parser; ``--out`` and ``--force`` are there anyway.
+    part : callable, optional
+        Parsed arguments → name of the folder within the experiment's for their results; by default
+        that of the photos, where there are any.
     """
 
     about: str
     run: Callable[[argparse.Namespace], Page]
     options: Sequence[Option] = ()
+    part: Callable[[argparse.Namespace], str] | None = None
 
 
 def option(flag: str, help: str, default: Any = None, **keywords: Any) -> Option:
@@ -78,14 +82,14 @@ def run_experiment(
         "--out",
         type=Path,
         metavar="FOLDER",
-        help=f"of the results ({RESULTS}/{name}, and there the photos' name)",
+        help=f"of the results (one within {RESULTS}/{name})",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace results of other settings in the folder"
     )
 
     def work(args: argparse.Namespace) -> int:
-        args.folder = results_folder(name, args)
+        args.folder = results_folder(name, args, experiment.part)
         import_keras()
         words = sys.argv[1:] if argv is None else argv
         page = experiment.run(args)
@@ -96,7 +100,11 @@ def run_experiment(
     return run_command(work, parser, argv)
 
 
-def results_folder(name: str, args: argparse.Namespace) -> Path:
+def results_folder(
+    name: str,
+    args: argparse.Namespace,
+    part: Callable[[argparse.Namespace], str] | None = None,
+) -> Path:
     """The folder for the results; those that are there stay without ``--force``.
 
     Raises
@@ -107,7 +115,9 @@ def results_folder(name: str, args: argparse.Namespace) -> Path:
     folder = args.out
     if folder is None:
         folder = RESULTS / name
-        if hasattr(args, "data"):
+        if part is not None:
+            folder /= part(args)
+        elif hasattr(args, "data"):
             folder /= args.data.resolve().name
     if (folder / PAGE).exists() and not args.force:
         raise InputError(f"{folder}: holds results already; choose another --out, or add --force")

@@ -73,6 +73,11 @@ def set_engine(convolutions: keras.Model, engine: Engine) -> None:
     _engines[convolutions] = engine
 
 
+def engine_of(convolutions: keras.Model) -> Engine:
+    """What runs a network's convolutions, as `set_engine` chose it."""
+    return _engines.get(convolutions) or Engine("keras" if can_train() else "openvino")
+
+
 def forward_pass(
     convolutions: keras.Model, batch_size: int, n_photos: int | None = None
 ) -> ForwardPass:
@@ -94,7 +99,7 @@ def forward_pass(
     """
     from decaf.networks.convolutions import precision_of
 
-    engine = _engines.get(convolutions) or Engine("keras" if can_train() else "openvino")
+    engine = engine_of(convolutions)
     if engine.name == "keras":
         return convolutions.predict_on_batch
     compiled = _compiled.setdefault(convolutions, {})
