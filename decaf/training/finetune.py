@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import keras
@@ -77,7 +78,8 @@ def finetune(
         head.get_layer("fc6").kernel.assign(fc6_kernel)
     scaler = fit_scaler(activations, train) if settings.standardize else None
     trained = head if scaler is None else _standardising(head, scaler)
-    trained.compile(_optimizer(settings), targets.loss(wanted), jit_compile=False)
+    n_steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
+    trained.compile(_optimizer(settings, n_steps), targets.loss(wanted), jit_compile=False)
     # Else fit traces its step twice, the first time only to make these variables.
     trained.optimizer.build(trained.trainable_variables)
     # An order has no classes to weigh.
@@ -123,12 +125,13 @@ def _fold_into_fc6(scaler: StandardScaler, head: keras.Model) -> None:
     fc6.set_weights([kernel, bias - scaler.mean_ @ kernel])
 
 
-def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
+def _optimizer(settings: TrainingSettings, n_steps: int) -> keras.optimizers.Optimizer:
     # None saves a pass over the weights; AdamW refuses it.
     no_decay = 0.0 if settings.optimizer == "adamw" else None
     config = {
         "learning_rate": settings.learning_rate,
-        "weight_decay": settings.weight_decay or no_decay,
+        # A step of Keras's takes learning_rate · weight_decay of every weight.
+        "weight_decay": settings.weight_decay / (settings.learning_rate * n_steps) or no_decay,
     }
     if settings.optimizer == "sgd":
         config["momentum"] = settings.momentum

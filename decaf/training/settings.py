@@ -29,8 +29,12 @@ class TrainingSettings(Record):
         Bring every activation to mean 0 and deviation 1 over the training photos. What that takes
         becomes part of fc6, so that the head still takes activations as they are.
     optimizer : {"sgd", "adam", "adamw"}
-    learning_rate, momentum, weight_decay : float
-        Momentum is SGD's; weight decay is decoupled, as Keras does it.
+    learning_rate, momentum : float
+        Momentum is SGD's.
+    weight_decay : float
+        What nothing is learnt of shrinks to exp(-weight_decay) over the whole training, in equal
+        steps: decoupled decay, whose share of a step follows from how many there are, and so from
+        the number of photos.
     batch_size, epochs : int
     dropout : float
         Share of fc6's and of fc7's units that are dropped.
@@ -70,7 +74,9 @@ class TrainingSettings(Record):
     )
     momentum: float = field(default=0.0, metadata=number(0, below=1) | {"help": "of SGD"})
     weight_decay: float = field(
-        default=0.0, metadata=number(0) | {"help": "by how much a step shrinks the weights"}
+        default=0.0,
+        metadata=number(0)
+        | {"help": "all steps together shrink the weights to exp(-DECAY)", "metavar": "DECAY"},
     )
     batch_size: int = field(
         default=128, metadata=whole_number(1) | {"help": "photos a step", "metavar": "PHOTOS"}
@@ -123,7 +129,7 @@ class TrainingSettings(Record):
 RECIPES = {
     "paper": TrainingSettings(),
     "decaf": TrainingSettings(
-        standardize=True, optimizer="adamw", weight_decay=10.0, epochs=20, softness=0.05
+        standardize=True, optimizer="adamw", weight_decay=0.8, epochs=20, softness=0.05
     ),
 }
 # What fc6 is fed with.

@@ -317,7 +317,22 @@ def test_a_width_below_one_is_refused(make_activations, two_classes):
         finetune(make_activations(values), Targets(label), 0)
 
 
-@pytest.mark.parametrize("weight_decay", [0.0, 0.001])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("n_photos", "epochs"), [(40, 5), (200, 5), (40, 50)])
+def test_weights_decay_alike_whatever_the_photos_and_epochs(
+    make_activations, optimizer, n_photos, epochs
+):
+    # Of activations of zero fc6 learns nothing.
+    settings = TrainingSettings(
+        optimizer=optimizer, weight_decay=1.0, epochs=epochs, batch_size=4, validation_fraction=0
+    )
+    targets = Targets(np.arange(n_photos) % 2)
+    head, _ = finetune(make_activations(np.zeros((n_photos, 3))), targets, 2, settings)
+    before, after = (weights(each)[0] for each in (build_head(3, 2, seed=0), head))
+    np.testing.assert_allclose(after / before, np.exp(-1), rtol=0.02)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_other_optimizers_train_too(make_activations, two_classes, optimizer, weight_decay):
     values, label = two_classes
