@@ -21,6 +21,7 @@ ROOMS = {
         "maps": "what is taken of a backbone's maps, and how it is weighed",
         "widths": "whether cutting heads costs order, of those that learn labels and scores",
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
+        "aode": "how AODE's estimators are best averaged, by photos and widths",
         "recipe": "which recipe gives the best reduced heads for their size",
         "exported": "what files for small devices lose in AUC",
         "exported-sizes": "what they lose and take at the sizes of the photo",
