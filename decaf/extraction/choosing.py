@@ -163,7 +163,7 @@ def _measure(convolutions: keras.Model, ways: Sequence[Way], batch_size: int) ->
             else:
                 start = time.perf_counter()
                 converted = converted or convert(convolutions, batch_size)
-                run = compile_in(converted, precision)
+                run = compile_in(converted, precision, batch_size)
                 measured.setdefault("preparation", time.perf_counter() - start)
             agrees = _agreement(exact, run(noise)) >= _AGREEMENT
             measured[_name(way)] = batch_size / time_batches(run, noise) if agrees else 0.0

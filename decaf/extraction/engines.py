@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,9 @@ ENGINES = ("keras", "openvino")
 # what a head gives.
 ForwardPass = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
+# OpenVINO takes so many photos of a batch at once, on a core or a few: their maps stay in its
+# cache, and no core waits for others that are decoding meanwhile.
+_AT_ONCE = 4
 # OpenVINO's names of our precisions.
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -95,7 +99,7 @@ def forward_pass(
     -------
     callable
         From RGB uint8 (batch_size, size, size, 3) to a dictionary {pooling: (batch_size,
-        n_activations)}, which the next call may overwrite.
+        n_activations)}.
     """
     from decaf.networks.convolutions import precision_of
 
@@ -108,7 +112,7 @@ def forward_pass(
         if n_photos is not None and n_photos < engine.pays_from:
             return convolutions.predict_on_batch
         converted = convert(convolutions, batch_size)
-        compiled[wanted] = compile_in(converted, wanted[0])
+        compiled[wanted] = compile_in(converted, wanted[0], batch_size)
     return compiled[wanted]
 
 
@@ -132,8 +136,7 @@ def compiled_head(head: keras.Model) -> ForwardPass:
     wanted = "float32", None
     if wanted not in compiled:
         compiled[wanted] = compile_in(convert(head, None, "float32"), "float32")
-    run = compiled[wanted]
-    return lambda activations: {name: each.copy() for name, each in run(activations).items()}
+    return compiled[wanted]
 
 
 def convert(network: keras.Model, batch_size: int | None, dtype: str = "uint8") -> Any:
@@ -146,7 +149,7 @@ def convert(network: keras.Model, batch_size: int | None, dtype: str = "uint8") 
     network : keras.Model
         With a dictionary of outputs.
     batch_size : int or None
-        None is any.
+        Photos in every batch, of which it takes a few at once; None is any, all at once.
     dtype : str
         Of what it takes.
 
@@ -157,7 +160,8 @@ def convert(network: keras.Model, batch_size: int | None, dtype: str = "uint8") 
     import keras
     import openvino
 
-    given = keras.InputSpec(shape=(batch_size, *network.input_shape[1:]), dtype=dtype)
+    at_once = None if batch_size is None else math.gcd(batch_size, _AT_ONCE)
+    given = keras.InputSpec(shape=(at_once, *network.input_shape[1:]), dtype=dtype)
     with tempfile.TemporaryDirectory() as folder, in_float32(network):
         path = Path(folder, "network.xml")
         network.export(str(path), format="openvino", verbose=False, input_signature=[given])
@@ -172,13 +176,16 @@ def convert(network: keras.Model, batch_size: int | None, dtype: str = "uint8") 
     return converted
 
 
-def compile_in(converted: Any, precision: str) -> ForwardPass:
+def compile_in(converted: Any, precision: str, batch_size: int | None = None) -> ForwardPass:
     """Make a converted network ready to run on this machine.
 
     Parameters
     ----------
     converted : openvino.Model
+        As `convert` gives it.
     precision : {"float32", "bfloat16"}
+    batch_size : int, optional
+        For which it was converted.
 
     Returns
     -------
@@ -187,14 +194,26 @@ def compile_in(converted: Any, precision: str) -> ForwardPass:
     """
     import openvino
 
-    settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    request = openvino.Core().compile_model(converted, "CPU", settings)
-    request = request.create_infer_request()
+    n_parts = 1 if batch_size is None else batch_size // converted.input().shape[0]
+    settings = {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "PERFORMANCE_HINT": "LATENCY" if n_parts == 1 else "THROUGHPUT",
+        # Or many cores would wait for parts that never come.
+        "PERFORMANCE_HINT_NUM_REQUESTS": n_parts,
+    }
+    compiled = openvino.Core().compile_model(converted, "CPU", settings)
+    requests = [compiled.create_infer_request() for _ in range(n_parts)]
     poolings = [output.get_any_name() for output in converted.outputs]
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
-        activations = request.infer([batch], share_inputs=True, share_outputs=True)
-        return dict(zip(poolings, activations.values()))
+        for request, part in zip(requests, np.split(batch, n_parts)):
+            request.start_async([part], share_inputs=True)
+        for request in requests:
+            request.wait()
+        return {
+            pooling: np.concatenate([request.get_output_tensor(n).data for request in requests])
+            for n, pooling in enumerate(poolings)
+        }
 
     return run
 

@@ -143,7 +143,7 @@ def test_every_way_is_measured_and_an_engine_that_computes_something_else_is_not
     assert all(measured[name] > 1 for name in FOUR)
     assert measured["preparation"] > 0
 
-    def wrong(converted, precision):
+    def wrong(converted, precision, batch_size):
         return lambda batch: {"average": np.eye(4, 64, dtype=np.float32)}
 
     monkeypatch.setattr(choosing, "compile_in", wrong)

@@ -23,7 +23,7 @@ def openvino():
 
 @pytest.fixture(scope="module")
 def noise():
-    return np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), np.uint8)
 
 
 def by_openvino(poolings, precision, batch, **what):
