@@ -206,11 +206,6 @@ def text(pattern: str = ".+", must_be: str = "a text") -> Metadata:
     return _rule(must_be, lambda v: _is_text(v) and bool(matches(v)))
 
 
-def digest() -> Metadata:
-    """Metadata of a field that takes a photo's digest, of `features.photos.file_digest`."""
-    return text("[0-9a-f]{32}", "the 32 hex digits of a photo's digest")
-
-
 def table() -> Metadata:
     """Metadata of a field that takes a dictionary whose keys are texts."""
     return _rule("a dictionary", _is_table)

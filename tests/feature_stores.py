@@ -33,7 +33,7 @@ def write_store(path, *, n_features=6, rows=slice(None), attributes=None, **chan
     } | changed
     X = np.maximum(random.normal(size=(N, n_features)) + label[:, None], 0)
     paths = np.array([f"photo {i}.jpg" for i in range(N)])
-    digests = np.array([f"{i:032x}" for i in range(N)])
+    digests = np.array([2 * f"{i:016x}" for i in range(N)])
     with StoreWriter(path, n_features, attributes=attributes or {"midpoint": 5.0}) as store:
         columns = {name: column[rows] for name, column in columns.items() if column is not None}
         store.append(X[rows], paths[rows], digests[rows], **columns)

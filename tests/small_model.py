@@ -12,6 +12,7 @@ from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
+from features.photo_set import PhotoSet
 
 SIZE = 32
 NO_ERRORS = {"error_before": None, "error_after": None}
@@ -67,7 +68,7 @@ def make_model(photos, classifier=None, network=None):
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
     record = model_record(type(classifier).__name__, "small", CALIBRATION)
     record = replace(record, licence=network.record.licence)
-    return Model(network, classifier.fit(X, label.astype(int)), record)
+    return Model(network, classifier.fit(X, label.astype(int)), record, PhotoSet())
 
 
 def noise(n=40):

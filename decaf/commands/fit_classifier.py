@@ -67,8 +67,10 @@ ordinal learn the scores themselves.
 The folder gets results.csv, report.html and the model: classifier.skops (the
 best classifier; fitted on the training photos if there is one
 split, on all photos if there are folds), network.keras, whose features it
-takes, and model.json, which tells how well it did and makes probabilities of
-its scores. With features of a finetuned network, give that with --network.
+takes, model.json, which tells how well it did and makes probabilities of its
+scores, and trained_on.bin: which photos trained it, by eight bytes of the
+digest of each, but for those that network.keras tells. With features of a
+finetuned network, give that with --network.
 
 Finished fits are kept beside the folder until all are there; the same command
 goes on from them.
@@ -92,7 +94,7 @@ _NAMES = {
     "calibration_error": "ECE",
 }
 OWN_FILES = (
-    *("classifier.skops", "network.keras", "model.json", "report.html"),
+    *("classifier.skops", "network.keras", "trained_on.bin", "model.json", "report.html"),
     *("results.csv", *(f"results.{suffix}" for suffix in TEXT_TABLES)),
 )
 

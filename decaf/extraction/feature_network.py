@@ -13,6 +13,7 @@ import numpy as np
 from decaf.backend import can_train, import_keras, versions
 from decaf.networks.backbones import HUB
 from decaf.networks.digest import digest_of_graph
+from features.photo_set import PhotoSet
 
 if TYPE_CHECKING:
     import keras
@@ -83,8 +84,8 @@ class FeatureNetwork:
         is not gone on with.
     attributes : dict
         What else is to be known of the network.
-    finetuned : frozenset of str
-        Digests of the photos that the network was finetuned on.
+    finetuned_on : PhotoSet
+        The photos that the network was finetuned on.
     batch_size : int
         Photos in a forward pass.
     """
@@ -94,7 +95,7 @@ class FeatureNetwork:
     n_features: int
     settings: dict[str, Any]
     attributes: dict[str, Any] = field(default_factory=dict)
-    finetuned: frozenset[str] = frozenset()
+    finetuned_on: PhotoSet = field(default_factory=PhotoSet)
     batch_size: int = 32
 
 
@@ -177,7 +178,6 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
     from decaf.networks.votes import mean_and_spread
 
     record = network.record.to_json()
-    del record["finetuned_on"]
     settings = {each: record.pop(each) for each in _DECIDING}
     # A plain backbone is told by its settings, and the digest of its convolutions.
     if network.record.has_head:
@@ -200,5 +200,5 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
         network.record.width,
         settings,
         record | {"versions": versions()},
-        frozenset(network.record.finetuned_on),
+        network.finetuned_on,
     )

@@ -247,7 +247,7 @@ def _write_shard(
             features,
             [names[position] for position in found.positions],
             found.digests,
-            finetuned=np.array([digest in network.finetuned for digest in found.digests], bool),
+            finetuned=network.finetuned_on.holds(found.digests),
             **{name: values[found.positions] for name, values in photos.ratings.items()},
             **predicted,
         )

@@ -73,8 +73,7 @@ class CheckPhotos:
 
     def unseen_by(self, model: Model) -> CheckPhotos:
         """Those that trained neither network nor classifier; all where they are too few."""
-        trained = {*model.record.trained_on.digests, *model.network.record.finetuned_on}
-        is_seen = np.array([digest in trained for digest in self.digests])
+        is_seen = model.seen.holds(self.digests)
         if not is_seen.any() or (~is_seen).sum() >= ENOUGH_PHOTOS:
             return self.take(np.flatnonzero(~is_seen))
         return replace(self, n_seen=int(is_seen.sum()))

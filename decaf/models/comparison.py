@@ -28,6 +28,7 @@ from decaf.models.sources import Sources
 from decaf.networks.network import Network
 from features.errors import InputError
 from features.files import write_file, writing
+from features.photo_set import PhotoSet
 
 TABLE_FILE, REPORT_FILE = "results.csv", "report.html"
 # Tables to paste into a text, by the suffix of their file.
@@ -136,7 +137,11 @@ class Comparison:
         source = self.sources.by_name[self.evaluation.best.features]
         network, features = source.fit_network(self.training_rows)
         record = self._record(network, command)
-        return Model(network, self.fit_classifier(features), record, self.evaluation)
+        classifier = self.fit_classifier(features)
+        digests = self.sources.rated.digests
+        assert digests is not None  # as of all photos that were read
+        trained_on = PhotoSet.of(digests[self.training_rows])
+        return Model(network, classifier, record, trained_on, self.evaluation)
 
     def fit_classifier(
         self, features: np.ndarray | None = None
@@ -161,7 +166,6 @@ class Comparison:
     def _record(self, network: Network, command: str | None) -> ModelRecord:
         evaluation, rated, rows = self.evaluation, self.sources.rated, self.training_rows
         best, label = evaluation.best, evaluation.judged_label
-        assert rated.digests is not None  # as of all photos that were read
         packages = ("scikit-learn", "skops")
         return ModelRecord(
             classifier=best.classifier,
@@ -184,7 +188,6 @@ class Comparison:
             trained_on=TrainedOn(
                 photos=len(rows),
                 professional=float(rated.label[rows].mean()),
-                digests=tuple(sorted(set(rated.digests[rows].tolist()))),
             ),
             licence=network.record.licence,
             command=command,

@@ -129,7 +129,7 @@ def describe(model: Model, head: str, precision: str, dynamic_batch: bool) -> De
         trained_on=Training(
             record.trained_on.photos,
             record.trained_on.professional,
-            len(network.finetuned_on),
+            network.finetuned_on or 0,
             network.scale,
             network.midpoint,
         ),

@@ -23,7 +23,7 @@ from features.store import FeatureStore
 from features.store.schema import LARGEST_FEATURE, unusable_rows
 
 # What a feature file says of its extraction and not of its network, or does not repeat.
-OF_EXTRACTION = ("finetuned_on", "scale", "midpoint", "precision", "versions")
+OF_EXTRACTION = ("scale", "midpoint", "precision", "versions")
 
 
 @dataclass(frozen=True, eq=False)

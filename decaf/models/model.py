@@ -1,7 +1,9 @@
 """Models: a network and a classifier on its features, complete in one folder.
 
 The folder holds ``network.keras``, ``classifier.skops`` and ``model.json``: what the two were made
-with and trained on, how well they did on photos that they had not seen, and the digests of both.
+with, how well they did on photos that they had not seen, and the digests of the other files. Which
+photos trained the network its own file tells; ``trained_on.bin`` tells what others trained the
+classifier, where there are any.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from decaf.training.batches import predict
 from features.errors import InputError, NoNetworkFile
 from features.files import write_file, writing
 from features.folders import check_output_folder, filling_folder
+from features.photo_set import PhotoSet
 from features.records import parse_json
 from features.store.schema import unusable_rows
 
@@ -44,8 +47,9 @@ SCHEMA_VERSION = 1
 NETWORK_FILE = "network.keras"
 CLASSIFIER_FILE = "classifier.skops"
 RECORD_FILE = "model.json"
+PHOTOS_FILE = "trained_on.bin"
 # The record first: without it what an interruption leaves is no model.
-FILES = (RECORD_FILE, NETWORK_FILE, CLASSIFIER_FILE)
+FILES = (RECORD_FILE, NETWORK_FILE, CLASSIFIER_FILE, PHOTOS_FILE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Model:
         From features (n_photos, width) to 0 or 1, or a regressor to how far scores lie above the
         midpoint.
     record : ModelRecord
+    trained_on : PhotoSet
+        Photos that trained the classifier; of a loaded model those that did not train its network.
     evaluation : Evaluation or None
         How all classifiers did among which this one is the best; it is not saved.
     folder : Path or None
@@ -107,6 +113,7 @@ class Model:
     network: Network
     classifier: ClassifierMixin | RegressorMixin
     record: ModelRecord
+    trained_on: PhotoSet
     evaluation: Evaluation | None = None
     folder: Path | None = None
     precision: str | None = None
@@ -132,6 +139,11 @@ class Model:
         if self.folder is not None:
             return str(self.folder)
         return f"{self.record.classifier} on {self.record.features}"
+
+    @cached_property
+    def seen(self) -> PhotoSet:
+        """The photos that trained its network or its classifier."""
+        return self.network.finetuned_on | self.trained_on
 
     def predict_proba(self, paths: Sequence[str]) -> np.ndarray:
         """Probabilities of photos.
@@ -236,7 +248,7 @@ class Model:
         return units.in_units(score), spread
 
     def save(self, folder: str | os.PathLike, *, force: bool = False) -> None:
-        """Write the model's three files; model.json comes last, so that without it none is whole.
+        """Write the model's files; model.json comes last, so that without it none is whole.
 
         Parameters
         ----------
@@ -258,12 +270,14 @@ class Model:
         with filling_folder(folder, "model", FILES), writing(folder):
             self.network.save(folder / NETWORK_FILE)
             save_classifier(self.classifier, folder / CLASSIFIER_FILE)
+            names = [NETWORK_FILE, CLASSIFIER_FILE]
+            if others := self.trained_on - self.network.finetuned_on:
+                write_file(folder / PHOTOS_FILE, others.to_bytes())
+                names.append(PHOTOS_FILE)
             values = {
                 "schema_version": SCHEMA_VERSION,
                 **self.record.to_json(),
-                "sha256": {
-                    name: file_sha256(folder / name) for name in (NETWORK_FILE, CLASSIFIER_FILE)
-                },
+                "sha256": {name: file_sha256(folder / name) for name in names},
             }
             write_file(folder / RECORD_FILE, json.dumps(values, indent=1))
 
@@ -303,8 +317,9 @@ def load_model(folder: str | os.PathLike, precision: str = "auto", engine: str =
             raise InputError(f"{folder / name}: was altered since the model was made; {_REMEDY}")
     network = load_network(folder / NETWORK_FILE, choose_precision(precision))
     classifier = load_classifier(folder / CLASSIFIER_FILE)
+    trained_on = _read_photos(folder / PHOTOS_FILE) if PHOTOS_FILE in sha256 else PhotoSet()
     try:
-        return Model(network, classifier, record, None, folder, precision, engine)
+        return Model(network, classifier, record, trained_on, None, folder, precision, engine)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
 
@@ -347,6 +362,13 @@ def _read_record(folder: Path) -> tuple[ModelRecord, dict[str, str]]:
     return record, sha256
 
 
+def _read_photos(path: Path) -> PhotoSet:
+    try:
+        return PhotoSet.from_bytes(path.read_bytes())
+    except InputError as error:
+        raise InputError(f"{path}: {error}; {_REMEDY}") from None
+
+
 def _no_record(folder: Path) -> InputError:
     """Why there is no model.json."""
     if not folder.exists():
@@ -363,6 +385,6 @@ def _no_record(folder: Path) -> InputError:
 def _are_digests(values: Any) -> bool:
     return (
         isinstance(values, dict)
-        and set(values) == {NETWORK_FILE, CLASSIFIER_FILE}
+        and {NETWORK_FILE, CLASSIFIER_FILE} <= set(values) <= set(FILES) - {RECORD_FILE}
         and all(isinstance(digest, str) for digest in values.values())
     )

@@ -10,7 +10,6 @@ from classifiers.evaluation.calibration import Calibration
 from features.errors import InputError
 from features.records import (
     Record,
-    digest,
     nested,
     number,
     optional,
@@ -70,13 +69,10 @@ class TrainedOn(Record):
     photos : int
     professional : float
         Their share of professional ones.
-    digests : tuple of str
-        Of their bytes, sorted.
     """
 
     photos: int = field(metadata=whole_number(1))
     professional: float = field(metadata=share())
-    digests: tuple[str, ...] = field(metadata=sequence(digest()))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -24,11 +24,17 @@ from decaf.networks.convolutions import (
 )
 from decaf.networks.costs import check_costs
 from decaf.networks.head import add_head, features_model
-from decaf.networks.network_file import add_record, check_harmless, read_record
+from decaf.networks.network_file import (
+    add_record,
+    check_harmless,
+    read_finetuned_on,
+    read_record,
+)
 from decaf.networks.record import NetworkRecord
 from decaf.networks.weights import PRETRAINED, weights_name
 from features.errors import InputError
 from features.files import whole_file, writing
+from features.photo_set import PhotoSet
 from features.shortage import blame_machine
 
 
@@ -44,6 +50,8 @@ class Network:
         of the votes (n_photos, n_grades), or to the pooled activations of a plain backbone
         (n_photos, width). The layers of a head are fc6, fc7 and output.
     record : NetworkRecord
+    finetuned_on : PhotoSet
+        The photos that it was finetuned on; as many as the record says.
 
     Raises
     ------
@@ -53,9 +61,13 @@ class Network:
 
     keras_model: keras.Model
     record: NetworkRecord
+    finetuned_on: PhotoSet = field(default_factory=PhotoSet)
 
     def __post_init__(self):
         disagreement = find_disagreement(self.keras_model, self.record)
+        recorded = self.record.finetuned_on or 0
+        if disagreement is None and len(self.finetuned_on) != recorded:
+            disagreement = f"finetuned_on: {len(self.finetuned_on):,} photos, not {recorded:,}"
         if disagreement is not None:
             raise InputError(f"the network is not what its record says: {disagreement}")
 
@@ -115,7 +127,7 @@ class Network:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path, force=force) as part:
                 self.keras_model.save(part)
-                add_record(part, self.record)
+                add_record(part, self.record, self.finetuned_on)
 
     def _activations(self) -> keras.KerasTensor:
         if self.record.has_head:
@@ -141,7 +153,7 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
     InputError
         The file is missing, truncated, damaged, or not a network of this package.
     """
-    record = read_record(path)
+    record, finetuned_on = read_record(path), read_finetuned_on(path)
     described = check_harmless(path)
     try:
         check_costs(described)
@@ -155,7 +167,7 @@ def load_network(path: str | os.PathLike, precision: str = "float32") -> Network
         blame_machine(error, path)
         raise InputError(f"{path}: not a network that Keras can load; make it anew") from error
     try:
-        network = Network(keras_model, record)
+        network = Network(keras_model, record, finetuned_on)
     except InputError as error:
         raise InputError(f"{path}: {error}; make it anew") from None
     for layer in keras_model.layers:
@@ -264,6 +276,7 @@ def attach_head(
     record: NetworkRecord,
     weights: str | os.PathLike | None = PRETRAINED,
     precision: str = "float32",
+    finetuned_on: PhotoSet | None = None,
 ) -> Network:
     """Put a trained head on its backbone.
 
@@ -276,6 +289,8 @@ def attach_head(
         The backbone's.
     precision : {"float32", "bfloat16"}
         What the convolutions are computed in.
+    finetuned_on : PhotoSet, optional
+        What the head was trained on.
 
     Returns
     -------
@@ -286,7 +301,8 @@ def attach_head(
     for name in ("fc6", "fc7", "output"):
         keras_model.get_layer(name).set_weights(head.get_layer(name).get_weights())
     set_precision(keras_model, precision)
-    return Network(keras_model, replace(record, parameters=keras_model.count_params()))
+    record = replace(record, parameters=keras_model.count_params())
+    return Network(keras_model, record, finetuned_on or PhotoSet())
 
 
 def _build(

@@ -1,8 +1,9 @@
-"""A network's file: Keras's `.keras` zip with one member more, the record `decaf.json`.
+"""A network's file: Keras's `.keras` zip with two members more, a record and a set of photos.
 
-The record is read here without Keras, and what Keras would build is looked through before it does.
-Nothing here knows who made a file: checksums protect from accident, these checks from what a
-stranger may have put there.
+The record is `decaf.json`; the photos that the network was finetuned on are `finetuned_on.bin`,
+where there are any. The record is read here without Keras, and what Keras would build is looked
+through before it does. Nothing here knows who made a file: checksums protect from accident, these
+checks from what a stranger may have put there.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from typing import Any
 from decaf.networks.graph import Call, calls_of
 from decaf.networks.record import NetworkRecord
 from features.errors import InputError
+from features.photo_set import PhotoSet
 from features.records import parse_json
 from features.shortage import blame_machine
 
 RECORD_MEMBER = "decaf.json"
+PHOTOS_MEMBER = "finetuned_on.bin"
 # Keras unpacks whatever else there is, wherever its name leads.
-_MEMBERS = frozenset(["metadata.json", "config.json", "model.weights.h5", RECORD_MEMBER])
+_MEMBERS = frozenset(
+    ["metadata.json", "config.json", "model.weights.h5", RECORD_MEMBER, PHOTOS_MEMBER]
+)
 
 # All that decaf's networks are made of. Keras would build many things more, some of which read
 # other files or run code.
@@ -69,16 +74,21 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def add_record(path: str | os.PathLike, record: NetworkRecord) -> None:
-    """Add the record to a file that Keras has just written.
+def add_record(
+    path: str | os.PathLike, record: NetworkRecord, finetuned_on: PhotoSet | None = None
+) -> None:
+    """Add the record to a file that Keras has just written, and what the network was finetuned on.
 
     Parameters
     ----------
     path : path-like
     record : NetworkRecord
+    finetuned_on : PhotoSet, optional
     """
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(RECORD_MEMBER, json.dumps(record.to_json(), indent=1))
+        if finetuned_on:
+            archive.writestr(PHOTOS_MEMBER, finetuned_on.to_bytes())
 
 
 def read_record(path: str | os.PathLike) -> NetworkRecord:
@@ -114,6 +124,33 @@ def read_record(path: str | os.PathLike) -> NetworkRecord:
     except InputError as error:
         raise InputError(
             f"{path}: its {RECORD_MEMBER}: {error}; make it anew with finetune-network"
+        ) from None
+
+
+def read_finetuned_on(path: str | os.PathLike) -> PhotoSet:
+    """Read which photos the network in a file was finetuned on.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    PhotoSet
+        Empty where it has no such member.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not whole.
+    """
+    with _opened(path) as archive:
+        content = archive.read(PHOTOS_MEMBER) if PHOTOS_MEMBER in archive.namelist() else b""
+    try:
+        return PhotoSet.from_bytes(content)
+    except InputError as error:
+        raise InputError(
+            f"{path}: its {PHOTOS_MEMBER} {error}; make it anew with finetune-network"
         ) from None
 
 

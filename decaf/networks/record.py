@@ -14,7 +14,6 @@ from features.errors import InputError
 from features.photos import RESIZE_MODES
 from features.records import (
     Record,
-    digest,
     number,
     one_of,
     optional,
@@ -65,8 +64,8 @@ class NetworkRecord(Record):
         What the convolutions were computed in while it was finetuned.
     training : dict or None
         The settings of the finetuning.
-    finetuned_on : tuple of str
-        Digests of the photos that it was finetuned on, sorted.
+    finetuned_on : int or None
+        How many photos it was finetuned on, copies counted once; which, its file tells beside this.
     parameters : int or None
         How many it has.
     history : tuple of dict
@@ -101,7 +100,7 @@ class NetworkRecord(Record):
     midpoint: float | None = field(default=None, metadata=optional(number()))
     precision: str | None = field(default=None, metadata=one_of(*PRECISIONS, None))
     training: dict[str, Any] | None = field(default=None, metadata=optional(table()))
-    finetuned_on: tuple[str, ...] = field(default=(), metadata=sequence(digest()))
+    finetuned_on: int | None = field(default=None, metadata=optional(whole_number(1)))
     parameters: int | None = field(default=None, metadata=optional(whole_number()))
     history: tuple[dict[str, Any], ...] = field(default=(), metadata=sequence(table()))
     test: dict[str, Any] | None = field(default=None, metadata=optional(table()))

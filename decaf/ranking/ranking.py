@@ -327,8 +327,7 @@ def _notes(
     model: Model, scored: ScoredPhotos, failed: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
     notes = []
-    seen = {*model.record.trained_on.digests, *model.network.record.finetuned_on}
-    n_seen = sum(digest in seen for digest in scored.activations.digests)
+    n_seen = int(model.seen.holds(scored.activations.digests).sum())
     if n_seen:
         notes.append(
             f"{n_seen:,} of these photos trained the model; their ranks are its memory of them."

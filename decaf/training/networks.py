@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from classifiers.evaluation.ordering import rank_correlation
 from decaf.backend import versions
 from decaf.networks.network import Network, attach_head
-from decaf.networks.network_file import read_record
+from decaf.networks.network_file import read_finetuned_on, read_record
 from decaf.networks.record import NetworkRecord
 from decaf.networks.votes import judge_votes, mean_and_spread
 from decaf.training.batches import predict
@@ -24,6 +24,7 @@ from decaf.training.targets import Targets, require_votes
 from decaf.training.training_photos import TrainingPhotos
 from features.errors import AlreadyThere, InputError
 from features.folders import check_writable
+from features.photo_set import PhotoSet
 from features.ratings import RatedPhotos
 from features.splits import choose_test_photos, outside_margin
 
@@ -115,11 +116,13 @@ def finetune_networks(
         check_width(width)
     train, test = divide(photos, test_fraction, delta, settings.seed)
     files = []
+    finetuned_on = PhotoSet.of(photos.activations.digests[train])
     for width in dict.fromkeys(widths):
-        wanted = _record(photos, width, settings, kind, train, delta)
+        wanted = _record(photos, width, settings, kind, train, delta, finetuned_on)
         path = Path(folder) / f"{wanted.name}.keras"
         if path.exists() and not force:
-            files.append(NetworkFile(path, _check_same(path, wanted), was_there=True))
+            record = _check_same(path, wanted, finetuned_on)
+            files.append(NetworkFile(path, record, was_there=True))
             continue
         check_writable(Path(folder))
         network = finetune_network(
@@ -177,7 +180,8 @@ def finetune_network(
         to learn.
     """
     train = np.arange(len(photos)) if train is None else train
-    record = _record(photos, width, settings, kind, train, delta)
+    finetuned_on = PhotoSet.of(photos.activations.digests[train])
+    record = _record(photos, width, settings, kind, train, delta, finetuned_on)
     head, history = finetune(
         photos.activations,
         Targets.of(photos.rated, kind, train),
@@ -190,7 +194,7 @@ def finetune_network(
     if test is not None:
         judged = _judge(photos.rated.take(test), predict(head, photos.activations, test), record)
     record = replace(record, history=tuple(history), test=judged, versions=versions())
-    return attach_head(head, record, photos.backbone.weights, photos.precision)
+    return attach_head(head, record, photos.backbone.weights, photos.precision, finetuned_on)
 
 
 def divide(
@@ -239,6 +243,7 @@ def _record(
     kind: str,
     train: np.ndarray,
     delta: float,
+    finetuned_on: PhotoSet,
 ) -> NetworkRecord:
     """What a network says of itself before it is finetuned."""
     return photos.record(
@@ -246,15 +251,19 @@ def _record(
         kind,
         train,
         training=settings.to_json() | {"delta": delta},
-        finetuned_on=tuple(sorted(set(photos.activations.digests[train].tolist()))),
+        finetuned_on=len(finetuned_on),
     )
 
 
-def _check_same(path: Path, wanted: NetworkRecord) -> NetworkRecord:
+def _check_same(path: Path, wanted: NetworkRecord, finetuned_on: PhotoSet) -> NetworkRecord:
     """The record of a network that is there, if this call would make it again."""
     record = read_record(path)
     found, asked = record.to_json(), wanted.to_json()
-    differing = [key for key in asked if key not in MEASURED and found[key] != asked[key]]
+    differing = [
+        key for key in asked if key not in (*MEASURED, "finetuned_on") and found[key] != asked[key]
+    ]
+    if read_finetuned_on(path) != finetuned_on:
+        differing.append("finetuned_on")
     if record.test is None:
         differing.append("test")
     if differing:

@@ -67,7 +67,7 @@ def comparison(photos):
 def test_stars_make_a_network_its_features_and_a_classifier(album, photos, tmp_path):
     (file,) = finetune_networks(photos, [8], tmp_path, SETTINGS, progress=False)
     assert (file.record.scale, file.record.midpoint) == ((1, 5), 3)
-    assert len(file.record.finetuned_on) + file.record.test["photos"] == 50
+    assert file.record.finetuned_on + file.record.test["photos"] == 50
 
     rated, features = read_ratings("xmp", album), tmp_path / "features.h5"
     extract_features(rated, file.path, features, progress=False)

@@ -171,10 +171,11 @@ def _manifests():
 
 
 def _network_files():
-    from decaf.networks.network_file import check_harmless, read_record
+    from decaf.networks.network_file import check_harmless, read_finetuned_on, read_record
 
     def read(path):
         read_record(path)
+        read_finetuned_on(path)
         check_harmless(path)
 
     return Reader([_zip(_network_members())], read)
@@ -191,6 +192,7 @@ def _network_members_of_files():
         return _zip(members | {name: rest})
 
     wholes = [f"{name}\n{members[name]}".encode() for name in ("decaf.json", "config.json")]
+    wholes.append(b"finetuned_on.bin\n" + members["finetuned_on.bin"])
     return Reader(wholes, reader.read, pack=pack)
 
 
@@ -210,12 +212,13 @@ def _network_members():
         dense | {"name": "fc6", "inbound_nodes": [{"args": [given], "kwargs": {}}]},
     ]
     config = part("keras.src.models.functional", "Functional", layers=layers)
-    record = NetworkRecord("label", "random", "average", width=4, finetuned_on=("0" * 32,))
+    record = NetworkRecord("label", "random", "average", width=4, finetuned_on=3)
     return {
         "metadata.json": "{}",
         "config.json": json.dumps(config),
         "model.weights.h5": "weights" * 20,
         "decaf.json": json.dumps(record.to_json()),
+        "finetuned_on.bin": b"\0photo_1\0photo_2\0photo_3",
     }
 
 

@@ -13,6 +13,7 @@ import io
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import sys
 import tempfile
@@ -40,14 +41,22 @@ OUTCOMES = (
     "wrote outside",
 )  # fmt: skip
 NETWORK, RECORD, CLASSIFIER = "network.keras", "model.json", "classifier.skops"
+PHOTOS, NETWORK_PHOTOS = "trained_on.bin", "finetuned_on.bin"
 TEXT = """\
 Something is replaced in the files of a model: in the records of network and model, in the graph
-that Keras would build, in the weights, in the archive; the digests in `model.json` are made to fit,
+that Keras would build, in the weights, in the archive, among the photos that trained network and
+classifier; the digests in `model.json` are made to fit,
 as a person would. A model is *refused* with one line, an `InputError`, or *survived*: it ranks
 {photos} photos by finite scores and writes its page. Everything else is a failure: a crash of the
 process, {hang} seconds without an answer, another exception, a score that is no number, a file
 written elsewhere than into ranking and cache. A process may have {memory:.0f} GiB of address
 space."""
+
+# Digests of the photos of the models: three trained each network, and two others its classifier.
+TRAINED_ON = {
+    "finetuned_on": [f"{number:02x}" * 16 for number in range(3)],
+    "trained_on": [f"{number:02x}" * 16 for number in range(1, 5)],
+}
 
 # What no program writes in the place of a value.
 STRANGE = (
@@ -129,7 +138,7 @@ def make_photos(folder: Path) -> None:
 def _save_model(folder):
     from tiny_model import save_tiny_model
 
-    save_tiny_model(folder)
+    save_tiny_model(folder, **TRAINED_ON)
 
 
 def hostile_models(whole, attack, n_models, seed=0):
@@ -153,7 +162,7 @@ def hostile_models(whole, attack, n_models, seed=0):
         files = dict(whole)
         ATTACKS[attack](files, draws, number)
         record = files[RECORD]
-        for name in (NETWORK, CLASSIFIER):
+        for name in (NETWORK, CLASSIFIER, PHOTOS):
             digests = (hashlib.sha256(each[name]).hexdigest().encode() for each in (whole, files))
             record = record.replace(*digests)
         yield files | {RECORD: record}
@@ -329,6 +338,30 @@ def _change_archive(files, draws, number):
     ways[number % len(ways)]()
 
 
+def _change_photos(files, draws, number):
+    """What network and classifier were trained on: unsorted, cut off, gone, not counted."""
+    members = _members(files)
+    content = files[PHOTOS] if number % 2 else members[NETWORK_PHOTOS]
+    ways = (
+        lambda: content[8:] + content[:8],
+        lambda: content + content[-8:],
+        lambda: content[: draws.randrange(1, len(content))],
+        lambda: draws.randbytes(draws.choice((8, 16, 80, 8 * 10**5))),
+        lambda: np.arange(10**6, dtype=">u8").tobytes(),
+        lambda: b"",
+        lambda: pickle.dumps({"finetuned_on": []}),
+        lambda: None,
+    )
+    changed = ways[number // 2 % len(ways)]()
+    if number % 2:
+        files[PHOTOS] = changed or b""
+        return
+    record = json.loads(members["decaf.json"])
+    record["finetuned_on"] = draws.choice((3, 0, len(changed or b"") // 8, 2**62))
+    members |= {"decaf.json": json.dumps(record).encode(), NETWORK_PHOTOS: changed}
+    _pack(files, {name: each for name, each in members.items() if each is not None})
+
+
 ATTACKS = {
     "network's record": _change_network_record,
     "model's record": _change_model_record,
@@ -337,6 +370,7 @@ ATTACKS = {
     "weights": _change_weights,
     "bytes of the weights": _damage_weights,
     "archive": _change_archive,
+    "photos": _change_photos,
 }
 
 

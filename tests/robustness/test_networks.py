@@ -1,14 +1,20 @@
 import pytest
 from tiny_model import save_tiny_model
 
-from tests.robustness.networks import ATTACKS, hostile_models, make_photos, rank_by
+from tests.robustness.networks import (
+    ATTACKS,
+    TRAINED_ON,
+    hostile_models,
+    make_photos,
+    rank_by,
+)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     make_photos(folder / "photos")
-    save_tiny_model(folder / "whole")
+    save_tiny_model(folder / "whole", **TRAINED_ON)
     return folder, {path.name: path.read_bytes() for path in (folder / "whole").iterdir()}
 
 

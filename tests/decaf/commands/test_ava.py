@@ -71,4 +71,4 @@ def test_networks_are_finetuned_on_what_is_not_listed(ava, tmp_path):
     assert finetune_network.main(ratings_of(ava, *options, "-o", str(tmp_path))) == 0
     (network,) = tmp_path.iterdir()
     record = read_record(network)
-    assert (len(record.finetuned_on), record.test["photos"]) == (39, 20)
+    assert (record.finetuned_on, record.test["photos"]) == (39, 20)

@@ -12,6 +12,7 @@ from small_model import SIZE, make_model, noise
 from starred import star_album
 
 from decaf.commands.export_network import main
+from features.photo_set import PhotoSet
 from features.photos import file_digest
 
 pytestmark = pytest.mark.skipif(
@@ -61,8 +62,7 @@ def test_photos_that_trained_the_model_are_told_where_the_others_are_too_few(
 ):
     model = make_model(noise())
     digests = sorted(file_digest(path) for path in samples.glob("*.*g"))
-    training = replace(model.record.trained_on, digests=tuple(digests[:30]))
-    replace(model, record=replace(model.record, trained_on=training)).save(tmp_path / "model")
+    replace(model, trained_on=PhotoSet.of(digests[:30])).save(tmp_path / "model")
     output = tmp_path / "scorer.tflite"
     arguments = [tmp_path / "model", "-o", output, "--photos", samples, "--dynamic-batch"]
     assert main([str(argument) for argument in arguments]) == 0

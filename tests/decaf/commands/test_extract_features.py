@@ -54,7 +54,7 @@ def test_features_of_a_network_come_with_ratings_and_know_their_training_photos(
         assert store["finetuned"][:].sum() == 60 - read_record(network).test["photos"]
         made_by = json.loads(store["provenance"][()])["made_by"]
         assert made_by["midpoint"] == 5
-        assert "finetuned_on" not in made_by
+        assert made_by["finetuned_on"] == store["finetuned"][:].sum()
 
 
 def test_features_of_a_network_of_votes_come_with_the_predicted_mean_and_spread(

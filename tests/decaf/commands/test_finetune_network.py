@@ -41,7 +41,7 @@ def test_there_is_a_network_of_every_width_with_its_record(networks):
     assert record.midpoint == 5
     assert record.training["learning_rate"] == 0.001
     assert len(record.history) == 2
-    assert len(record.finetuned_on) + record.test["photos"] == 60
+    assert record.finetuned_on + record.test["photos"] == 60
 
 
 def test_the_table_gives_every_network_with_its_size_and_quality(samples, networks, capsys):

@@ -199,7 +199,7 @@ def test_photos_are_judged_with_a_head_finetuned_in_each_fold(samples, tmp_path,
     assert "…level-blocks2-8 " in out
     record = read_record(output / "network.keras")
     assert record.name == "alexnet-owt-multilevel-blocks2-8"
-    assert len(record.finetuned_on) == 60
+    assert record.finetuned_on == 60
     training = record.training
     assert (training["optimizer"], training["epochs"], training["softness"]) == ("adamw", 2, 0.05)
     page = (output / "report.html").read_text(encoding="utf-8")

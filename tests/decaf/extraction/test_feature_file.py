@@ -21,6 +21,7 @@ from decaf.extraction.feature_network import FeatureNetwork
 from decaf.extraction.forward_pass import run_network
 from decaf.networks.convolutions import build_activations
 from features.errors import AlreadyThere, InputError
+from features.photo_set import PhotoSet
 from features.photos import file_digest
 from features.store import FeatureStore
 
@@ -48,12 +49,14 @@ def extract(
     output,
     model,
     settings=SETTINGS,
-    finetuned=frozenset(),
+    finetuned_on=(),
     columns=None,
     attributes=None,
     **options,
 ):
-    network = FeatureNetwork(model, as_they_are, 192, settings, finetuned=finetuned)
+    network = FeatureNetwork(
+        model, as_they_are, 192, settings, finetuned_on=PhotoSet.of(finetuned_on)
+    )
     named = NamedPhotos(
         [str(getattr(photo, "name", photo)) for photo in photos],
         [str(photo) for photo in photos],
@@ -77,8 +80,8 @@ def datasets(path):
 def test_rows_are_the_photos_in_their_order_with_their_ratings(model, photos, tmp_path):
     score, label = np.linspace(1, 9, 12), np.arange(12) % 2
     output = tmp_path / "features.h5"
-    finetuned = frozenset([file_digest(photos[3])])
-    extract(photos, output, model, columns={"score": score, "label": label}, finetuned=finetuned)
+    seen, columns = [file_digest(photos[3])], {"score": score, "label": label}
+    extract(photos, output, model, columns=columns, finetuned_on=seen)
     (direct,) = run_network([[str(photo) for photo in photos]], model)
     with FeatureStore(output) as store:
         assert store.paths.tolist() == [photo.name for photo in photos]

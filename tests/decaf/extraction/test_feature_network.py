@@ -8,6 +8,7 @@ import pytest
 from decaf.extraction.feature_network import PlainBackbone, load_feature_network, portable
 from decaf.networks.network import Network, build_network, build_plain_network, load_network
 from features.errors import InputError
+from features.photo_set import PhotoSet
 
 PLAIN = PlainBackbone("alexnet-owt", blocks=1, weights=None)
 
@@ -48,11 +49,11 @@ def test_another_head_in_memory_has_another_digest(network):
     assert one == again != two
 
 
-def test_photos_of_the_finetuning_are_remembered_but_not_repeated(network):
-    record = replace(network.record, finetuned_on=("0" * 32,))
-    loaded = load_feature_network(Network(network.keras_model, record))
-    assert loaded.finetuned == {"0" * 32}
-    assert "finetuned_on" not in loaded.settings | loaded.attributes
+def test_photos_of_the_finetuning_are_remembered_and_their_number_told(network):
+    record, photos = replace(network.record, finetuned_on=1), PhotoSet.of(["0" * 32])
+    loaded = load_feature_network(Network(network.keras_model, record, photos))
+    assert loaded.finetuned_on == photos
+    assert loaded.attributes["finetuned_on"] == 1
 
 
 def test_a_network_of_votes_predicts_their_mean_and_spread():

@@ -127,7 +127,7 @@ def test_the_best_is_fitted_with_its_network_and_a_record(tmp_path, samples):
     record = model.record
     assert (record.classifier, record.features) == (best.classifier, "features")
     assert record.trained_on.photos == record.judged.photos == N
-    assert len(record.trained_on.digests) == N
+    assert len(model.seen) == N
     assert record.judged.auc.value == pytest.approx(best.metrics["auc"])
     assert (record.judged.auc.low, record.judged.auc.high) == pytest.approx(best.interval("auc"))
     assert record.judged.best_of == 2

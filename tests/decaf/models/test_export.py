@@ -28,6 +28,7 @@ from decaf.models.runtime import open_scorer
 from decaf.models.scorer import predict_photos
 from decaf.networks.convolutions import set_precision
 from features.errors import AlreadyThere, InputError, NoRepresentativePhotos
+from features.photo_set import PhotoSet
 from features.photos import file_digest, read_photo, resize_photo
 from features.ratings import read_ratings
 from features.samples import make_samples
@@ -70,13 +71,10 @@ def test_a_model_becomes_a_file_that_scores_rated_photos_as_it_does(model, sampl
 
 def trained_on(model, digests, finetuned_on=()):
     """The same model, trained on photos of these digests."""
-    training = replace(model.record.trained_on, digests=tuple(sorted(digests)))
-    network = replace(model.network.record, finetuned_on=tuple(sorted(finetuned_on)))
-    return replace(
-        model,
-        record=replace(model.record, trained_on=training),
-        network=replace(model.network, record=network),
-    )
+    photos = PhotoSet.of(finetuned_on)
+    record = replace(model.network.record, finetuned_on=len(photos) or None)
+    network = replace(model.network, record=record, finetuned_on=photos)
+    return replace(model, network=network, trained_on=PhotoSet.of(digests))
 
 
 def test_photos_that_the_model_has_not_seen_check_the_file(model, samples, tmp_path):

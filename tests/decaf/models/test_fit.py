@@ -36,7 +36,7 @@ def test_rated_photos_become_a_model_that_was_judged(model):
     best = table.loc[table.srcc.idxmax()]
     assert (model.record.classifier, model.record.features) == (best.classifier, best.features)
     assert model.network.record.name == best.features
-    assert len(model.network.record.finetuned_on) == 60
+    assert model.network.record.finetuned_on == 60
     assert "torchvision's ImageNet weights (BSD-3-Clause)" in model.record.licence
     assert model.record.judged.design == "3 stratified folds, groups kept together"
 

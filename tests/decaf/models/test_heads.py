@@ -12,6 +12,7 @@ from decaf.models.heads import head_sources
 from decaf.training.settings import RECIPES
 from decaf.training.training_photos import read_training_photos
 from features.errors import InputError
+from features.photo_set import PhotoSet
 from features.photos import read_photo, resize_photo
 from features.ratings import read_ratings
 
@@ -66,7 +67,7 @@ def test_the_network_that_is_kept_is_finetuned_on_the_training_photos(sources, r
     rows = np.arange(30, 60)
     network, features = sources.by_name["alexnet-owt-multilevel-blocks2-8"].fit_network(rows)
     assert features.shape == (30, 8)
-    assert set(network.record.finetuned_on) == set(sources.rated.digests[rows])
+    assert network.finetuned_on == PhotoSet.of(sources.rated.digests[rows])
     assert len(network.record.history) == 2
     assert network.record.parameters == network.keras_model.count_params()
     photos = [resize_photo(read_photo(path, min_side=224)[0], 224) for path in rated.paths[rows]]

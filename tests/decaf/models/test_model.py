@@ -16,8 +16,10 @@ from classifiers.evaluation.calibration import Calibration
 from decaf.extraction import engines
 from decaf.models.model import Model, load_model
 from decaf.networks.network import build_plain_network
+from decaf.networks.network_file import read_finetuned_on
 from decaf.networks.weights import file_sha256
 from features.errors import AlreadyThere, InputError, NoNetworkFile
+from features.photo_set import PhotoSet
 from features.photos import read_photo, resize_photo
 
 
@@ -63,7 +65,7 @@ def test_a_plain_backbone_gives_its_activations_to_the_classifier(tmp_path, samp
     classifier = LogisticRegression().fit(random.normal(size=(20, 64)), np.tile([0, 1], 10))
     record = model_record(features="average", calibration=CALIBRATION)
     network = replace(network, record=replace(network.record, licence=record.licence))
-    Model(network, classifier, record).save(tmp_path / "model")
+    Model(network, classifier, record, PhotoSet()).save(tmp_path / "model")
     wanted = classifier.predict_proba(network.keras_model.predict_on_batch(squares(paths)))
     model = load_model(tmp_path / "model", "float32")
     np.testing.assert_allclose(model.predict_proba(paths), wanted, rtol=0.02)
@@ -132,8 +134,8 @@ def test_a_file_that_is_missing_is_named(folder, name):
         ({"judged": {"photos": 60}}, r"is not whole \(judged: does not tell .*auc"),
         ({"trained_on": {"photos": 60}}, r"is not whole \(trained_on: does not tell"),
         (
-            {"trained_on": {"photos": 60, "professional": 0.5, "digests": [["00"]]}},
-            r"is not whole \(trained_on: digests must be a list, each the 32 hex digits",
+            {"trained_on": {"photos": 60, "professional": 0.5, "digests": ["00"]}},
+            r"is not whole \(trained_on: holds what this version does not know: digests",
         ),
         ({"features": None}, r"is not whole \(features must be a text"),
         ({"taste": "good"}, r"is not whole \(holds what this version does not know: taste"),
@@ -144,6 +146,43 @@ def test_a_file_that_is_missing_is_named(folder, name):
 def test_a_record_that_does_not_fit_is_refused(folder, changed, message):
     change_record(folder, **changed)
     with pytest.raises(InputError, match=f"model.json: {message}"):
+        load_model(folder)
+
+
+DIGESTS = [f"{number:02x}" * 16 for number in range(9)]
+
+
+def test_the_photos_that_trained_a_model_are_kept_once_in_eight_bytes_each(tmp_path):
+    folder = tmp_path / "model"
+    save_tiny_model(folder, finetuned_on=DIGESTS[:6], trained_on=DIGESTS[4:])
+    assert (folder / "trained_on.bin").stat().st_size == 8 * 3
+    assert read_finetuned_on(folder / "network.keras") == PhotoSet.of(DIGESTS[:6])
+    model = load_model(folder)
+    assert model.seen == PhotoSet.of(DIGESTS)
+    model.save(tmp_path / "copy")
+    assert load_model(tmp_path / "copy").seen == model.seen
+    save_tiny_model(folder, finetuned_on=DIGESTS, trained_on=DIGESTS)
+    assert not (folder / "trained_on.bin").exists()
+    assert load_model(folder).seen == model.seen
+
+
+def test_photos_that_trained_a_model_and_were_altered_are_refused(tmp_path):
+    folder = tmp_path / "model"
+    save_tiny_model(folder, trained_on=DIGESTS)
+    photos = folder / "trained_on.bin"
+    photos.write_bytes(bytes(16))
+    with pytest.raises(InputError, match=r"trained_on\.bin: was altered since the model"):
+        load_model(folder)
+    sha256 = json.loads((folder / "model.json").read_text(encoding="utf-8"))["sha256"]
+    change_record(
+        folder, sha256=sha256 | {"trained_on.bin": file_sha256(folder / "trained_on.bin")}
+    )
+    with pytest.raises(
+        InputError, match=r"trained_on\.bin: holds no photos' digests in their order"
+    ):
+        load_model(folder)
+    (folder / "trained_on.bin").unlink()
+    with pytest.raises(InputError, match=r"trained_on\.bin: No such file"):
         load_model(folder)
 
 

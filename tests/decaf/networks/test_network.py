@@ -25,6 +25,7 @@ from decaf.networks.network import (
 from decaf.networks.network_file import add_record, check_harmless, read_record
 from decaf.networks.record import NetworkRecord
 from features.errors import AlreadyThere, InputError
+from features.photo_set import PhotoSet
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,12 @@ def test_the_features_of_a_plain_backbone_are_its_activations(photos, tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"width": 9}, {"kind": "votes", "n_grades": 3, "midpoint": 2.0}, {"kind": "backbone"}],
+    [
+        {"width": 9},
+        {"kind": "votes", "n_grades": 3, "midpoint": 2.0},
+        {"kind": "backbone"},
+        {"finetuned_on": 2},
+    ],
 )
 def test_a_network_that_is_not_what_its_record_says_is_refused(small_network, tmp_path, changed):
     record = replace(small_network.record, **changed)
@@ -145,10 +151,11 @@ def test_a_network_of_other_inputs_than_one_photo_is_refused(n_inputs):
 
 def test_a_saved_network_is_loaded_with_its_record(small_network, photos, tmp_path):
     path = tmp_path / "small.keras"
-    record = replace(RECORD, midpoint=5.0, finetuned_on=("00ff" * 8,))
-    replace(small_network, record=record).save(path)
+    record, photos_seen = replace(RECORD, midpoint=5.0, finetuned_on=1), PhotoSet.of(["00ff" * 8])
+    replace(small_network, record=record, finetuned_on=photos_seen).save(path)
     network = load_network(path)
     assert network.record == record == read_record(path)
+    assert network.finetuned_on == photos_seen
     np.testing.assert_array_equal(
         network.keras_model.predict_on_batch(photos),
         small_network.keras_model.predict_on_batch(photos),

@@ -29,9 +29,7 @@ def test_a_network_is_called_by_what_sets_it_apart(changed, name):
 
 @pytest.mark.parametrize("kind", [VOTES, SCORE])
 def test_a_record_comes_back_from_json_as_it_was(kind):
-    record = replace(
-        RECORD, **kind, scale=(1, 10), finetuned_on=("0f" * 16,), history=({"epoch": 1},)
-    )
+    record = replace(RECORD, **kind, scale=(1, 10), finetuned_on=3, history=({"epoch": 1},))
     assert NetworkRecord.from_json(record.to_json()) == record
 
 
@@ -62,7 +60,7 @@ def test_a_record_cannot_be_changed():
         SCORE | {"levels": ("1", "2")},
         {"scale": (1,)},
         {"midpoint": "5"},
-        {"finetuned_on": ("00ff",)},
+        {"finetuned_on": -1},
         {"precision": "float16"},
         {"parameters": -1},
         {"training": []},

@@ -14,6 +14,7 @@ from decaf.training.networks import divide, finetune_network, finetune_networks
 from decaf.training.settings import RECIPES
 from decaf.training.training_photos import read_training_photos
 from features.errors import AlreadyThere, InputError
+from features.photo_set import PhotoSet
 from features.ratings import read_ratings
 
 SHORT = replace(RECIPES["decaf"], epochs=2)
@@ -42,7 +43,7 @@ def test_every_width_gives_a_file_with_what_it_was_made_of(photos, tmp_path):
         assert (record.kind, record.width, record.midpoint) == ("label", width, 5)
         assert record.training == SHORT.to_json() | {"delta": 0.1}
         assert len(record.history) == 2
-        assert 0 < record.test["photos"] <= 60 - len(record.finetuned_on)
+        assert 0 < record.test["photos"] <= 60 - record.finetuned_on
         assert record.parameters == network.keras_model.count_params()
         assert {"decaf", "keras", "numpy"} <= set(record.versions)
 
@@ -50,7 +51,7 @@ def test_every_width_gives_a_file_with_what_it_was_made_of(photos, tmp_path):
 def test_a_network_is_judged_on_the_photos_that_it_has_not_seen(photos):
     train, test = np.arange(0, 60, 2), np.arange(1, 60, 2)
     network = finetune_network(photos, 4, SHORT, train=train, test=test, progress=False)
-    assert network.record.finetuned_on == tuple(sorted(set(photos.rated.digests[train])))
+    assert network.finetuned_on == PhotoSet.of(photos.rated.digests[train])
     head, activations = network.head_model(), photos.activations.read(test).astype(np.float32)
     professional = head.predict_on_batch(activations)["output"][:, 1] > 0.5
     accuracy = np.mean(professional == photos.rated.label[test])
@@ -106,7 +107,7 @@ def test_a_network_of_scores_tells_them_in_the_units_of_the_ratings(photos, tmp_
     assert file.path.name == "alexnet-owt-multilevel-blocks2-score-16.keras"
     network, rows = load_network(file.path), np.arange(len(photos))
     levels, rated = network.record.levels, photos.rated
-    trained = np.isin(rated.digests, network.record.finetuned_on)
+    trained = network.finetuned_on.holds(rated.digests)
     assert np.mean(levels) == pytest.approx(rated.score[trained].mean())
     given = predict(network.head_model(), photos.activations, rows)["output"]
     mean, _ = mean_and_spread(given, levels)
