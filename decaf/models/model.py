@@ -30,7 +30,6 @@ from decaf.extraction.choosing import settle
 from decaf.models.record import ModelRecord
 from decaf.networks.convolutions import precision_of
 from decaf.networks.network import Network, load_network
-from decaf.networks.votes import mean_and_spread
 from decaf.networks.weights import file_sha256
 from decaf.training.batches import predict
 from features.errors import InputError, NoNetworkFile
@@ -237,10 +236,14 @@ class Model:
     def _predict_scores(
         self, given: dict[str, np.ndarray], score: np.ndarray
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Scores in the units of the ratings, and their spread."""
-        units, levels = self.record.predicted_scores, self.network.record.levels
+        """Scores in the units of the ratings, and their spread.
+
+        Of the classifier alone, which puts photos in order: a network's own would tell another
+        order beside it.
+        """
+        units = self.record.predicted_scores
         if units is None:
-            return (None, None) if levels is None else mean_and_spread(given["output"], levels)
+            return None, None
         spread = np.full(len(score), units.error)
         if len(score) and _tells_spread(self.classifier):
             _, of_scale = self.classifier.predict(given["features"], return_std=True)
