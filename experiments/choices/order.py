@@ -103,8 +103,8 @@ def _time_photo(backbone, sizes, args) -> float:
     from decaf.extraction.engines import forward_pass, time_batches
     from decaf.networks.convolutions import build_activations
 
-    pooling = ("multilevel",)
-    convolutions = build_activations(backbone, pooling, args.blocks, weights=None, sizes=sizes)
+    # With the weights of the extraction, whose measurement is kept, and not made once more.
+    convolutions = build_activations(backbone, ("multilevel",), args.blocks, sizes=sizes)
     many = 10**6  # enough for any engine's preparation to pay
     settle(convolutions, many, precision=args.precision, engine=args.engine, cache=args.cache)
     shape = (BATCH_SIZE, *convolutions.input_shape[1:])
