@@ -20,7 +20,7 @@ SIZES = ("own", "448", "224+448", "320+640")
 BACKBONES = ("efficientnet-lite0", "alexnet-owt", "vgg16")
 WIDTH = 250
 FLOAT_BYTES = 4
-BATCH_SIZE = 32
+BATCH_SIZE = 8
 TEXT = """\
 Heads of {width} units are finetuned, and classifiers fitted, anew in each fold. *SRCC* is
 Spearman's rank correlation of a result's order with people's scores, *AUC* tells the classes of the
@@ -106,7 +106,14 @@ def _time_photo(backbone, sizes, args) -> float:
     # With the weights of the extraction, whose measurement is kept, and not made once more.
     convolutions = build_activations(backbone, ("multilevel",), args.blocks, sizes=sizes)
     many = 10**6  # enough for any engine's preparation to pay
-    settle(convolutions, many, precision=args.precision, engine=args.engine, cache=args.cache)
+    settle(
+        convolutions,
+        many,
+        precision=args.precision,
+        engine=args.engine,
+        batch_size=BATCH_SIZE,
+        cache=args.cache,
+    )
     shape = (BATCH_SIZE, *convolutions.input_shape[1:])
     noise = np.random.default_rng(args.seed).integers(0, 256, shape, np.uint8)
     return 1000 * time_batches(forward_pass(convolutions, BATCH_SIZE, many), noise) / BATCH_SIZE
