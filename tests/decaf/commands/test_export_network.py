@@ -7,10 +7,10 @@ import keras
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from small_model import SIZE, make_model, noise
 from starred import star_album
 
+from classifiers import KernelSVMClassifier
 from decaf.commands.export_network import main
 from features.photo_set import PhotoSet
 from features.photos import file_digest
@@ -98,7 +98,7 @@ def test_wrong_input_is_one_line_that_names_the_option_that_helps(
     onnx.write_text("mine")
     assert "add --force" in refuse(capsys, folder, "-o", onnx)
     onnx.unlink()
-    bent = make_model(noise(), make_pipeline(StandardScaler(), SVC()))
+    bent = make_model(noise(), make_pipeline(StandardScaler(), KernelSVMClassifier()))
     bent.save(tmp_path / "bent")
     message = refuse(capsys, tmp_path / "bent", "-o", onnx)
     assert "not linear" in message and "--head softmax" in message

@@ -195,9 +195,9 @@ def test_a_new_process_reads_each_file_once_and_decodes_new_photos_only(
     forget(monkeypatch)
     read.clear()
     decoded = []
-    resize_photo = forward_pass.resize_photo
+    read_square = forward_pass.read_square
     monkeypatch.setattr(
-        forward_pass, "resize_photo", lambda *given: decoded.append(given) or resize_photo(*given)
+        forward_pass, "read_square", lambda *given: decoded.append(given) or read_square(*given)
     )
     again = cached(photos, model, tmp_path / "cache")["average"]
     assert sorted(read) == photos
