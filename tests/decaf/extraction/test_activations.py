@@ -7,7 +7,6 @@ import pytest
 
 from decaf.extraction import activations as activations_module
 from decaf.extraction import digests as digests_module
-from decaf.extraction import forward_pass
 from decaf.extraction.activations import (
     cache_folders,
     cached_activations,
@@ -195,9 +194,9 @@ def test_a_new_process_reads_each_file_once_and_decodes_new_photos_only(
     forget(monkeypatch)
     read.clear()
     decoded = []
-    read_square = forward_pass.read_square
+    decode = photos_module._decode
     monkeypatch.setattr(
-        forward_pass, "read_square", lambda *given: decoded.append(given) or read_square(*given)
+        photos_module, "_decode", lambda *given: decoded.append(given) or decode(*given)
     )
     again = cached(photos, model, tmp_path / "cache")["average"]
     assert sorted(read) == photos
