@@ -137,7 +137,8 @@ class GaussianProcessRegression(RegressorMixin, BaseEstimator):
             self.weights_, precision = _exact(own, deviations, noise)
         else:
             kernels = ((k, deviations[rows]) for rows, k in self._kernels(values))
-            self.weights_, precision = project(own, kernels, noise)
+            self.weights_, factor, posterior = project(own, kernels, noise)
+            precision = _projected_precision(factor, posterior, noise)
         self.uncertainty_ = (signal2 * precision).astype(values.dtype)
         return self
 
@@ -232,8 +233,8 @@ def _exact(kernel: np.ndarray, deviations: np.ndarray, noise: float) -> tuple[np
 
 def project(
     own: np.ndarray, kernels: Iterator[tuple[np.ndarray, np.ndarray]], noise: float
-) -> tuple[np.ndarray, ...]:
-    """Give weights and uncertainty, over signal², of a process through landmarks.
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, bool]]:
+    """Give the weights of landmarks by regression on their kernels, and what it was solved by.
 
     Parameters
     ----------
@@ -242,6 +243,14 @@ def project(
     kernels : iterator of (ndarray of shape (block, n_landmarks), ndarray of shape (block,))
         Rows' kernels with them, and scores less the mean.
     noise : float
+
+    Returns
+    -------
+    weights : ndarray of shape (n_landmarks,)
+    factor : ndarray of shape (n_landmarks, n_landmarks)
+        Of their kernel, by Cholesky; it gives them independent coordinates.
+    posterior : tuple
+        The factored precision in these, as `scipy.linalg.cho_factor` gives it.
     """
     gram, moments = np.zeros_like(own), np.zeros(len(own))
     for k, deviations in kernels:
@@ -255,7 +264,14 @@ def project(
     white[np.diag_indices_from(white)] += noise
     posterior = cho_factor(white, lower=True)
     weights = cho_solve(posterior, solve_triangular(factor, moments, lower=True))
-    learnt = np.eye(len(own)) - noise * cho_solve(posterior, np.eye(len(own)))
-    uncertainty = solve_triangular(factor, learnt, lower=True, trans=1)
-    uncertainty = solve_triangular(factor, uncertainty.T, lower=True, trans=1)
-    return solve_triangular(factor, weights, lower=True, trans=1), uncertainty
+    return solve_triangular(factor, weights, lower=True, trans=1), factor, posterior
+
+
+def _projected_precision(
+    factor: np.ndarray, posterior: tuple[np.ndarray, bool], noise: float
+) -> np.ndarray:
+    """Give what a process through landmarks explains, over signal²."""
+    unit = np.eye(len(factor))
+    learnt = unit - noise * cho_solve(posterior, unit)
+    explained = solve_triangular(factor, learnt, lower=True, trans=1)
+    return solve_triangular(factor, explained.T, lower=True, trans=1)

@@ -141,7 +141,7 @@ class KernelSVMClassifier(ClassifierMixin, BaseEstimator):
             )
             for some in self._batches(X)
         )
-        self.weights_, _ = project(self._kernel(self.vectors_), rows, 1 / self.C)
+        self.weights_, *_ = project(self._kernel(self.vectors_), rows, 1 / self.C)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Give how far each row lies on the side of the second class.

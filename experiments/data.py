@@ -197,10 +197,9 @@ def training_photos(
 
 def read_square(paths: Iterable[str], size: int, resize: str = "squash") -> np.ndarray:
     """Photos as a network of that size takes them, (n_photos, size, size, 3), uint8."""
-    from features.photos import read_photo, resize_photo
+    from features import photos
 
-    read = (read_photo(path, min_side=size)[0] for path in paths)
-    return np.array([resize_photo(rgb, size, resize) for rgb in read])
+    return np.array([photos.read_square(path, size, resize)[0] for path in paths])
 
 
 def take_readable(rated: RatedPhotos, activations: Sequence[Activations]) -> RatedPhotos:

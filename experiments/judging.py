@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from experiments.data import Photos
 from experiments.pages import Row
 from features.errors import InputError
 from features.files import write_file
+
+if TYPE_CHECKING:
+    from classifiers.evaluation.evaluation import Result
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,15 @@ def known_classifiers(names: Sequence[str]) -> list[str]:
     for name in names:
         make_classifier(name)
     return list(names)
+
+
+def figures_of(result: Result, metrics: Sequence[str]) -> Row:
+    """The figures of a result with their intervals, and its resamples for `add_differences`."""
+    row: Row = {"resampled": result.resampled}
+    for metric in metrics:
+        row[metric] = result.metrics[metric]
+        row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
+    return row
 
 
 def add_differences(

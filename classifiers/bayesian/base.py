@@ -29,8 +29,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
     from pgmpy.models import DiscreteBayesianNetwork
+    from sklearn.base import TransformerMixin
 
 HIGHEST_CODE = np.iinfo(np.int16).max
+
+
+def counted_rows(
+    values: np.ndarray, classes: np.ndarray, sample_weight: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The rows that count, and their weights; None where all weigh alike."""
+    if sample_weight is None:
+        return values, classes, None
+    weight = _check_sample_weight(
+        sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
+    )
+    counted = weight > 0
+    return values[counted], classes[counted], weight[counted]
+
+
+def fit_discretizer(
+    discretizer: TransformerMixin,
+    values: np.ndarray,
+    classes: np.ndarray,
+    weight: np.ndarray | None,
+) -> None:
+    """Fit a discretiser, with the rows' weights where it takes them."""
+    weighted = weight is not None and has_fit_parameter(discretizer, "sample_weight")
+    discretizer.fit(values, classes, **({"sample_weight": weight} if weighted else {}))
 
 
 class JointClassifier(ClassifierMixin, BaseEstimator, ABC):
@@ -146,21 +171,12 @@ class DiscreteBayesClassifier(JointClassifier):
         self.categories_ = find_categories(X)
         values, classes = validate_data(self, encode_categories(X, self.categories_), y)
         check_classification_targets(classes)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
-            )
-            counted = weight > 0
-            values, classes, weight = values[counted], classes[counted], weight[counted]
+        values, classes, weight = counted_rows(values, classes, sample_weight)
         self.classes_, labels = np.unique(classes, return_inverse=True)
         self.discretizer_ = make_discretizer(self.discretizer)
         measured = self._measured()
         if self.discretizer_ is not None and measured.any():
-            weighted = weight is not None and has_fit_parameter(self.discretizer_, "sample_weight")
-            self.discretizer_.fit(
-                values[:, measured], classes, **({"sample_weight": weight} if weighted else {})
-            )
+            fit_discretizer(self.discretizer_, values[:, measured], classes, weight)
         codes = self._codes(values)
         self.n_states_ = codes.max(axis=0).astype(int) + 1
         for feature, states in self.categories_.items():

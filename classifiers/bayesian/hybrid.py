@@ -8,14 +8,12 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_is_fitted,
-    has_fit_parameter,
     validate_data,
 )
 
 from classifiers.bayesian.averaging import Averager, check_averaging, weigh_parents
-from classifiers.bayesian.base import JointClassifier
+from classifiers.bayesian.base import JointClassifier, counted_rows, fit_discretizer
 from classifiers.bayesian.contingency import (
     BLOCK_SIZE,
     feature_blocks,
@@ -151,26 +149,17 @@ class HybridAODEClassifier(JointClassifier):
         self._check_parameters()
         values, classes = validate_data(self, X, y, dtype=_FLOATS)
         check_classification_targets(classes)
-        weight = np.ones(len(values))
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
-            )
-            counted = weight > 0
-            values, classes, weight = values[counted], classes[counted], weight[counted]
+        values, classes, weight = counted_rows(values, classes, sample_weight)
         self.classes_, labels = np.unique(classes, return_inverse=True)
         discretizer = make_discretizer(self.discretizer)
         assert discretizer is not None  # `_check_parameters` refuses that
         self.discretizer_ = discretizer
-        weighted = sample_weight is not None and has_fit_parameter(
-            self.discretizer_, "sample_weight"
-        )
-        self.discretizer_.fit(values, classes, **({"sample_weight": weight} if weighted else {}))
+        fit_discretizer(self.discretizer_, values, classes, weight)
         codes = self._checked_codes(np.asarray(self.discretizer_.transform(values)))
         self.n_states_ = codes.max(axis=0).astype(int) + 1
         needed = self.bytes_needed(len(codes), self.n_states_, len(self.classes_))
         check_memory(type(self).__name__, needed, len(self.n_states_))
-        self._estimate(values, codes, labels, weight)
+        self._estimate(values, codes, labels, np.ones(len(values)) if weight is None else weight)
         return self
 
     def bytes_needed(self, n_rows: int, n_states: np.ndarray, n_classes: int = 2) -> int:

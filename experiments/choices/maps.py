@@ -15,7 +15,7 @@ import numpy as np
 from experiments import data
 from experiments.figures import draw_intervals, group_rows, new_figure
 from experiments.frame import Experiment, option
-from experiments.judging import add_differences
+from experiments.judging import add_differences, figures_of
 from experiments.pages import Page, Row, interval, table
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def maps(args) -> Page:
             seed=args.seed,
             kept=kept,
         )
-        rows.append(_row(name, X.shape[1], evaluation.best))
+        row = {"way": name, "n_activations": X.shape[1]}
+        rows.append(row | figures_of(evaluation.best, METRICS))
     add_differences(rows, rows[:1], "first", metrics=METRICS)
     columns = {
         "way": "{way}",
@@ -218,14 +219,6 @@ def _signed_root(X: np.ndarray) -> np.ndarray:
 
 def _weigh(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return X * weights.astype(X.dtype)
-
-
-def _row(name: str, n_activations: int, result) -> Row:
-    row: Row = {"way": name, "n_activations": n_activations, "resampled": result.resampled}
-    for metric in METRICS:
-        row[metric] = result.metrics[metric]
-        row[f"{metric}_low"], row[f"{metric}_high"] = result.interval(metric)
-    return row
 
 
 def _draw(rows):

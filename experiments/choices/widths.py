@@ -12,7 +12,7 @@ from operator import itemgetter
 from experiments import data
 from experiments.figures import draw_widths
 from experiments.frame import Experiment, option
-from experiments.judging import add_differences
+from experiments.judging import add_differences, figures_of
 from experiments.pages import Page, Row, interval, table
 
 KINDS = ("label", "score")
@@ -80,10 +80,7 @@ def _row(learnt, width, source, photos, kept, seed) -> Row:
     )
     result = evaluation.best
     row: Row = {"learnt": learnt, "width": width, "features": result.features}
-    for name in METRICS:
-        row[name] = result.metrics[name]
-        row[f"{name}_low"], row[f"{name}_high"] = result.interval(name)
-    return row | {"resampled": result.resampled}
+    return row | figures_of(result, METRICS)
 
 
 EXPERIMENT = Experiment(
