@@ -8,6 +8,7 @@ _MODULES = {
     "KDBClassifier": "classifiers.bayesian.augmented",
     "AODEClassifier": "classifiers.bayesian.aode",
     "HybridAODEClassifier": "classifiers.bayesian.hybrid",
+    "GaussianAODEClassifier": "classifiers.bayesian.gaussian",
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
     "GaussianProcessRegression": "classifiers.gaussian_process",
     "KernelSVMClassifier": "classifiers.kernel_svm",

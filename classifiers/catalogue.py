@@ -107,12 +107,13 @@ CLASSIFIERS = {
     "kdb": Entry("classifiers.bayesian.augmented.KDBClassifier"),
     "aode": Entry("classifiers.bayesian.aode.AODEClassifier"),
     "haode": Entry("classifiers.bayesian.hybrid.HybridAODEClassifier"),
+    "gaode": Entry("classifiers.bayesian.gaussian.GaussianAODEClassifier"),
     "bayesian-network": Entry("classifiers.bayesian.markov_blanket.BayesianNetworkClassifier"),
 }
 
 # On fc7 of both measuring sets those that are left out are behind others at nearly every width
 # (experiments/results/chain; hybrid AODE mostly behind AODE); they are fitted when named.
-_LEFT_OUT = ("kdb", "haode", "bayesian-network")
+_LEFT_OUT = ("kdb", "haode", "gaode", "bayesian-network")
 DEFAULT_CLASSIFIERS = tuple(name for name in CLASSIFIERS if name not in _LEFT_OUT)
 
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from classifiers.bayesian.base import HIGHEST_CODE, DiscreteBayesClassifier, JointClassifier
 from classifiers.bayesian.discretize import make_discretizer
+from classifiers.bayesian.gaussian import MOST_CORRELATION
 from classifiers.bayesian.tables import CLASS, NO_PARENT
 from classifiers.gaussian_process import GaussianProcessRegression
 from classifiers.kernel_svm import KernelSVMClassifier
@@ -475,15 +476,35 @@ def _restore_hybrid(classifier, numbers, parameters):
     _restore_discretizer(classifier.discretizer_, numbers, classifier.n_states_)
     classifier.center_ = numbers.array("center_", (n_features,))
     classifier.scale_ = numbers.array("scale_", (n_features,), _SMALLEST)
-    classifier.parent_weights_ = numbers.array("parent_weights_", (n_features,), 0)
-    if not classifier.parent_weights_.any():
-        raise InputError("parent_weights_ must have one above 0")
+    classifier.parent_weights_ = _parent_weights(numbers, n_features)
     size = 2, int(classifier.n_states_.sum())
     classifier.log_parent_tables_ = numbers.array(
         "log_parent_tables_", size, _LOWEST_LOG_PROBABILITY, _SMALLEST
     )
     classifier.means_ = numbers.array("means_", (*size, n_features))
     classifier.variances_ = numbers.array("variances_", (*size, n_features), _SMALLEST)
+
+
+def _restore_gaussian_aode(classifier, numbers, parameters):
+    n_features = classifier.n_features_in_
+    classifier.set_params(**parameters)
+    classifier._check_parameters()
+    classifier.center_ = numbers.array("center_", (n_features,))
+    classifier.scale_ = numbers.array("scale_", (n_features,), _SMALLEST)
+    classifier.parent_weights_ = _parent_weights(numbers, n_features)
+    classifier.log_priors_ = numbers.array("log_priors_", (2,), _LOWEST_LOG_PROBABILITY, _SMALLEST)
+    classifier.means_ = numbers.array("means_", (2, n_features))
+    classifier.variances_ = numbers.array("variances_", (2, n_features), _SMALLEST)
+    classifier.correlations_ = numbers.array(
+        "correlations_", (2, n_features, n_features), -MOST_CORRELATION, MOST_CORRELATION
+    )
+
+
+def _parent_weights(numbers, n_features):
+    weights = numbers.array("parent_weights_", (n_features,), 0)
+    if not weights.any():
+        raise InputError("parent_weights_ must have one above 0")
+    return weights
 
 
 def _fit_one_feature(classifier):
@@ -507,6 +528,7 @@ _RESTORE: dict[str, Callable[[BaseEstimator, _Numbers, dict[str, Any]], None]] =
     "OrdinalRegression": _restore_ordinal,
     "KernelSVMClassifier": _restore_kernel_svm,
     "HybridAODEClassifier": _restore_hybrid,
+    "GaussianAODEClassifier": _restore_gaussian_aode,
     "KNeighborsClassifier": _restore_neighbours,
     "GaussianNB": _restore_gaussian,
     "RandomForestClassifier": _restore_forest,

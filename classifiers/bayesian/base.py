@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_scalar
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -20,6 +19,7 @@ from sklearn.utils.validation import (
 from classifiers.bayesian.categories import encode_categories, find_categories
 from classifiers.bayesian.discretize import make_discretizer
 from classifiers.bayesian.interchange import CLASS_NODE
+from classifiers.bayesian.moments import check_alpha
 from classifiers.bayesian.tables import SMOOTHINGS
 from classifiers.memory import check_memory
 
@@ -291,9 +291,7 @@ class DiscreteBayesClassifier(JointClassifier):
     def _check_parameters(self):
         if self.smoothing not in SMOOTHINGS:
             raise ValueError(f"smoothing is {self.smoothing!r}; it must be one of {SMOOTHINGS}")
-        check_scalar(self.alpha, "alpha", (int, float, np.number))
-        if not 0 < self.alpha < np.inf:
-            raise ValueError(f"alpha is {self.alpha}; it must be positive and finite")
+        check_alpha(self.alpha)
 
     def _codes(self, X):
         codes, measured = X, self._measured()

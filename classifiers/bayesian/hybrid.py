@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils import check_scalar
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_is_fitted,
@@ -23,6 +22,7 @@ from classifiers.bayesian.contingency import (
     state_offsets,
 )
 from classifiers.bayesian.discretize import make_discretizer
+from classifiers.bayesian.moments import LEAST_VARIANCE, center_and_scale, check_alpha
 from classifiers.bayesian.tables import pseudo_counts
 from classifiers.memory import check_memory
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from sklearn.base import TransformerMixin
 
 
-# A Gaussian's least variance, as a share of its feature's: what scikit-learn's GaussianNB adds.
-_LEAST_VARIANCE = 1e-9
 _FLOATS = [np.float64, np.float32]
 
 
@@ -212,13 +210,11 @@ class HybridAODEClassifier(JointClassifier):
         check_averaging(self.average, self.weights)
         if self.discretizer is None:
             raise ValueError("discretizer is None; the parents have to be discretised")
-        check_scalar(self.alpha, "alpha", (int, float, np.number))
-        if not 0 < self.alpha < np.inf:
-            raise ValueError(f"alpha is {self.alpha}; it must be positive and finite")
+        check_alpha(self.alpha)
 
     def _estimate(self, values, codes, labels, weight):
         """Count the states, and take the means and variances of all children."""
-        self.center_, self.scale_ = _center_and_scale(values, weight)
+        self.center_, self.scale_ = center_and_scale(values, weight)
         n_classes, n_features = len(self.classes_), codes.shape[1]
         n_states = self.n_states_.sum()
         counts = np.zeros((n_states, n_classes))
@@ -266,7 +262,7 @@ class HybridAODEClassifier(JointClassifier):
         total = count + self.alpha
         mean = (first + self.alpha * prior_mean) / total
         square = (second + self.alpha * (prior_variance + prior_mean**2)) / total
-        return mean, np.maximum(square - mean**2, _LEAST_VARIANCE)
+        return mean, np.maximum(square - mean**2, LEAST_VARIANCE)
 
     def _powers(self, values):
         """Give the features in their own units, and their squares."""
@@ -284,13 +280,3 @@ class HybridAODEClassifier(JointClassifier):
         )
         constants = is_child * (np.log(2 * np.pi * variances) + means**2 / variances) / -2
         return of_powers.T, constants.sum(axis=1) + self.log_parent_tables_[label, states]
-
-
-def _center_and_scale(values, weight):
-    """Means and standard deviations of the columns, 1 where they do not vary."""
-    total, n_columns = weight.sum(), values.shape[1]
-    blocks = row_blocks(len(values), n_columns)
-    center = sum(weight[rows] @ values[rows] for rows in blocks) / total
-    squares = sum(weight[rows] @ (values[rows] - center) ** 2 for rows in blocks)
-    varies = np.ptp(values, axis=0) > 0
-    return center, np.sqrt(np.where(varies, squares / total, 1))

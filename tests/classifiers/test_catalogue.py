@@ -59,6 +59,7 @@ def test_the_default_leaves_out_only_those_that_are_behind_others():
     assert set(list_classifiers()) - set(DEFAULT_CLASSIFIERS) == {
         "kdb",
         "haode",
+        "gaode",
         "bayesian-network",
     }
 

@@ -35,15 +35,21 @@ def test_what_a_fit_is_said_to_take_is_what_its_numbers_take(rows):
     assert bytes_of_fit(classifier, 60, 40) == classifier.child_counts_.nbytes == 2 * 200 * 200
     hybrid = make_classifier("haode").fit(*rows)
     assert bytes_of_fit(hybrid, 60, 40) == hybrid.means_.nbytes + hybrid.variances_.nbytes
+    gaussian = make_classifier("gaode").fit(*rows)
+    assert bytes_of_fit(gaussian, 60, 40) == gaussian.correlations_.nbytes * 3 / 2
     weighted = make_classifier("aode").set_params(n_parents=3).fit(*rows, np.full(60, 2.0))
     assert weighted.bytes_needed(60, weighted.n_states_, weighted=True) == (
         weighted.child_counts_.nbytes
     )
 
 
-@pytest.mark.parametrize("name", ["aode", "tan", "kdb"])
-def test_a_fit_that_the_machine_cannot_hold_is_refused_before_it_is_begun(rows, machine_of, name):
-    n_bytes = 80_000  # two classes of 200 states squared, or 50 for 40 features squared
+# Two classes of 200 states squared, or 50 for 40 features squared; three numbers for these.
+@pytest.mark.parametrize(
+    "name, n_bytes", [("aode", 80_000), ("tan", 80_000), ("kdb", 80_000), ("gaode", 38_400)]
+)
+def test_a_fit_that_the_machine_cannot_hold_is_refused_before_it_is_begun(
+    rows, machine_of, name, n_bytes
+):
     machine_of(n_bytes - 1)
     with pytest.raises(InputError, match=r"Classifier on 40 features takes 0\.0 GB of memory, and"):
         make_classifier(name).fit(*rows)

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from classifiers import (
     AODEClassifier,
     BayesianNetworkClassifier,
+    GaussianAODEClassifier,
     HybridAODEClassifier,
     KDBClassifier,
     NaiveBayesClassifier,
@@ -32,6 +33,7 @@ from classifiers.bayesian import aode, contingency
         KDBClassifier(),
         AODEClassifier(),
         HybridAODEClassifier(),
+        GaussianAODEClassifier(),
     ]
 )
 def test_scikit_learn_finds_no_fault(estimator, check):
@@ -78,6 +80,7 @@ def test_small_blocks_give_the_same_as_large_ones(classifier, monkeypatch):
         NaiveBayesClassifier(),
         TANClassifier(discretizer=ZeroAwareDiscretizer(n_bins=2)),
         AODEClassifier(n_parents=3),
+        GaussianAODEClassifier(),
         BayesianNetworkClassifier(),
     ],
 )
