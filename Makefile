@@ -7,6 +7,8 @@
 # make robustness   attacks: commands killed at any moment, signals, damaged files, hostile
 #             classifiers and networks, sidecars that another program edits meanwhile, huge
 #             photos, random clicks; their pages in experiments/results are written anew
+# make gpu-check   features, speeds, finetuning and tests on a GPU, in 8 minutes and without network;
+#             BACKEND=torch (or jax), PYTHON what has it; see docs/gpu.md
 # make test-lowest   the test suite on the lowest versions that setup.cfg allows
 
 PYTHON ?= python3
@@ -15,7 +17,7 @@ BACKEND ?= tensorflow
 BIN := $(VENV)/bin
 DEMO := DECAF_CACHE=demo/cache $(BIN)
 
-.PHONY: demo test robustness lint docs wheel test-lowest
+.PHONY: demo test robustness lint docs wheel test-lowest gpu-check
 
 demo: $(VENV)/installed
 	rm -rf demo
@@ -31,6 +33,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto
+
+gpu-check: BACKEND = torch
+gpu-check:
+	$(PYTHON) -m experiments.benchmarks.gpu_packages $(BACKEND)
+	KERAS_BACKEND=$(BACKEND) $(PYTHON) -m experiments gpu-check --force \
+	    --out build/gpu-check/$(BACKEND)
 
 robustness: $(VENV)/installed-for-tests
 	$(BIN)/python -m tests.robustness

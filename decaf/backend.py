@@ -17,6 +17,8 @@ from features.errors import InputError
 PRECISIONS = ("float32", "bfloat16")
 EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch", "openvino": "fast"}
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+# What even small GPUs of today have.
+_UNKNOWN_GPU_BYTES = 8 << 30
 
 
 def choose_back_end() -> None:
@@ -128,6 +130,64 @@ def has_gpu() -> bool:
         return torch.cuda.is_available()
     # JAX raises an error where it is asked for GPUs and there are none.
     return any(device.startswith("gpu") for device in keras.distribution.list_devices())
+
+
+def gpu_name() -> str | None:
+    """The GPU that the back end computes on; None where there is none."""
+    import keras
+
+    if not has_gpu():
+        return None
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.get_device_name()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import tensorflow
+
+    (gpu, *_) = tensorflow.config.list_physical_devices("GPU")
+    return tensorflow.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+
+
+def gpu_bytes() -> int:
+    """The memory of the GPU that the back end computes on; TensorFlow does not tell its own."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.get_device_properties().total_memory
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].memory_stats()["bytes_limit"]
+    return _UNKNOWN_GPU_BYTES
+
+
+def forgo_tf32() -> None:
+    """Let the back end multiply float32 in float32 on GPUs, too, which by default round it.
+
+    TensorFloat-32 keeps 10 bits of each factor; PyTorch's convolutions, JAX and TensorFlow take it
+    unasked.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import tensorflow
+
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def cpu_name() -> str:

@@ -35,6 +35,7 @@ ROOMS = {
         "bench-extraction": "extraction beside plain loops and what the machine allows",
         "bench-finetuning": "finetuning from activations beside the whole network's",
         "bench-memory": "peak memory of extract-features by the number of photos",
+        "gpu-check": "what a GPU does for decaf: agreement, speeds, finetuning, tests",
         "bench-page": "the ranking's page opened, scrolled and searched, by the number of photos",
     },
 }

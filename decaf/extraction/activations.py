@@ -27,6 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from decaf.extraction.digests import FileKey, file_key, remember_digest, remembered_digest
+from decaf.extraction.engines import batch_size_of
 from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
 from decaf.networks.digest import digest_of_graph
 from features.errors import Damaged, InputError
@@ -44,8 +45,8 @@ Index = dict[str, tuple[int, int]]
 SHARD_ROWS = 1024
 # So often what there is goes to a shard, however few rows: an interruption costs no more.
 SHARD_SECONDS = 15.0
-# Photos after which the clock is looked at; two batches, so that decoding does not wait.
-_PIECE = 64
+# Batches after which the clock is looked at; two, so that decoding does not wait.
+_PIECE = 2
 # Rows at most this far apart are read together: a few rows too many cost less than another read.
 NEAR_ROWS = 16
 
@@ -108,7 +109,7 @@ def cached_activations(
     *,
     resize: str = "squash",
     cache: str | os.PathLike | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> dict[str, Activations]:
     """Activations of photos, from the cache where they are there, else computed and kept.
@@ -126,8 +127,9 @@ def cached_activations(
         How photos are brought to the network's input size.
     cache : path, optional
         The cache folder; `default_cache` by default.
-    batch_size : int
-        Photos in a forward pass.
+    batch_size : int, optional
+        Photos in a forward pass; by default what suits the device, as
+        `decaf.extraction.engines.batch_size_of` tells.
     progress : bool
         Show a progress bar on stderr.
 
@@ -137,6 +139,7 @@ def cached_activations(
         By pooling.
     """
     folders = cache_folders(convolutions, resize, cache)
+    batch_size = batch_size or batch_size_of(convolutions)
     files = [file_key(path) for path in paths]
     digests = [remembered_digest(file) or "" for file in files]
     failed: dict[int, str] = {}
@@ -412,9 +415,10 @@ def _fill(
         asked.add(digest)
         return True
 
-    starts = range(0, len(paths), _PIECE)
+    piece = _PIECE * batch_size
+    starts = range(0, len(paths), piece)
     computed = run_network(
-        (paths[start : start + _PIECE] for start in starts),
+        (paths[start : start + piece] for start in starts),
         convolutions,
         resize=resize,
         batch_size=batch_size,

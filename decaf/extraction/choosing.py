@@ -30,9 +30,11 @@ from decaf.extraction.engines import (
     ENGINES,
     Engine,
     ForwardPass,
+    batch_size_of,
     compile_in,
     convert,
     in_float32,
+    run_by_keras,
     set_engine,
     time_batches,
     why_no_openvino,
@@ -62,7 +64,7 @@ def settle(
     *,
     precision: str = "auto",
     engine: str = "auto",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     cache: str | os.PathLike | None = None,
 ) -> None:
     """Choose what computes a network's activations, and in which precision.
@@ -81,8 +83,8 @@ def settle(
         How many there are.
     precision : {"auto", "float32", "bfloat16"}
     engine : {"auto", "keras", "openvino"}
-    batch_size : int
-        Photos in a forward pass.
+    batch_size : int, optional
+        Photos in a forward pass; by default what suits the device.
     cache : path-like, optional
         `decaf.extraction.activations.default_cache` by default.
 
@@ -108,6 +110,7 @@ def settle(
     if len(ways) == 1:
         _take(convolutions, ways[0], 0)
         return
+    batch_size = batch_size or batch_size_of(convolutions)
     path = _kept_at(convolutions, batch_size, cache)
     kept = _read(path)
     if not all(_name(way) in kept for way in ways):
@@ -151,7 +154,7 @@ def _measure(convolutions: keras.Model, ways: Sequence[Way], batch_size: int) ->
     shape = batch_size, *convolutions.input_shape[1:]
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     _compute_in(convolutions, "float32")
-    exact = convolutions.predict_on_batch(noise)
+    exact = run_by_keras(convolutions)(noise)
     measured: dict[str, float] = {}
     converted = None
     for way in ways:
@@ -159,7 +162,7 @@ def _measure(convolutions: keras.Model, ways: Sequence[Way], batch_size: int) ->
         try:
             if engine == "keras":
                 _compute_in(convolutions, precision)
-                run: ForwardPass = convolutions.predict_on_batch
+                run: ForwardPass = run_by_keras(convolutions)
             else:
                 start = time.perf_counter()
                 converted = converted or convert(convolutions, batch_size)

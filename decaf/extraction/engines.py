@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import tempfile
 import time
@@ -15,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from decaf.backend import can_train, has_gpu
+from decaf.backend import can_train, forgo_tf32, gpu_bytes, has_gpu
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +27,12 @@ ENGINES = ("keras", "openvino")
 # what a head gives.
 ForwardPass = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
+# Photos in a forward pass, on CPUs and at most on a GPU, of which none has shown yet whether that
+# fills it.
+CPU_BATCH, GPU_BATCH = 32, 256
+# Bytes of a photo's maps on a GPU for each pixel of its input: those of all of ResNet-50's layers
+# in float32, which Keras keeps until the batch is done; VGG16's are a third.
+_BYTES_A_PIXEL = 3000
 # OpenVINO takes so many photos of a batch at once, on a core or a few: their maps stay in its
 # cache, and no core waits for others that are decoding meanwhile.
 _AT_ONCE = 4
@@ -105,15 +112,92 @@ def forward_pass(
 
     engine = engine_of(convolutions)
     if engine.name == "keras":
-        return convolutions.predict_on_batch
+        return run_by_keras(convolutions)
     compiled = _compiled.setdefault(convolutions, {})
     wanted = precision_of(convolutions), batch_size
     if wanted not in compiled:
         if n_photos is not None and n_photos < engine.pays_from:
-            return convolutions.predict_on_batch
+            return run_by_keras(convolutions)
         converted = convert(convolutions, batch_size)
         compiled[wanted] = compile_in(converted, wanted[0], batch_size)
     return compiled[wanted]
+
+
+def run_by_keras(convolutions: keras.Model) -> ForwardPass:
+    """What runs a network's convolutions by Keras's back end; in float32 that is what counts.
+
+    Keras's own way with PyTorch makes float32 of the photos before it sends them to the GPU, four
+    times the bytes, and waits for each batch to arrive.
+    """
+    import keras
+
+    from decaf.networks.convolutions import precision_of
+
+    if precision_of(convolutions) == "float32" and has_gpu():
+        forgo_tf32()
+    if keras.backend.backend() == "torch":
+        return functools.partial(_run_by_torch, convolutions)
+    return convolutions.predict_on_batch
+
+
+def _run_by_torch(convolutions: keras.Model, batch: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    device = convolutions.weights[0].value.device
+    with torch.no_grad():
+        # Of memory as `batches_in_memory` gives it: the copy is begun, and not waited for.
+        photos = torch.from_numpy(batch).to(device, non_blocking=True)
+        found = convolutions(photos, training=False)
+        return {pooling: values.cpu().numpy() for pooling, values in found.items()}
+
+
+def batch_size_of(convolutions: keras.Model) -> int:
+    """Photos in a forward pass, by the device and its memory.
+
+    Parameters
+    ----------
+    convolutions : keras.Model
+
+    Returns
+    -------
+    int
+        32 on CPUs, whose caches hold no more; on a GPU a power of two up to 256, whose maps take
+        half of its memory at most.
+    """
+    if not has_gpu():
+        return CPU_BATCH
+    photo_bytes = _BYTES_A_PIXEL * math.prod(convolutions.input_shape[1:3])
+    fitting = max(1, gpu_bytes() // 2 // photo_bytes)
+    return min(GPU_BATCH, 2 ** (fitting.bit_length() - 1))
+
+
+def batches_at_once() -> int:
+    """How many batches may be under way, each in a thread of its own.
+
+    PyTorch sends the next one to the GPU while that computes, so that it never waits for Python.
+    """
+    import keras
+
+    return 2 if keras.backend.backend() == "torch" and has_gpu() else 1
+
+
+def batches_in_memory(n_batches: int, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Memory for batches of photos, uint8; a GPU copies them from there by itself, with PyTorch.
+
+    Parameters
+    ----------
+    n_batches : int
+    shape : tuple of int
+        (batch_size, size, size, 3).
+    """
+    import keras
+
+    if keras.backend.backend() == "torch" and has_gpu():
+        import torch
+
+        pinned = {"dtype": torch.uint8, "pin_memory": True}
+        return [torch.zeros(shape, **pinned).numpy() for _ in range(n_batches)]
+    return [np.zeros(shape, np.uint8) for _ in range(n_batches)]
 
 
 def compiled_head(head: keras.Model) -> ForwardPass:

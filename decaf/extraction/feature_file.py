@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from decaf.extraction.cluster import map_on_cluster, on_cluster
+from decaf.extraction.engines import CPU_BATCH
 from decaf.extraction.feature_network import (
     FeatureNetwork,
     PlainBackbone,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from decaf.networks.network import Network
 
 # What an interruption costs at most: under half a minute at 5 photos/s (VGG16 in float32 on two
-# cores).
+# cores). On a GPU as many batches.
 SHARD_ROWS = 128
 # On a cluster shards stay files, and a lost worker costs one shard: 24,000 for 100 million photos.
 CLUSTER_SHARD_ROWS = 4096
@@ -115,8 +116,8 @@ def extract_features(
         Address of a Dask scheduler: its workers write shards, and the output is the folder of them.
         It, photos and network must have the same paths on all machines.
     shard_rows : int, optional
-        Photos of a shard, which one worker makes and an interruption costs at most; 128, or 4,096
-        on a cluster. A run that is gone on with keeps its own.
+        Photos of a shard, which one worker makes and an interruption costs at most; 128, on a GPU
+        four batches, or 4,096 on a cluster. A run that is gone on with keeps its own.
     force : bool
         Replace an ``output`` that is there.
 
@@ -156,7 +157,9 @@ def extract_features(
                 if written_by == asked:
                     return _extraction(run.output)
                 run.check_output()
-            shard_rows = shard_rows or (CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS)
+            if shard_rows is None:
+                n_times = max(1, opened.network.batch_size // CPU_BATCH)
+                shard_rows = CLUSTER_SHARD_ROWS if scheduler else SHARD_ROWS * n_times
             shards = photos.in_shards(run.path, run.begin(opened.settings, shard_rows))
             attributes = opened.attributes(photos)
             # Workers compute in the precision that was chosen here, each with its fastest engine.

@@ -173,7 +173,7 @@ def _named(network: str | os.PathLike | PlainBackbone) -> Path | PlainBackbone:
 def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any) -> FeatureNetwork:
     """A network, and what the feature file says of it and of its own file."""
     from decaf.extraction.choosing import settle
-    from decaf.extraction.engines import compiled_head
+    from decaf.extraction.engines import batch_size_of, compiled_head
     from decaf.networks.convolutions import precision_of
     from decaf.networks.votes import mean_and_spread
 
@@ -183,7 +183,8 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
     if network.record.has_head:
         settings |= {"network": name, "network_digest": digest}
     convolutions, head = network.activations_model(), network.head_model()
-    settle(convolutions, **asked)
+    batch_size = batch_size_of(convolutions)
+    settle(convolutions, **asked, batch_size=batch_size)
     settings["precision"] = precision_of(convolutions)
     run = head.predict_on_batch if can_train() else compiled_head(head)
 
@@ -201,4 +202,5 @@ def _of_network(network: Network, name: str = "", digest: str = "", **asked: Any
         settings,
         record | {"versions": versions()},
         network.finetuned_on,
+        batch_size,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from decaf.extraction.engines import ForwardPass, forward_pass
+from decaf.extraction.engines import batches_at_once, batches_in_memory, forward_pass
 from features.errors import InputError
 from features.photos import PhotoError, read_square
 
@@ -97,7 +97,6 @@ def run_network(
         An activation is not finite, or becomes so as float16.
     """
     size = convolutions.input_shape[1]
-    batch = np.zeros((batch_size, size, size, 3), np.uint8)
     widths = {pooling: values.shape[1] for pooling, values in convolutions.output.items()}
     shards, to_decode = tee(shards)
 
@@ -106,9 +105,9 @@ def run_network(
         return forward_pass(convolutions, batch_size, n_photos)(batch)
 
     decoded = decode_photos(to_decode, size, resize, BATCHES_AHEAD * batch_size, wanted)
-    with contextlib.closing(decoded):
+    with contextlib.closing(decoded), _Running(run, (batch_size, size, size, 3)) as running:
         for paths, photos in zip(shards, decoded):
-            yield _run_shard(photos, _empty(len(paths), widths), run, batch, advance)
+            yield _run_shard(photos, _empty(len(paths), widths), running, advance)
 
 
 def decode_photos(
@@ -205,14 +204,60 @@ def _empty(n_photos: int, widths: Mapping[str, int]) -> ShardActivations:
     return ShardActivations(positions=[], digests=[], activations=activations)
 
 
+class _Running:
+    """Batches on their way through the network, in threads, while the next one is filled."""
+
+    def __init__(
+        self, run: Callable[[np.ndarray], Mapping[str, np.ndarray]], shape: tuple[int, ...]
+    ):
+        self._run, self._at_once = run, batches_at_once()
+        self._batches = deque(batches_in_memory(self._at_once + 1, shape))
+        self._waiting: deque[tuple[slice, np.ndarray, Future]] = deque()
+        self._threads = ThreadPoolExecutor(self._at_once)
+
+    def __enter__(self) -> _Running:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def batch(self) -> np.ndarray:
+        """The batch that is being filled."""
+        return self._batches[0]
+
+    def start(self, rows: slice, activations: Mapping[str, np.ndarray]) -> None:
+        """Run the batch, whose activations are to take these rows; another is to be filled."""
+        batch = self._batches.popleft()
+        self._waiting.append((rows, batch, self._threads.submit(self._run, batch)))
+        if not self._batches:
+            self._take(activations)
+
+    def finish(self, activations: Mapping[str, np.ndarray]) -> None:
+        """Wait for the activations of all batches."""
+        while self._waiting:
+            self._take(activations)
+
+    def _take(self, activations: Mapping[str, np.ndarray]) -> None:
+        rows, batch, running = self._waiting.popleft()
+        for pooling, values in running.result().items():
+            with np.errstate(over="ignore"):
+                activations[pooling][rows] = values[: rows.stop - rows.start]
+            if not np.isfinite(activations[pooling][rows]).all():
+                raise InputError(
+                    "the network gives activations that are no numbers, or too large ones; "
+                    "take another network"
+                )
+        self._batches.append(batch)
+
+
 def _run_shard(
     photos: Iterator[Photo],
     shard: ShardActivations,
-    run: ForwardPass,
-    batch: np.ndarray,
+    running: _Running,
     advance: Callable[[int], object],
 ) -> ShardActivations:
-    """Run the convolutions over decoded photos, a batch at a time, each in ``batch``'s memory."""
+    """Run the convolutions over decoded photos, a batch at a time."""
     n_photos = len(next(iter(shard.activations.values())))
     filled = 0
     for position, photo in enumerate(photos):
@@ -221,22 +266,16 @@ def _run_shard(
         elif photo[0] is None:
             shard.unwanted[position] = photo[1]
         else:
-            batch[filled], digest = photo
+            running.batch[filled], digest = photo
             shard.positions.append(position)
             shard.digests.append(digest)
             filled += 1
-        if filled == len(batch) or (filled and position == n_photos - 1):
-            first = len(shard.positions) - filled
-            for pooling, values in run(batch).items():
-                with np.errstate(over="ignore"):
-                    shard.activations[pooling][first : first + filled] = values[:filled]
-                if not np.isfinite(shard.activations[pooling][first : first + filled]).all():
-                    raise InputError(
-                        "the network gives activations that are no numbers, or too large ones; "
-                        "take another network"
-                    )
+        if filled == len(running.batch) or (filled and position == n_photos - 1):
+            n_rows = len(shard.positions)
+            running.start(slice(n_rows - filled, n_rows), shard.activations)
             filled = 0
         advance(1)
+    running.finish(shard.activations)
     for pooling, values in shard.activations.items():
         shard.activations[pooling] = values[: len(shard.positions)]
     return shard

@@ -26,11 +26,15 @@ import sys
 import numpy as np
 from decaf.networks.network import load_network
 from decaf.backend import choose_precision
+from decaf.extraction.engines import forward_pass
 
 assert choose_precision("auto") in ("float32", "bfloat16")
 for name in sys.argv[1:]:
-    network = load_network(f"{name}.keras")
-    features = network.features_model().predict_on_batch(np.load(f"{name}-photos.npy"))
+    network, photos = load_network(f"{name}.keras"), np.load(f"{name}-photos.npy")
+    features = network.features_model().predict_on_batch(photos)
+    convolutions = network.activations_model()
+    exact, found = convolutions.predict_on_batch(photos), forward_pass(convolutions, 2)(photos)
+    np.testing.assert_allclose(found["multilevel"], exact["multilevel"], rtol=1e-4, atol=1e-5)
     np.save(f"{name}-features.npy", features)
 """
 

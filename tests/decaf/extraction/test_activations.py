@@ -45,8 +45,8 @@ def no_convolution(monkeypatch):
     return lambda: monkeypatch.setattr(activations_module, "run_network", refuse)
 
 
-def cached(paths, model, cache):
-    return cached_activations(paths, model, cache=cache, progress=False)
+def cached(paths, model, cache, **options):
+    return cached_activations(paths, model, cache=cache, progress=False, **options)
 
 
 def test_cached_activations_are_those_of_the_network(model, photos, tmp_path):
@@ -83,8 +83,8 @@ def test_only_new_photos_are_run(model, photos, tmp_path, monkeypatch):
 
 def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(activations_module, "SHARD_ROWS", 5)
-    monkeypatch.setattr(activations_module, "_PIECE", 4)
-    found = cached(photos, model, tmp_path / "cache")["average"]
+    monkeypatch.setattr(activations_module, "_PIECE", 1)
+    found = cached(photos, model, tmp_path / "cache", batch_size=4)["average"]
     shards, index = index_shards(cache_folders(model, "squash", tmp_path / "cache")["average"])
     assert sorted(len(FeatureStore(shard)) for shard in shards) == [2, 5, 5]
     assert len(index) == 12
@@ -97,8 +97,8 @@ def test_shards_hold_at_most_their_rows_and_lose_none(model, photos, tmp_path, m
 
 def test_what_took_long_goes_to_a_shard_of_its_own(model, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(activations_module, "SHARD_SECONDS", 0.0)
-    monkeypatch.setattr(activations_module, "_PIECE", 4)
-    found = cached(photos, model, tmp_path / "cache")["average"]
+    monkeypatch.setattr(activations_module, "_PIECE", 1)
+    found = cached(photos, model, tmp_path / "cache", batch_size=4)["average"]
     shards, index = index_shards(cache_folders(model, "squash", tmp_path / "cache")["average"])
     assert [len(FeatureStore(shard)) for shard in shards] == [4, 4, 4]
     assert len(found) == len(index) == 12

@@ -87,3 +87,16 @@ def test_openvino_reports_nothing_to_its_makers(openvino):
     from openvino.tools.ovc import telemetry_utils
 
     assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "gigabytes", "wanted"),
+    [((224,), None, 32), ((224,), 80, 256), ((448,), 80, 64), ((448,), 8, 4), ((448,), 0, 1)],
+)
+def test_a_batch_is_as_large_as_the_memory_of_a_gpu_has_room_for(
+    sizes, gigabytes, wanted, monkeypatch
+):
+    model = build_activations("alexnet-owt", ("average",), blocks=1, weights=None, sizes=sizes)
+    monkeypatch.setattr(engines, "has_gpu", lambda: gigabytes is not None)
+    monkeypatch.setattr(engines, "gpu_bytes", lambda: gigabytes * 10**9)
+    assert engines.batch_size_of(model) == wanted

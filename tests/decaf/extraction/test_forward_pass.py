@@ -1,5 +1,6 @@
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,23 @@ def test_shards_give_the_rows_that_they_give_alone(model, paths):
             (alone,) = run_network([paths_of_shard], model, batch_size=4)
             assert rows.digests == alone.digests
             np.testing.assert_array_equal(rows.activations["average"], alone.activations["average"])
+
+
+def test_batches_that_are_under_way_at_once_give_their_rows_in_order(model, paths, monkeypatch):
+    (expected,) = run_network([paths], model, batch_size=2)
+    begun, second_has_begun = count(), threading.Event()
+
+    def run(batch):
+        if next(begun) == 0:
+            assert second_has_begun.wait(60)
+        second_has_begun.set()
+        return model.predict_on_batch(batch)
+
+    monkeypatch.setattr(pipeline, "batches_at_once", lambda: 2)
+    monkeypatch.setattr(pipeline, "forward_pass", lambda *given: run)
+    (found,) = run_network([paths], model, batch_size=2)
+    assert found.digests == expected.digests
+    np.testing.assert_array_equal(found.activations["average"], expected.activations["average"])
 
 
 def test_the_next_shard_is_decoded_ahead_and_no_further(paths, monkeypatch):
