@@ -17,7 +17,7 @@ from features.errors import InputError
 PRECISIONS = ("float32", "bfloat16")
 EXTRA_OF_BACK_END = {"tensorflow": "cpu", "jax": "jax", "torch": "torch", "openvino": "fast"}
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
-# What even small GPUs of today have.
+# What even small GPUs of today have; TensorFlow does not tell.
 _UNKNOWN_GPU_BYTES = 8 << 30
 
 
@@ -153,7 +153,7 @@ def gpu_name() -> str | None:
 
 
 def gpu_bytes() -> int:
-    """The memory of the GPU that the back end computes on; TensorFlow does not tell its own."""
+    """The memory of the GPU that the back end computes on; a small one's where that is not told."""
     import keras
 
     if keras.backend.backend() == "torch":
@@ -163,7 +163,8 @@ def gpu_bytes() -> int:
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.devices()[0].memory_stats()["bytes_limit"]
+        # None with some of its allocators.
+        return (jax.devices()[0].memory_stats() or {}).get("bytes_limit", _UNKNOWN_GPU_BYTES)
     return _UNKNOWN_GPU_BYTES
 
 

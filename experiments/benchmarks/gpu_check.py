@@ -132,7 +132,7 @@ def gpu_check(args) -> Page:
                 given = n_rows, args.activations, width, folder
                 steps.run({"step": "finetuning", "width": width}, gpu_steps.time_finetuning, *given)
         if "tests" in args.part:
-            steps.run({"step": "tests"}, run_tests, TESTS[device], max(30, steps.seconds_left))
+            steps.run({"step": "tests"}, run_tests, TESTS[device], steps.seconds_left)
     tables = make_tables(steps.rows, device)
     print(markdown_tables(tables))
     return Page(
@@ -165,19 +165,18 @@ def _check(args):
 
 
 def _compare_features(steps, paths, args, folder):
-    """Features in both precisions, beside the CPU's in float32."""
+    """Features in both precisions, beside the CPU's in float32, of the same weights."""
+    save = gpu_steps.save_activations
     for backbone in args.backbone:
-        for precision in ("cpu", *gpu_steps.PRECISIONS):
-            file = folder / f"{backbone}-{precision}.npy"
-            what = {"step": "activations", "backbone": backbone, "precision": precision}
-            given = paths, backbone, args.size[0], precision.replace("cpu", "float32"), file
-            if precision == "cpu":
-                with gpu_steps.without_gpu():
-                    steps.run(what, gpu_steps.save_activations, *given)
-            else:
-                steps.run(what, gpu_steps.save_activations, *given)
-                what["step"] = "agreement"
-                steps.run(what, gpu_steps.compare, folder / f"{backbone}-cpu.npy", file)
+        weights, reference = folder / f"{backbone}.npz", folder / f"{backbone}-cpu.npy"
+        what = {"step": "activations", "backbone": backbone}
+        given = paths, backbone, args.size[0]
+        with gpu_steps.without_gpu():
+            steps.run(what | {"precision": "cpu"}, save, *given, "float32", weights, reference)
+        for precision in gpu_steps.PRECISIONS:
+            file, what = folder / f"{backbone}-{precision}.npy", what | {"precision": precision}
+            steps.run(what, save, *given, precision, weights, file)
+            steps.run(what | {"step": "agreement"}, gpu_steps.compare, reference, file)
 
 
 def _time_extraction(steps, paths, args, folder, back_end):
@@ -225,14 +224,15 @@ def run_tests(tests: Sequence[str], seconds: float) -> Row:
 
 
 def read_outcome(said: str) -> Row:
-    """What pytest's last lines say: ``passed``, ``without weights``, and ``failed``, the names."""
+    """What pytest says in the end: how many did what, and as ``failed`` whose tests ``fell``."""
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|skipped)", said)}
     if not counts:
         return {"failed": f"the tests did not run: {' '.join(said.split())[-300:]}"}
     fell = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     lacking = [line for line in fell if "which is not installed" in line]
     failed = [line.split()[1] for line in fell if line not in lacking]
-    outcome: Row = {"passed": 0, "skipped": 0} | counts | {"without weights": len(lacking)}
+    outcome: Row = {"passed": 0, "skipped": 0} | counts
+    outcome |= {"without weights": len(lacking), "fell": len(failed)}
     return outcome | ({"failed": ", ".join(failed)} if failed else {})
 
 
@@ -246,7 +246,7 @@ def make_tables(rows: Sequence[Row], device: str) -> dict[str, Table]:
         for row in good.get("finetuning", ())
     ]
     tests = [
-        [str(row.get(key, "")) for key in ("passed", "skipped", "without weights", "failed")]
+        [str(row[key]) for key in ("passed", "skipped", "without weights", "fell")]
         for row in of.get("tests", ())
         if "passed" in row
     ]
@@ -259,10 +259,7 @@ def make_tables(rows: Sequence[Row], device: str) -> dict[str, Table]:
                 for r in good.get("agreement", ())
             ],
         ),
-        "Photos a second": Table(
-            ["", *SPEEDS],
-            list(_speed_lines(good, device)),
-        ),
+        "Photos a second": Table(["", *SPEEDS], list(_speed_lines(good, device))),
         "From memory in PyTorch, photos a second": Table(
             ["", "compiled", "after, s", "torch.nn, channels last"],
             [

@@ -22,6 +22,7 @@ import numpy as np
 from decaf.backend import cpu_name, gpu_name, has_gpu, import_keras, versions
 from experiments.measuring import best_seconds
 from features.errors import InputError
+from features.photos import PhotoError
 
 if TYPE_CHECKING:
     import keras
@@ -94,14 +95,24 @@ def describe_machine() -> dict:
 
 
 def save_activations(
-    paths: Sequence[str], backbone: str, size: int, precision: str, file: Path
+    paths: Sequence[str], backbone: str, size: int, precision: str, weights: Path, file: Path
 ) -> dict:
-    """Save the activations of photos that the forward pass of an extraction gives, float32."""
+    """Save the activations of photos that the forward pass of an extraction gives, float32.
+
+    The weights are saved by the first process that draws them, and read by the others: GPUs draw
+    other random numbers.
+    """
     import_keras()
     from decaf.extraction.engines import forward_pass
 
     network = _build(backbone, size, precision)
-    photos = np.stack([rgb for rgb, _ in _decoded(paths, size)])
+    if weights.exists():
+        with np.load(weights) as kept:
+            network.set_weights(list(kept.values()))
+    else:
+        np.savez(weights, *network.get_weights())
+    decoded = _decoded(paths, size)
+    photos = np.stack([photo[0] for photo in decoded if not isinstance(photo, PhotoError)])
     start = time.perf_counter()
     activations = forward_pass(network, len(photos))(photos)[POOLING]
     np.save(file, activations)
@@ -246,12 +257,8 @@ def count_flop(convolutions: keras.Model) -> int:
 
 
 def _build(backbone, size, precision):
-    """The same random weights in every process."""
-    import keras
-
     from decaf.networks.convolutions import build_activations
 
-    keras.utils.set_random_seed(0)
     return build_activations(backbone, (POOLING,), None, None, precision, (size,))
 
 

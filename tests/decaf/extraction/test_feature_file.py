@@ -77,6 +77,20 @@ def datasets(path):
         return {name: store[name][()] for name in store}
 
 
+def test_as_many_batches_make_a_shard_where_they_are_larger(model, photos, tmp_path, monkeypatch):
+    begin, asked = run_folder.RunFolder.begin, []
+    monkeypatch.setattr(
+        run_folder.RunFolder,
+        "begin",
+        lambda run, settings, rows: asked.append(rows) or begin(run, settings, rows),
+    )
+    for batch_size in (2, 32, 64):
+        network = FeatureNetwork(model, as_they_are, 192, SETTINGS, batch_size=batch_size)
+        named = NamedPhotos(*[[str(photos[0])]] * 2)
+        extract_features(named, network, tmp_path / f"{batch_size}.h5", progress=False)
+    assert asked == [5, 5, 10]
+
+
 def test_rows_are_the_photos_in_their_order_with_their_ratings(model, photos, tmp_path):
     score, label = np.linspace(1, 9, 12), np.arange(12) % 2
     output = tmp_path / "features.h5"
