@@ -161,13 +161,13 @@ def batch_size_of(convolutions: keras.Model) -> int:
     Returns
     -------
     int
-        32 on CPUs, whose caches hold no more; on a GPU a power of two up to 256, whose maps take
-        half of its memory at most.
+        32 on CPUs; on a GPU a power of two up to 256, so that the maps of all batches under way
+        take half of its memory at most.
     """
     if not has_gpu():
         return CPU_BATCH
     photo_bytes = _BYTES_A_PIXEL * math.prod(convolutions.input_shape[1:3])
-    fitting = max(1, gpu_bytes() // 2 // photo_bytes)
+    fitting = max(1, gpu_bytes() // 2 // (batches_at_once() * photo_bytes))
     return min(GPU_BATCH, 2 ** (fitting.bit_length() - 1))
 
 

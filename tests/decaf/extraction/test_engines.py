@@ -90,13 +90,14 @@ def test_openvino_reports_nothing_to_its_makers(openvino):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "gigabytes", "wanted"),
-    [((224,), None, 32), ((224,), 80, 256), ((448,), 80, 64), ((448,), 8, 4), ((448,), 0, 1)],
+    ("size", "gigabytes", "at_once", "wanted"),
+    [(224, None, 1, 32), (224, 80, 1, 256), (224, 80, 2, 128), (448, 80, 2, 32), (448, 0, 2, 1)],
 )
 def test_a_batch_is_as_large_as_the_memory_of_a_gpu_has_room_for(
-    sizes, gigabytes, wanted, monkeypatch
+    size, gigabytes, at_once, wanted, monkeypatch
 ):
-    model = build_activations("alexnet-owt", ("average",), blocks=1, weights=None, sizes=sizes)
+    model = build_activations("alexnet-owt", ("average",), blocks=1, weights=None, sizes=(size,))
     monkeypatch.setattr(engines, "has_gpu", lambda: gigabytes is not None)
     monkeypatch.setattr(engines, "gpu_bytes", lambda: gigabytes * 10**9)
+    monkeypatch.setattr(engines, "batches_at_once", lambda: at_once)
     assert engines.batch_size_of(model) == wanted
