@@ -261,14 +261,9 @@ def make_tables(rows: Sequence[Row], device: str) -> dict[str, Table]:
         ),
         "Photos a second": Table(["", *SPEEDS], list(_speed_lines(good, device))),
         "From memory in PyTorch, photos a second": Table(
-            ["", "compiled", "after, s", "torch.nn, channels last"],
+            ["", "torch.nn, channels last"],
             [
-                [
-                    f"{row['backbone']} {row['size']}",
-                    f"{row['compiled']:,.1f}",
-                    f"{row['compilation']:.1f}",
-                    f"{row['channels last']:,.1f}",
-                ]
+                [f"{row['backbone']} {row['size']}", f"{row['channels last']:,.1f}"]
                 for row in good.get("in PyTorch", ())
             ],
         ),

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,10 +185,10 @@ def time_extraction(paths: Sequence[str], backbone: str, size: int, folder: Path
 
 
 def time_torch(n_photos: int, backbone: str, size: int) -> dict:
-    """Photos a second from memory of what PyTorch may do better than Keras's layers by it.
+    """Photos a second from memory of the same backbone in `torch.nn`, in bfloat16, channels last.
 
-    Gives ``compiled``, those layers by `torch.compile`, and ``channels last``, the same backbone in
-    `torch.nn`, whose maps lie so without being copied, in bfloat16; ``compilation``, in seconds.
+    Its maps lie as convolutions want them, where Keras copies each. `torch.compile` is no way to
+    that: of Keras's layers it compiles one at a time, and gives up after eight.
     """
     import_keras()
     import torch
@@ -203,21 +202,14 @@ def time_torch(n_photos: int, backbone: str, size: int) -> dict:
     plain.to(device, torch.bfloat16, memory_format=torch.channels_last)
     (batch,) = batches_in_memory(1, (batch_size, size, size, 3))
 
-    def run(forward, batch):
+    def run(batch):
         with torch.no_grad():
-            return forward(torch.from_numpy(batch).to(device, non_blocking=True)).cpu()
+            rgb = torch.from_numpy(batch).to(device, non_blocking=True)
+            return plain(rgb.permute(0, 3, 1, 2).bfloat16() / 128).float().cpu()
 
-    compiled = torch.compile(lambda photos: network(photos, training=False)[POOLING])
-    in_torch = partial(run, lambda rgb: plain(rgb.permute(0, 3, 1, 2).bfloat16() / 128).float())
-    compilation = best_seconds(lambda: run(compiled, batch))
-    in_torch(batch)
+    run(batch)
     n_batches = max(1, n_photos // batch_size)
-    seconds = {
-        "compiled": _time_memory(partial(run, compiled), batch, n_batches),
-        "channels last": _time_memory(in_torch, batch, n_batches),
-    }
-    speeds = {name: n_batches * batch_size / each for name, each in seconds.items()}
-    return speeds | {"compilation": compilation}
+    return {"channels last": n_batches * batch_size / _time_memory(run, batch, n_batches)}
 
 
 def time_finetuning(n_photos: int, n_activations: int, width: int, folder: Path) -> dict:
