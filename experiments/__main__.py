@@ -23,6 +23,7 @@ ROOMS = {
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
         "aode": "how AODE's estimators are best averaged, by photos and widths",
         "recipe": "which recipe gives the best reduced heads for their size",
+        "training-sizes": "whether the recipe holds, by the number of photos",
         "exported": "what files for small devices lose in AUC",
         "exported-sizes": "what they lose and take at the sizes of the photo",
         "devices": "size and latency of every network on small devices",

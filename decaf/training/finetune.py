@@ -15,7 +15,7 @@ from decaf.backend import check_training, forgetting_gradients
 from decaf.extraction.activations import Activations
 from decaf.networks.head import build_head
 from decaf.training.batches import MEMORY_BYTES, ActivationBatches, fit_scaler, predict
-from decaf.training.settings import RECIPES, TrainingSettings, check_width
+from decaf.training.settings import RECIPES, TrainingSettings, check_width, count_epochs
 from decaf.training.targets import Targets
 from features.splits import sample_rows
 
@@ -78,7 +78,8 @@ def finetune(
         head.get_layer("fc6").kernel.assign(fc6_kernel)
     scaler = fit_scaler(activations, train) if settings.standardize else None
     trained = head if scaler is None else _standardising(head, scaler)
-    n_steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
+    epochs = count_epochs(len(train), settings)
+    n_steps = epochs * math.ceil(len(train) / settings.batch_size)
     trained.compile(_optimizer(settings, n_steps), targets.loss(wanted), jit_compile=False)
     # Else fit traces its step twice, the first time only to make these variables.
     trained.optimizer.build(trained.trainable_variables)
@@ -88,14 +89,12 @@ def finetune(
     batches = ActivationBatches(
         activations, train, wanted[train], weight, settings.batch_size, settings.seed, memory
     )
-    callbacks = _callbacks(settings, progress)
+    callbacks = _callbacks(settings, epochs, progress)
     if len(validation):
         # Before the others, which look at what it finds.
         callbacks.insert(0, _Validation(activations, targets, wanted, validation))
     with forgetting_gradients():
-        fitted = trained.fit(
-            batches, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
-        )
+        fitted = trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     if scaler is not None:
         _fold_into_fc6(scaler, head)
     return head, _history(fitted)
@@ -138,7 +137,9 @@ def _optimizer(settings: TrainingSettings, n_steps: int) -> keras.optimizers.Opt
     return keras.optimizers.get({"class_name": settings.optimizer, "config": config})
 
 
-def _callbacks(settings: TrainingSettings, progress: str | None) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    settings: TrainingSettings, epochs: int, progress: str | None
+) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = []
     if settings.patience is not None:
         callbacks.append(
@@ -147,7 +148,7 @@ def _callbacks(settings: TrainingSettings, progress: str | None) -> list[keras.c
             )
         )
     if progress:
-        callbacks.append(_Progress(progress, settings.epochs))
+        callbacks.append(_Progress(progress, epochs))
     return callbacks
 
 

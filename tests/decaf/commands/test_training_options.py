@@ -61,5 +61,7 @@ def test_only_the_options_that_were_asked_for_are_there(capsys):
 
 
 def test_a_setting_out_of_its_range_is_refused():
-    with pytest.raises(InputError, match="epochs must be a whole number, 1 or more, not 0"):
+    with pytest.raises(
+        InputError, match="epochs must be a whole number, 1 or more, or none, not 0"
+    ):
         training_settings(parse("--epochs", "0"))

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from decaf.networks.head import build_head
 from decaf.training.batches import predict
 from decaf.training.finetune import finetune
-from decaf.training.settings import TrainingSettings
+from decaf.training.settings import RECIPES, TrainingSettings
 from decaf.training.targets import Targets, choose_levels
 from features.errors import InputError
 
@@ -330,6 +330,15 @@ def test_weights_decay_alike_whatever_the_photos_and_epochs(
     head, _ = finetune(make_activations(np.zeros((n_photos, 3))), targets, 2, settings)
     before, after = (weights(each)[0] for each in (build_head(3, 2, seed=0), head))
     np.testing.assert_allclose(after / before, np.exp(-1), rtol=0.02)
+
+
+@pytest.mark.parametrize(("n_photos", "n_epochs"), [(20, 80), (300, 27)])
+def test_few_photos_are_learnt_in_as_many_steps_as_they_need(make_activations, n_photos, n_epochs):
+    settings = replace(RECIPES["decaf"], validation_fraction=0.0)
+    values = np.random.default_rng(0).normal(size=(n_photos, 3))
+    targets = Targets(np.arange(n_photos) % 2)
+    _, history = finetune(make_activations(values), targets, 2, settings)
+    assert len(history) == n_epochs
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
