@@ -12,6 +12,7 @@ _MODULES = {
     "BayesianNetworkClassifier": "classifiers.bayesian.markov_blanket",
     "GaussianProcessRegression": "classifiers.gaussian_process",
     "KernelSVMClassifier": "classifiers.kernel_svm",
+    "OrdinalGaussianProcess": "classifiers.taste.process",
     "OrdinalRegression": "classifiers.ordinal",
     "SignedLogarithm": "classifiers.signed_logarithm",
     "ZeroAwareDiscretizer": "classifiers.bayesian.discretize",

@@ -213,7 +213,10 @@ def _logistic_log_mass(lower, upper):
     return mass, -expit(lower) - steep, expit(-upper) + steep
 
 
-def _normal_log_mass(lower, upper):
+def normal_log_mass(
+    lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the log of a standard normal's mass between two points, and its slopes by both."""
     # In the left tail, where small masses keep their digits.
     left = np.where(lower > 0, -upper, lower)
     right = np.where(lower > 0, -lower, upper)
@@ -225,7 +228,7 @@ def _normal_log_mass(lower, upper):
 
 _LINKS = {
     "logit": _Link(np.pi**2 / 3, expit, logit, _logistic_log_mass),
-    "probit": _Link(1, ndtr, ndtri, _normal_log_mass),
+    "probit": _Link(1, ndtr, ndtri, normal_log_mass),
 }
 
 
