@@ -21,6 +21,7 @@ ROOMS = {
         "maps": "what is taken of a backbone's maps, and how it is weighed",
         "widths": "whether cutting heads costs order, of those that learn labels and scores",
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
+        "taste": "how soon a person's taste is known, by which photo they rate next",
         "aode": "how AODE's estimators are best averaged, by photos and widths",
         "recipe": "which recipe gives the best reduced heads for their size",
         "training-sizes": "whether the recipe holds, by the number of photos",
@@ -37,6 +38,7 @@ ROOMS = {
         "bench-finetuning": "finetuning from activations beside the whole network's",
         "bench-memory": "peak memory of extract-features by the number of photos",
         "gpu-check": "what a GPU does for decaf: agreement, speeds, finetuning, tests",
+        "bench-taste": "a refit and the choice of the next photo, by ratings and photos",
         "bench-page": "the ranking's page opened, scrolled and searched, by the number of photos",
     },
 }

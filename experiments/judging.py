@@ -177,6 +177,29 @@ def add_differences(
             row[f"{column}_low"], row[f"{column}_high"] = map(float, interval(differences))
 
 
+def means_of_draws(
+    drawn: Sequence[Row], cells: Sequence[Row], metrics: Sequence[str], seed: int
+) -> list[Row]:
+    """Means of draws with their intervals, a row a cell; draws are resampled alike in all.
+
+    Of each draw there is a row that has what the cell has.
+    """
+    from classifiers.evaluation.bootstrap import N_RESAMPLES, interval
+
+    rows: list[Row] = []
+    for cell in cells:
+        own = [row for row in drawn if cell.items() <= row.items()]
+        chosen = np.random.default_rng(seed).integers(len(own), size=(N_RESAMPLES, len(own)))
+        row: Row = cell | {"resampled": {}}
+        for name in metrics:
+            values = np.array([each[name] for each in own], float)
+            row["resampled"][name] = resampled = values[chosen].mean(axis=1)
+            row[name] = float(values.mean())
+            row[f"{name}_low"], row[f"{name}_high"] = map(float, interval(resampled))
+        rows.append(row)
+    return rows
+
+
 def _digest(X):
     """A digest of features; None of what a transformer makes features of."""
     if X.dtype == object:

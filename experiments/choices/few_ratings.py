@@ -15,14 +15,13 @@ import numpy as np
 from experiments import data
 from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, at_once, option
-from experiments.judging import add_differences, compute_once
+from experiments.judging import add_differences, compute_once, means_of_draws
 from experiments.pages import Page, Row, interval, pivot
 
 WIDTH = 250
 BEFORE = f"head of {WIDTH}, logistic regression"
 LEARNERS = (BEFORE, "ridge", "gaussian-process", "ordinal")
 METRICS = ("srcc", "auc")
-N_RESAMPLES = 1000
 TEXT = """\
 Photos with their averages of all blocks of {backbone} ({size} pixels). In each of {draws} draws a
 quarter of the photos is held back (whole groups), and some of the others are rated: those of fewer
@@ -49,7 +48,10 @@ def few_ratings(args) -> Page:
     for draw in tqdm(range(args.seed, args.seed + args.draws), "draws", unit="draw"):
         judge = partial(_judge_draw, photos, settings, args, draw)
         drawn += compute_once(args, f"draw-{draw}", what, judge)
-    rows = _summarise(drawn, args)
+    cells = [
+        {"learner": learner, "ratings": n} for learner, n in product(LEARNERS, sorted(args.rated))
+    ]
+    rows = means_of_draws(drawn, cells, METRICS, args.seed)
     before = [row for row in rows if row["learner"] == BEFORE]
     others = [row for row in rows if row["learner"] != BEFORE]
     add_differences(others, before, "before", itemgetter("ratings"), METRICS)
@@ -125,25 +127,6 @@ def _judge_draw(photos, settings, args, seed) -> list[Row]:
                 "auc": float(roc_auc_score(rated.label[test], score)),
             }
         )
-    return rows
-
-
-def _summarise(drawn, args) -> list[Row]:
-    """Means of the draws with intervals; all rows are resampled alike."""
-    from classifiers.evaluation import bootstrap
-
-    random = np.random.default_rng(args.seed)
-    chosen = random.integers(args.draws, size=(N_RESAMPLES, args.draws))
-    rows = []
-    for learner, ratings in product(LEARNERS, sorted(args.rated)):
-        own = [row for row in drawn if (row["learner"], row["ratings"]) == (learner, ratings)]
-        row: Row = {"learner": learner, "ratings": ratings, "resampled": {}}
-        for name in METRICS:
-            values = np.array([each[name] for each in own])
-            row["resampled"][name] = resampled = values[chosen].mean(axis=1)
-            row[name] = float(values.mean())
-            row[f"{name}_low"], row[f"{name}_high"] = map(float, bootstrap.interval(resampled))
-        rows.append(row)
     return rows
 
 

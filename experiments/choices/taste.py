@@ -1,0 +1,230 @@
+"""A person rates photos one after another: how soon their taste is known, by which photo is next.
+
+The person is simulated: their grades are fifths of the score with noise upon it, and of a pair that
+photo is better whose score with noise is higher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import combinations, product
+from operator import itemgetter
+
+import numpy as np
+
+from classifiers.taste.album import AlbumTaste, every_fourth
+from classifiers.taste.certainty import judge_checks
+from experiments import data
+from experiments.figures import Panel, draw_lines, lines_of
+from experiments.frame import Experiment, at_once, option
+from experiments.judging import add_differences, compute_once, means_of_draws
+from experiments.pages import Page, Row, interval, pivot
+
+CHOSEN, PAIRS = "chosen", "chosen, and pairs"
+RANDOM, LARGEST = "random", "largest variance"
+WAYS = (CHOSEN, PAIRS, RANDOM, LARGEST)
+METRICS = ("srcc", "auc")
+HONEST = ("shown", "rest", "held")
+# With pairs, every so many keys there is one.
+PAIR_EVERY = 5
+GOOD = 4
+TEXT = """\
+Photos with their averages of all blocks of {backbone} ({size} pixels). In each of {draws} draws a
+quarter of the photos is kept apart (whole groups); a person rates others with one to five stars, a
+key each. Stars are the fifths of the scores in which score and noise fall; the noise has {noise} of
+the scores' deviation. *Chosen* is `AlbumTaste`'s next photo, and every fourth one at random; with
+*pairs* every fifth key tells which of two photos of one group is better. *Random* and *largest
+variance* choose so, and learn alike. *SRCC* is Spearman's rank correlation with the true scores,
+*AUC* tells the classes of the midpoint, both of the photos kept apart; means of the draws. Brackets
+hold 95 % intervals of these means, from resampled draws; differences are of the same draws. *Shown*
+is the SRCC of the photos that were asked at random, each predicted without its own stars; *rest*
+that of all other photos of the album with the stars that the person would give; *held* the share of
+draws in which the interval shown holds the latter."""
+
+
+def taste(args) -> Page:
+    """Let the person rate in each way, draw after draw."""
+    from tqdm import tqdm
+
+    rated = data.read_rated(args, "score", "its ratings have no scores, by which people differ")
+    photos = data.training_photos(rated, args.backbone, data.parse_sizes(args.size), args)
+    what = {"activations": photos.activations.identity, "noise": args.noise}
+    what |= {"keys": sorted(args.keys), "test_fraction": args.test_fraction}
+    drawn: list[Row] = []
+    for draw in tqdm(range(args.seed, args.seed + args.draws), "draws", unit="draw"):
+        for way in args.ways:
+            judge = partial(_judge_draw, photos, args, way, draw)
+            drawn += compute_once(args, f"draw-{draw}-{way}", what, judge)
+    keys = sorted(args.keys)
+    cells: list[Row] = [{"way": way, "keys": n} for way, n in product(args.ways, keys)]
+    rows = means_of_draws(drawn, cells, METRICS, args.seed)
+    honest = means_of_draws(drawn, [c for c in cells if c["way"] == CHOSEN], HONEST, args.seed)
+    before = [row for row in rows if row["way"] == RANDOM]
+    others = [row for row in rows if row["way"] != RANDOM]
+    add_differences(others, before, "random", itemgetter("keys"), METRICS)
+    headers = {n: f"{n} keys" for n in keys}
+    tables = {
+        name.upper(): pivot(rows, "way", "keys", interval(name), headers) for name in METRICS
+    } | {
+        f"{name.upper()} less that in random order": pivot(
+            others, "way", "keys", interval(f"{name}_minus_random"), headers
+        )
+        for name in METRICS
+    }
+    told = [row | {"of it": name, "x": row[name]} for name in HONEST for row in honest]
+    tables["Shown while rating, of the way chosen"] = pivot(
+        told, "of it", "keys", "{x:.3f}", headers
+    )
+    return Page(
+        title=f"A taste learnt while it rates, on {args.data.resolve().name}",
+        text=TEXT.format(
+            backbone=args.backbone, size=args.size, draws=args.draws, noise=f"{args.noise:.0%}"
+        ),
+        tables=tables,
+        rows={"results": rows, "shown": honest},
+        figure=_draw(rows),
+        facts={
+            "photos": f"{len(photos):,} of {args.data.name}",
+            "seeds": f"{args.seed} to {args.seed + args.draws - 1}",
+        },
+    )
+
+
+class Person:
+    """Who rates photos by their scores, and wavers."""
+
+    def __init__(self, score: np.ndarray, noise: float, seed: int):
+        self._random = np.random.default_rng(seed)
+        self._score, self._noise = score, noise * score.std()
+        self._ends = np.quantile(self._felt(np.arange(len(score))), [0.2, 0.4, 0.6, 0.8])
+
+    def grade(self, photos: np.ndarray) -> np.ndarray:
+        """Give one to five stars."""
+        return 1 + np.searchsorted(self._ends, self._felt(photos))
+
+    def compare(self, pair: tuple[int, int]) -> tuple[int, int]:
+        """Give the better one first."""
+        first, second = self._felt(np.array(pair))
+        return pair if first > second else pair[::-1]
+
+    def _felt(self, photos: np.ndarray) -> np.ndarray:
+        return self._score[photos] + self._noise * self._random.normal(size=len(photos))
+
+
+def _judge_draw(photos, args, way, seed) -> list[Row]:
+    """What is known after so many keys, in one draw."""
+    from sklearn.metrics import roc_auc_score
+
+    from classifiers.evaluation.ordering import rank_correlation
+    from features.splits import choose_test_photos
+
+    rated = photos.rated
+    X = photos.activations.read(np.arange(len(photos))).astype(np.float32)
+    apart = choose_test_photos(replace(rated, split=None), args.test_fraction, seed)
+    album = np.flatnonzero(~apart)
+    person = Person(rated.score[album], args.noise, seed)
+    learner = AlbumTaste(X[album], seed=seed)
+    pairs = [] if rated.group is None else pairs_of_groups(rated.group[album])
+    rows: list[Row] = []
+    for n_keys, ratings, checks in rate(learner, person, way, pairs, sorted(args.keys), seed):
+        predicted = learner.to_pipeline().predict(X[apart])
+        row = {
+            "way": way,
+            "keys": n_keys,
+            "srcc": rank_correlation(rated.score[apart], predicted),
+            "auc": float(roc_auc_score(rated.label[apart], predicted)),
+        }
+        if way == CHOSEN:
+            # Who has not answered yet, and is asked beside the others.
+            same = Person(rated.score[album], args.noise, seed)
+            rest = np.setdiff1d(np.arange(len(album)), [photo for photo, _ in ratings])
+            shown = judge_checks(*learner.checks(checks), good=GOOD)
+            worth = learner.predict(rest).worth
+            row |= {"shown": shown.srcc, "rest": rank_correlation(same.grade(rest), worth)}
+            row["held"] = float(shown.srcc_low <= row["rest"] <= shown.srcc_high)
+        rows.append(row)
+    return rows
+
+
+def rate(
+    learner: AlbumTaste,
+    person: Person,
+    way: str,
+    pairs: list[tuple[int, int]],
+    stops: list[int],
+    seed: int,
+) -> Iterator[tuple[int, list[tuple[int, int]], list[int]]]:
+    """Let a person press keys; at each stop give their number, ratings, and which are checks."""
+    random = np.random.default_rng(seed)
+    ratings: list[tuple[int, int]] = []
+    compared: list[tuple[int, int]] = []
+    checks: list[int] = []
+    open_pairs = list(pairs)
+    for n_keys in range(1, max(stops) + 1):
+        if way == PAIRS and open_pairs and n_keys % PAIR_EVERY == 0:
+            compared.append(person.compare(open_pairs.pop(learner.next_pair(open_pairs))))
+        else:
+            rated = [photo for photo, _ in ratings]
+            photo, is_check = _next(learner, way, rated, random)
+            if is_check:
+                checks.append(len(ratings))
+            ratings.append((photo, int(person.grade(np.array([photo]))[0])))
+        # A random order does not ask what has been learnt.
+        if way != RANDOM or n_keys in stops:
+            learner.learn(ratings, compared)
+        if n_keys in stops:
+            yield n_keys, ratings, checks
+
+
+def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
+    """All pairs of photos of one group."""
+    members: dict[str, list[int]] = {}
+    for photo, name in enumerate(group):
+        members.setdefault(name, []).append(photo)
+    return [pair for own in members.values() for pair in combinations(own, 2)]
+
+
+def _next(learner, way, rated, random):
+    """Which photo is asked, and whether it is to judge what has been learnt."""
+    if way == RANDOM:
+        return int(random.choice(np.setdiff1d(np.arange(learner.n_photos), rated))), False
+    if every_fourth(len(rated)):
+        return learner.random_photo(), True
+    if way == LARGEST:
+        spread = learner.predict().worth_deviation
+        spread[rated] = -1
+        return int(np.argmax(spread)), False
+    photo = learner.next_photo()
+    # An album may end in near-duplicates of what was rated.
+    return (learner.random_photo() if photo is None else photo), False
+
+
+def _draw(rows):
+    keys = sorted({row["keys"] for row in rows})
+    panels = [
+        Panel(
+            lines_of(rows, "keys", name, ("way",)),
+            {"xscale": "log", "xlabel": "keys", "ylabel": name.upper()}
+            | {"xticks": keys, "xticklabels": keys},
+        )
+        for name in METRICS
+    ]
+    return draw_lines(*panels, size=(9, 3.8), legend="outside lower center", ncols=4)
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    taste,
+    (
+        data.data_options,
+        option("--backbone", "", "efficientnet-lite0"),
+        data.SIZE,
+        data.BLOCKS,
+        at_once("--keys", "after which it is judged", (10, 20, 40, 60, 80, 160)),
+        at_once("--ways", "to choose the next photo", WAYS, choices=WAYS),
+        option("--noise", "of the person, over the deviation of the scores", 0.5),
+        option("--draws", "", 20),
+    ),
+)
