@@ -39,6 +39,7 @@ ROOMS = {
         "bench-memory": "peak memory of extract-features by the number of photos",
         "gpu-check": "what a GPU does for decaf: agreement, speeds, finetuning, tests",
         "bench-taste": "a refit and the choice of the next photo, by ratings and photos",
+        "bench-growth": "bookkeeping (cache, resume, merge, leak guard) at millions of photos",
         "bench-page": "the ranking's page opened, scrolled and searched, by the number of photos",
     },
 }

@@ -33,8 +33,8 @@ class GaussianAODEClassifier(JointClassifier):
                         * product over all other features j of
                           N(x_j; regression of x_j on x_i in the class, variance about it),
 
-    and all of them are averaged. What `HybridAODEClassifier` says by a table of the parent's bins,
-    this says by a line: two numbers a pair of features and class in place of ten.
+    and all of them are averaged. Where `HybridAODEClassifier` has a child's mean and variance in
+    each bin of its parent, this has a line and the variance about it.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ class GaussianAODEClassifier(JointClassifier):
               + (r_ij ** 2 * (u_i ** 2 + u_j ** 2) - 2 * r_ij * u_i * u_j) / (1 - r_ij ** 2)) / 2,
 
     which is two matrix products for all parents and rows: 4 * n_features ** 2 floating-point
-    operations a row and class. Fit takes as many by 2 for the covariances, and 8 * (n_classes + 1)
-    * n_features ** 2 bytes (1.5 MB for 250 features and two classes); beside that less than 400 MB
+    operations a row and class. Fit takes 2 * n_features ** 2 a row, and 8 * (n_classes + 1) *
+    n_features ** 2 bytes (1.5 MB for 250 features and two classes); beside that less than 400 MB
     are needed, whatever the number of rows.
 
     The information of a parent is that which its Gaussians give of the rows: the mean over the rows

@@ -29,16 +29,15 @@ from tqdm import tqdm
 from decaf.extraction.digests import FileKey, file_key, remember_digest, remembered_digest
 from decaf.extraction.engines import batch_size_of
 from decaf.extraction.forward_pass import ShardActivations, run_network, write_behind
+from decaf.extraction.index import Index
 from decaf.networks.digest import digest_of_graph
 from features.errors import Damaged, InputError
 from features.files import PARTIAL, is_part, remove_unlocked
 from features.store import FeatureStore, StoreWriter
+from features.store.schema import DIGEST
 
 if TYPE_CHECKING:
     import keras
-
-# Digest → (shard, row).
-Index = dict[str, tuple[int, int]]
 
 # 1,024 rows of VGG16's flattened activations are 51 MB: small enough to lose, large enough to read
 # at full speed.
@@ -172,7 +171,7 @@ def cached_activations(
             failed=sorted(failed.items()),
             shape=(len(positions), convolutions.output[pooling].shape[1]),
             _shards=shards,
-            _places=np.array([index[digests[i]] for i in positions], int).reshape(-1, 2),
+            _places=index.places([digests[i] for i in positions]),
         )
         for pooling, (shards, index) in stored.items()
     }
@@ -213,9 +212,9 @@ def read_or_run(
     computed_shards = run(shards, wanted=lambda digest: digest not in index, advance=advance)
     for paths, shard in zip(of_paths, computed_shards):
         ((pooling, computed),) = shard.activations.items()
-        places = np.array([index[digest] for digest in shard.unwanted.values()], int)
+        places = index.places(list(shard.unwanted.values()))
         try:
-            known = _read(stored, places.reshape(-1, 2), computed.shape[1])
+            known = _read(stored, places, computed.shape[1])
         except Damaged:
             yield from run([paths])
             continue
@@ -297,8 +296,7 @@ def index_shards(folder: Path) -> tuple[list[Path], Index]:
     Returns
     -------
     shards : list of Path
-    index : dict of str to (int, int)
-        Digest → (shard, row); not to be changed.
+    index : Index
     """
     whole = (path for path in folder.glob("*.h5") if not is_part(path.name))
     return _index(tuple(map(file_key, sorted(whole))))
@@ -312,12 +310,12 @@ _digests: WeakKeyDictionary[keras.Model, dict[str, dict[str, str]]] = WeakKeyDic
 @functools.lru_cache(maxsize=4)
 def _index(files: tuple[FileKey, ...]) -> tuple[list[Path], Index]:
     shards: list[Path] = []
-    index: Index = {}
+    digests: list[np.ndarray] = []
     for path in (Path(path) for path, *_ in files):
         with contextlib.suppress(Damaged), _opened(path) as store:
-            index.update((digest, (len(shards), row)) for row, digest in enumerate(store.digests))
+            digests.append(store.digests.astype(DIGEST))
             shards.append(path)
-    return shards, index
+    return shards, Index(digests)
 
 
 @contextlib.contextmanager
@@ -340,8 +338,8 @@ def _opened(shard: Path) -> Iterator[FeatureStore]:
         raise
 
 
-# Rows that this process has read once without a fault.
-_sound: dict[FileKey, set[int]] = {}
+# Rows that this process has read once without a fault, ascending.
+_sound: dict[FileKey, np.ndarray] = {}
 
 
 def _stored(
@@ -363,15 +361,14 @@ def _are_sound(
     shards: list[Path], index: Index, digests: Sequence[str], n_activations: int
 ) -> bool:
     """Read the rows of photos once; False where a shard turns out to be damaged."""
-    rows_of: dict[int, set[int]] = {}
-    for number, row in (index[digest] for digest in digests if digest in index):
-        rows_of.setdefault(number, set()).add(row)
+    places = index.places(digests)
+    places = places[places[:, 0] >= 0]
     try:
-        for number, rows in rows_of.items():
-            sound = _sound.setdefault(file_key(shards[number]), set())
-            places = [(number, row) for row in rows - sound]
-            _read(shards, np.array(places, int).reshape(-1, 2), n_activations)
-            sound |= rows
+        for number, here in _by_shard(places):
+            sound = _sound.get(file := file_key(shards[number]), np.zeros(0, int))
+            rows = np.setdiff1d(places[here, 1], sound)
+            _read(shards, np.column_stack([np.full(len(rows), number), rows]), n_activations)
+            _sound[file] = np.union1d(sound, rows)
     except Damaged:
         return False
     return True
@@ -383,11 +380,11 @@ def _missing(
     stored: dict[str, tuple[list[Path], Index]],
 ) -> list[int]:
     """Positions of the photos that the cache does not hold, as far as their digests are known."""
-    return [
-        position
-        for position, digest in enumerate(digests)
-        if position not in failed and not _is_stored(digest, stored)
-    ]
+    known = np.ones(len(digests), bool)
+    for _, index in stored.values():
+        known &= index.places(digests)[:, 0] >= 0
+    known[list(failed)] = True
+    return np.flatnonzero(~known).tolist()
 
 
 def _is_stored(digest: str, stored: dict[str, tuple[list[Path], Index]]) -> bool:
@@ -484,9 +481,7 @@ def _write(
 def _read(shards: list[Path], places: np.ndarray, n_activations: int) -> np.ndarray:
     """The rows at ``places`` (shard, row), each shard opened once, neighbours read together."""
     activations = np.empty((len(places), n_activations), np.float16)
-    for shard in np.unique(places[:, 0]):
-        here = np.flatnonzero(places[:, 0] == shard)
-        here = here[np.argsort(places[here, 1])]
+    for shard, here in _by_shard(places):
         far_apart = np.flatnonzero(np.diff(places[here, 1]) > NEAR_ROWS) + 1
         with _opened(shards[shard]) as store:
             if store.features.shape[1:] != (n_activations,) or store.features.dtype != np.float16:
@@ -495,3 +490,11 @@ def _read(shards: list[Path], places: np.ndarray, n_activations: int) -> np.ndar
                 rows = places[near, 1]
                 activations[near] = store.features[rows[0] : rows[-1] + 1][rows - rows[0]]
     return activations
+
+
+def _by_shard(places: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Every shard that is there, and which places it has, in the order of their rows."""
+    order = np.lexsort(places.T[::-1])
+    for here in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
+        if len(here):
+            yield places[here[0], 0], here

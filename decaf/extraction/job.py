@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from decaf.extraction.activations import Index, cache_folders, index_shards
+from decaf.extraction.activations import cache_folders, index_shards
 from decaf.extraction.feature_network import FeatureNetwork
+from decaf.extraction.index import Index
 from features.errors import InputError
 
 

@@ -167,7 +167,7 @@ class RunFolder:
         shards, attributes, asked
             As in `finish_as_file`.
         """
-        names = [shard.name for shard in shards]
+        names = {shard.name: None for shard in shards}
         write_manifest(self.path, names, attributes)
         self.check_output()
         with writing(self.output):
@@ -207,7 +207,8 @@ class RunFolder:
 def _foreign(folder: Path) -> list[str]:
     """Names in a folder that a folder of shards does not hold; all, where it has no manifest."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return [name for name in names if MANIFEST not in names or not _OWN.fullmatch(name)]
+    has_manifest = MANIFEST in names
+    return [name for name in names if not (has_manifest and _OWN.fullmatch(name))]
 
 
 def _put(new: Path, output: Path) -> None:

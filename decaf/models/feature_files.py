@@ -177,7 +177,7 @@ def _read(path: Path) -> tuple[RatedPhotos, np.ndarray, dict[str, Any]]:
     """The rated photos of a feature file, their features as float32, and its attributes."""
     with FeatureStore(path) as store:
         rated = store.rated()
-        X = store.features[:].astype(np.float32)
+        X = store.features[:].astype(np.float32, copy=False)
         bad = unusable_rows(X)
         if len(bad):
             raise InputError(

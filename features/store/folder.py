@@ -84,7 +84,7 @@ class ShardFolder:
     def close(self) -> None:
         """Nothing: no shard stays open."""
 
-    @property
+    @cached_property
     def shards(self) -> list[Path]:
         """The shards' files."""
         return [self.path / shard.name for shard in self._shards]
