@@ -1,5 +1,6 @@
 """Generic descriptors of photos, computed once and cached."""
 
+import functools
 import hashlib
 import zipfile
 from pathlib import Path
@@ -51,9 +52,10 @@ def describe(rated, *, cache=None, jobs=None):
     digests, failed = digest_files(list(rated.paths), progress=True)
     values = np.empty((len(rated), sum(sizes)))
     rows = np.array([row for row in range(len(rated)) if row not in failed], int)
-    for some, kept in _shards(
+    for some, path in _shards(
         rated.paths, digests, rows, "measures", lambda paths: _measure(describer, paths), cache
     ):
+        kept = _read(path, "reasons", "values")
         failed |= {row: str(reason) for row, reason in zip(some, kept["reasons"]) if reason}
         values[some[kept["reasons"] == ""]] = kept["values"]
     left = np.array([row for row in rows if row not in failed], int)
@@ -64,7 +66,7 @@ def describe(rated, *, cache=None, jobs=None):
 
 
 def describe_keypoints(rated, *, cache=None, jobs=None):
-    """SIFT descriptors of photos that can be read, as `SiftDescriptors` gives them, (n_photos,)."""
+    """SIFT descriptors of photos that can be read, (n_photos,), each a `KeptKeypoints`."""
     describer = SiftDescriptors(n_jobs=jobs)
 
     def measure(paths):
@@ -73,11 +75,35 @@ def describe_keypoints(rated, *, cache=None, jobs=None):
 
     keypoints = np.empty(len(rated), dtype=object)
     everything = np.arange(len(rated))
-    for rows, kept in _shards(rated.paths, rated.digests, everything, "keypoints", measure, cache):
-        of_photos = np.split(kept["local"], np.cumsum(kept["counts"])[:-1])
-        for row, local in zip(rows, of_photos):
-            keypoints[row] = local
+    for rows, path in _shards(rated.paths, rated.digests, everything, "keypoints", measure, cache):
+        ends = np.cumsum(_read(path, "counts")["counts"]).tolist()
+        for row, start, end in zip(rows, [0, *ends], ends):
+            keypoints[row] = KeptKeypoints(path, start, end)
     return keypoints
+
+
+class KeptKeypoints:
+    """The keypoints of a photo, which become an array of uint8, (n_keypoints, 128), when asked for.
+
+    They stay in the cache: in memory those of all of AVA's photos would be 15 GB.
+    """
+
+    __slots__ = ("_end", "_path", "_start")
+    ndim = 2
+
+    def __init__(self, path, start, end):
+        self._path, self._start, self._end = path, start, end
+
+    def __len__(self):
+        return self._end - self._start
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(_keypoints_of_shard(self._path)[self._start : self._end], dtype)
+
+
+@functools.lru_cache(maxsize=1)  # photos are asked for in their order
+def _keypoints_of_shard(path):
+    return _read(path, "local")["local"]
 
 
 def _measure(describer, paths):
@@ -97,7 +123,7 @@ def _measure(describer, paths):
 
 
 def _shards(paths, digests, rows, kind, measure, cache):
-    """Yield rows and what was measured of them, from the cache where it is there."""
+    """Yield rows and the file of what was measured of them, which is made where it is not there."""
     code = "".join(file_digest(module.__file__) for module in CODE)
     folder = Path(cache or default_cache()) / kind
     for start in tqdm(range(0, len(rows), SHARD_PHOTOS), desc=kind, unit="shard"):
@@ -106,11 +132,15 @@ def _shards(paths, digests, rows, kind, measure, cache):
         path = folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
         if not path.exists():
             _write(path, measure(paths[some]))
-        try:
-            with np.load(path, allow_pickle=False) as kept:
-                yield some, dict(kept)
-        except (ValueError, OSError, zipfile.BadZipFile):
-            raise InputError(f"{path}: damaged; remove it") from None
+        yield some, path
+
+
+def _read(path, *names):
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: kept[name] for name in names}
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+        raise InputError(f"{path}: damaged; remove it") from None
 
 
 def _write(path, arrays):

@@ -7,7 +7,7 @@ takes arrays of photo paths.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
+from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.descriptors.working_size import read_reduced
@@ -29,6 +30,9 @@ RandomState = int | np.random.RandomState | None
 
 # Words and mixtures settle with some hundred examples each; more only take time and memory.
 _SAMPLE = 100_000
+
+# Photos whose local descriptors are in memory at once: some MB.
+_BLOCK_PHOTOS = 64
 
 # The shortest side of which scikit-image's SIFT makes a scale space
 _SIFT_SIDE = 12
@@ -134,7 +138,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If there are fewer local descriptors than words.
         """
         random = check_random_state(self.random_state)
-        sample = _sample(_stack(X, self, reset=True)[0], self.n_words, random)
+        sample = _sample(X, self, self.n_words, random)
         self.words_ = MiniBatchKMeans(self.n_words, random_state=random).fit(sample)
         self._n_features_out = self.n_words
         return self
@@ -142,14 +146,14 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def transform(self, X: Any) -> np.ndarray:
         """Return the shares of the words, (n_photos, n_words); 0 in a photo without keypoints."""
         check_is_fitted(self)
-        local, counts = _stack(X, self)
-        words = self.words_.predict(local) if len(local) else np.zeros(0, dtype=int)
-        return np.array(
-            [
+        shares = []
+        for local, counts in _blocks(X, self):
+            words = self.words_.predict(local) if len(local) else np.zeros(0, dtype=int)
+            shares += [
                 np.bincount(of_photo, minlength=self.n_words) / max(len(of_photo), 1)
                 for of_photo in _split(words, counts)
             ]
-        )
+        return np.array(shares)
 
 
 class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -199,9 +203,7 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If there are too few local descriptors.
         """
         random = check_random_state(self.random_state)
-        sample = _sample(
-            _stack(X, self, reset=True)[0], max(self.n_gaussians, self.n_components), random
-        )
+        sample = _sample(X, self, max(self.n_gaussians, self.n_components), random)
         self.components_ = PCA(self.n_components, random_state=random).fit(sample)
         self.mixture_ = GaussianMixture(
             self.n_gaussians, covariance_type="diag", random_state=random
@@ -215,13 +217,15 @@ class FisherVectors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         They are 0 in a photo without keypoints.
         """
         check_is_fitted(self)
-        local, counts = _stack(X, self)
-        local = self.components_.transform(local) if len(local) else local
-        vectors = np.zeros((len(counts), self._n_features_out))
-        for vector, of_photo in zip(vectors, _split(local, counts)):
-            if len(of_photo):
-                vector[:] = fisher_vector(of_photo, self.mixture_, improved=True)
-        return vectors
+        blocks = []
+        for local, counts in _blocks(X, self):
+            vectors = np.zeros((len(counts), self._n_features_out))
+            local = self.components_.transform(local) if len(local) else local
+            for vector, of_photo in zip(vectors, _split(local, counts)):
+                if len(of_photo):
+                    vector[:] = fisher_vector(of_photo, self.mixture_, improved=True)
+            blocks.append(vectors)
+        return np.concatenate(blocks)
 
 
 def _sift(path: str) -> np.ndarray:
@@ -237,26 +241,47 @@ def _sift(path: str) -> np.ndarray:
     return sift.descriptors
 
 
-def _stack(X: Any, estimator: BaseEstimator, reset: bool = False) -> tuple[np.ndarray, list[int]]:
-    """Return all local descriptors in one matrix, and how many each photo has."""
-    counts = None
-    if isinstance(X, list | np.ndarray) and len(X) and np.ndim(X[0]) == 2:
-        counts = [len(local) for local in X]
-        X = np.concatenate(list(X))
-    local = validate_data(estimator, X, reset=reset, ensure_min_samples=0)
-    return local, [1] * len(local) if counts is None else counts
+def _are_photos(X: Any) -> bool:
+    """Whether each is a photo's local descriptors, and not one local descriptor."""
+    return isinstance(X, list | np.ndarray) and len(X) > 0 and np.ndim(X[0]) == 2
+
+
+def _blocks(X: Any, estimator: BaseEstimator) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Yield the local descriptors of some photos in one matrix, and how many each photo has."""
+    if not _are_photos(X):
+        local = validate_data(estimator, X, reset=False, ensure_min_samples=0)
+        yield local, [1] * len(local)
+        return
+    for start in range(0, len(X), _BLOCK_PHOTOS):
+        photos = [np.asarray(photo) for photo in X[start : start + _BLOCK_PHOTOS]]
+        stacked = np.concatenate(photos)
+        local = validate_data(estimator, stacked, reset=False, ensure_min_samples=0)
+        yield local, list(map(len, photos))
 
 
 def _split(stacked: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
     return np.split(stacked, np.cumsum(counts)[:-1])
 
 
-def _sample(local: np.ndarray, at_least: int, random: np.random.RandomState) -> np.ndarray:
-    if len(local) < at_least:
+def _sample(
+    X: Any, estimator: BaseEstimator, at_least: int, random: np.random.RandomState
+) -> np.ndarray:
+    """Draw local descriptors; no more are in memory than these and one photo's."""
+    are_photos = _are_photos(X)
+    photos = X if are_photos else [validate_data(estimator, X, ensure_min_samples=0)]
+    ends = np.cumsum([len(photo) for photo in photos])
+    if ends[-1] < at_least:
         raise InputError(
-            f"too few local descriptors (n_samples={len(local)}): at least {at_least} are needed; "
+            f"too few local descriptors (n_samples={ends[-1]}): at least {at_least} are needed; "
             "give more photos, or learn fewer words, Gaussians or components"
         )
-    if len(local) <= _SAMPLE:
-        return local
-    return local[random.choice(len(local), _SAMPLE, replace=False)]
+    chosen = np.arange(min(ends[-1], _SAMPLE))
+    if ends[-1] > _SAMPLE:
+        chosen = np.sort(sample_without_replacement(ends[-1], _SAMPLE, random_state=random))
+    drawn = [
+        np.asarray(photo)[of_photo - end + len(photo)]
+        for photo, end, of_photo in zip(photos, ends, np.split(chosen, chosen.searchsorted(ends)))
+        if len(of_photo)
+    ]
+    sample = np.concatenate(drawn)
+    return validate_data(estimator, sample) if are_photos else sample

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
 from experiments.paper import baseline
-from experiments.paper.described import describe
+from experiments.paper.described import describe, describe_keypoints
+from features.descriptors.keypoints import SiftDescriptors
+from features.errors import InputError
 from features.ratings import read_ratings
 
 
@@ -30,3 +33,18 @@ def test_descriptors_are_measured_once(ava, tmp_path, monkeypatch):
     assert again.failed == found.failed
     for family, values in measured.items():
         np.testing.assert_array_equal(measured_again[family], values)
+
+
+def test_keypoints_stay_in_the_cache_until_they_are_asked_for(ava, tmp_path, monkeypatch):
+    rated = read_ratings(ava / "AVA.txt", skip_missing=True).take(slice(2, 6))
+    rated, _ = describe(rated, cache=tmp_path)
+    monkeypatch.setattr("experiments.paper.described.SHARD_PHOTOS", 3)
+    kept = describe_keypoints(rated, cache=tmp_path)
+    expected = SiftDescriptors().fit_transform(rated.paths)
+    assert list(map(len, kept)) == list(map(len, expected))
+    for of_photo, local in zip(kept, expected):
+        np.testing.assert_array_equal(np.asarray(of_photo), local)
+    for path in (tmp_path / "keypoints").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"\.npz: damaged; remove it"):
+        describe_keypoints(rated, cache=tmp_path)

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
+from features.descriptors import keypoints
 from features.descriptors.generic import PhotoDescriptors
 from features.descriptors.keypoints import BagOfVisualWords, FisherVectors, SiftDescriptors
 from features.errors import InputError
@@ -89,6 +90,42 @@ def test_fisher_vectors_have_unit_length():
     local = objects(*np.random.default_rng(0).normal(size=(5, 8, 3)))
     vectors = FisherVectors(2, n_components=2, random_state=0).fit_transform(local)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1)
+
+
+class Photo:
+    """Local descriptors that are made when they are asked for; tells how many are at once."""
+
+    ndim, made = 2, []
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def __len__(self):
+        return self.seed % 4
+
+    def __array__(self, dtype=None, copy=None):
+        self.made.append(self.seed)
+        return np.random.default_rng(self.seed).normal(size=(len(self), 3))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [BagOfVisualWords(3, random_state=0), FisherVectors(2, n_components=2, random_state=0)],
+)
+def test_photos_that_are_read_when_they_are_asked_for_give_what_arrays_do(encoder, monkeypatch):
+    """Words and mixtures are learnt of a sample, for which few photos are read."""
+    lazy = objects(*map(Photo, range(200)))
+    arrays = objects(*map(np.asarray, lazy))
+    expected = clone(encoder).fit(arrays)
+    np.testing.assert_array_equal(
+        clone(encoder).fit(lazy).transform(lazy), expected.transform(arrays)
+    )
+    monkeypatch.setattr(keypoints, "_SAMPLE", 40)
+    Photo.made.clear()
+    fitted = clone(encoder).fit(lazy)
+    assert 20 < len(Photo.made) <= 40 and Photo.made == sorted(Photo.made)
+    assert 0 not in np.array(Photo.made) % 4
+    assert np.isfinite(fitted.transform(lazy)).all()
 
 
 @pytest.mark.parametrize("encoder", [BagOfVisualWords(3), FisherVectors(3, n_components=1)])
