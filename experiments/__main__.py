@@ -15,6 +15,7 @@ ROOMS = {
         "baseline": "the paper's figure 6: classifiers on generic descriptors",
         "convnet": "the paper's figure 7: classifiers on plain features, and fc7",
         "votes": "the paper's future work: predicting how people vote (NIMA)",
+        "rehearsal": "all of these on AVA's folder: speed, memory, disk, and hours for all of AVA",
     },
     "choices": {
         "order": "how sizes and scores order photos, by what learns them",
