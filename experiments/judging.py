@@ -221,7 +221,7 @@ def _judge(cell, photos, args):
             cell.classifiers,
             n_jobs=getattr(args, "jobs", 1),
             seed=args.seed,
-            progress=bar.update,
+            progress=lambda done, doing: bar.update(bool(done)),
         )
     table = evaluation.to_pandas()
     table = table[[name for name in table if not name.startswith("behind_best")]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from classifiers.evaluation.bootstrap import (
     resampled_auc,
 )
 from classifiers.evaluation.folds import Folds
-from classifiers.evaluation.judging import judge_on_fold, judge_on_folds
+from classifiers.evaluation.judging import Progress, judge_on_fold, judge_on_folds
 from classifiers.evaluation.kept import KeptFits
 from classifiers.evaluation.ordering import ORDER_METRICS, judge_order
 from classifiers.evaluation.tables import to_latex, to_markdown
@@ -276,7 +276,7 @@ def evaluate(
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
     choose_by: str | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = lambda done, doing: None,
     kept: KeptFits | None = None,
 ) -> Evaluation:
     """Judge every classifier on every feature set, on the test rows of every fold.
@@ -303,8 +303,9 @@ def evaluate(
         By which measure one result is better than another: Spearman's rank correlation where there
         are scores, else the AUC.
     progress : callable, optional
-        Called without arguments whenever one classifier has been judged on one fold, and whenever
-        a transformer has been fitted on one.
+        Called whenever one classifier has been judged on one fold with its name, and whenever a
+        transformer has been fitted on one with that of the feature set; and with the names of the
+        classifiers that are being judged.
     kept : KeptFits, optional
         Fits that are there are not done again, and others are added.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_regressor
 from sklearn.utils import _safe_indexing
 
+from classifiers.catalogue import seconds_of
 from classifiers.evaluation.calibration import decision_score
 from classifiers.memory import bytes_of_fit, machine_bytes
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import FeatureSet
     from classifiers.evaluation.folds import Fold, Folds
     from classifiers.evaluation.kept import KeptFits
+
+
+# Called with the name of what has been judged on a fold, none at first, and with the names of what
+# is being judged now.
+Progress = Callable[[str, Sequence[str]], object]
 
 
 class Place(NamedTuple):
@@ -47,7 +53,7 @@ def judge_on_folds(
     folds: Folds,
     classifiers: Mapping[str, BaseEstimator],
     n_jobs: int,
-    progress: Callable[[], object],
+    progress: Progress,
     kept: KeptFits,
 ) -> dict[str, list[FoldResult]]:
     """Judge classifiers on one feature set.
@@ -79,7 +85,7 @@ def judge_on_folds(
             arrays = kept.read(key)
             if arrays is not None:
                 judged[place] = _fold_result(arrays)
-                progress()
+                progress(name, ())
         missing = [name for name in classifiers if Place(name, number) not in judged]
         if missing:
             X = _fold_features(feature_set, folds.label, fold, kept, kept.key(part))
@@ -96,13 +102,18 @@ def judge_on_folds(
             sizes = (bytes_of_fit(classifiers[name], *np.shape(X)) for name in missing)
             most_bytes = max(most_bytes, *sizes)
         if feature_set.transformer is not None:
-            progress()
+            progress(feature_set.name, ())
+    # The longest first, so that at the end no core waits for it.
+    tasks.sort(key=lambda task: -seconds_of(_place_of(task).classifier))
+    waiting = [_place_of(task) for task in tasks]
+    n_at_once = _jobs_in_memory(n_jobs, most_bytes)
+    progress("", [place.classifier for place in waiting[:n_at_once]])
     # As they come, so that those that are done are kept while others take long.
-    jobs = Parallel(_jobs_in_memory(n_jobs, most_bytes), return_as="generator_unordered")
-    for place, of_fold in jobs(tasks):
+    for place, of_fold in Parallel(n_at_once, return_as="generator_unordered")(tasks):
         judged[place] = of_fold
         kept.write(keys[place], _arrays(of_fold))
-        progress()
+        waiting.remove(place)
+        progress(place.classifier, [place.classifier for place in waiting[:n_at_once]])
     return {
         name: [judged[Place(name, number)] for number in range(len(folds))] for name in classifiers
     }
@@ -142,6 +153,11 @@ def judge_on_fold(
         probability=probability,
         fit_seconds=seconds,
     )
+
+
+def _place_of(task):
+    _, (place, *_), _ = task  # as joblib's `delayed` makes it
+    return place
 
 
 def _placed(place, *task):

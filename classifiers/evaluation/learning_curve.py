@@ -167,7 +167,7 @@ def _scores(evaluation, folds, progress):
         folds,
         {best.classifier: evaluation.classifiers[best.classifier]},
         evaluation.n_jobs,
-        progress,
+        lambda done, doing: progress() if done else None,
         evaluation.kept,
     ).values()
     return np.concatenate([of_fold.score for of_fold in of_folds])

@@ -22,6 +22,7 @@ from classifiers.evaluation.learning_curve import LearningCurve, learning_curve
 from classifiers.evaluation.report import write_report
 from decaf.backend import versions
 from decaf.models.disagreements import show_disagreements
+from decaf.models.judging_bar import JudgingBar
 from decaf.models.model import Model
 from decaf.models.record import Interval, Judged, ModelRecord, PredictedScores, TrainedOn
 from decaf.models.sources import Sources
@@ -291,10 +292,7 @@ def compare_classifiers(
     """
     feature_sets = [source.feature_set for source in sources.by_name.values()]
     feature_sets = [each for each in feature_sets if each.judges(classifiers)]
-    fits = sum(
-        len(each.judges(classifiers)) + (each.transformer is not None) for each in feature_sets
-    )
-    with tqdm(desc="judging", total=fits * len(folds), unit="fit", disable=not progress) as bar:
+    with JudgingBar(feature_sets, classifiers, folds, n_jobs, progress) as bar:
         evaluation = evaluate(
             feature_sets,
             folds,
@@ -302,7 +300,7 @@ def compare_classifiers(
             n_jobs=n_jobs,
             seed=seed,
             choose_by=choose_by,
-            progress=bar.update,
+            progress=bar.show,
             kept=kept,
         )
     return Comparison(sources, evaluation, progress)

@@ -151,13 +151,18 @@ def test_a_transformer_is_fitted_anew_on_the_training_photos_of_each_fold(photos
         folds,
         LOGISTIC | {"nb": GaussianNB()},
         n_jobs=1,
-        progress=lambda: steps.append(1),
+        progress=lambda done, doing: steps.append((done, list(doing))),
     )
     for fold, (trained, y) in zip(folds, fitted, strict=True):
         assert np.array_equal(trained, X[fold.train])
         assert np.array_equal(y, label[fold.train])
     assert evaluation.results[1].n_features == 2
-    assert len(steps) == 5 * (1 + 2)
+    # The heads first; then the classifiers, one at a time.
+    assert steps[:6] == [("x", [])] * 5 + [("", ["logistic"])]
+    assert steps[6:] == [("logistic", ["nb"]), ("nb", ["logistic"])] * 4 + [
+        ("logistic", ["nb"]),
+        ("nb", []),
+    ]
 
 
 def test_parallel_fits_give_the_same_figures(photos):

@@ -53,8 +53,8 @@ def interrupting(n_calls):
     """A progress that ends the work after some calls."""
     remaining = iter(range(n_calls))
 
-    def progress():
-        if next(remaining, None) is None:
+    def progress(done, doing):
+        if done and next(remaining, None) is None:
             raise KeyboardInterrupt
 
     return progress
