@@ -392,12 +392,15 @@ class AlbumTaste:
         self, rows: np.ndarray, unexplained: np.ndarray | float, thresholds: np.ndarray
     ) -> np.ndarray:
         """By how much ratings of such rows are expected to lower the album's mean variance."""
-        along = rows @ self._posterior.of_weights.astype(np.float32)
-        variance = np.maximum(np.einsum("ij,ij->i", along, rows), 0)
-        variance += self._posterior.signal**2 * unexplained
+        covariance = self._posterior.of_weights.astype(np.float32)
+        variance, covered = np.empty((2, len(rows)))
+        for block in gen_batches(len(rows), _BLOCK):  # which fits into the processor's cache
+            along = rows[block] @ covariance
+            variance[block] = np.einsum("ij,ij->i", along, rows[block])
+            covered[block] = np.square(along, out=along) @ self._spectrum
+        variance = np.maximum(variance, 0) + self._posterior.signal**2 * unexplained
         mean = rows @ self._posterior.weights.astype(np.float32)
-        told = information(thresholds, mean, variance)
-        return (along**2 @ self._spectrum) * told
+        return covered * information(thresholds, mean, variance)
 
     def _may_be_asked(self, never: Collection[int]) -> np.ndarray:
         """Which photos are neither rated, nor near-duplicates of rated ones, nor excluded."""

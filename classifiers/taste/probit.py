@@ -320,7 +320,9 @@ def _derivatives(sites: _Sites, at: _Slopes) -> tuple[np.ndarray, np.ndarray]:
     within = sites.upper.T @ (sites.upper * only_upper[:, None])
     within += sites.lower.T @ (sites.lower * only_lower[:, None]) + crossed + crossed.T
     across = -rows.T @ (of_upper + of_lower)
-    of_weights = rows.T @ (rows * (only_upper + 2 * both + only_lower)[:, None])
+    # Of one matrix and itself, NumPy computes half of the product.
+    weighed = rows * np.sqrt(np.maximum(only_upper + 2 * both + only_lower, 0))[:, None]
+    of_weights = weighed.T @ weighed
     slope = [-rows.T @ (by_upper + by_lower), sites.upper.T @ by_upper + sites.lower.T @ by_lower]
     return np.concatenate(slope), np.block([[of_weights, across], [across.T, within]])
 
