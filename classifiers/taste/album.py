@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,6 +25,9 @@ _LANDMARKS, _FEATURES = 512, 256
 # Mean squared difference of features, below which photos are near-duplicates: on BIQ2021 of 850
 # pairs with a cosine from 0.9 on, which would be stacked, 740 are; of others 6 in 10,000.
 _NEAR = 0.8
+# Variance of what a rating is off by, over that of worth, where a photo is chosen. It is less than
+# a rating's own, so that the next photo lies farther from those that were rated.
+_CHOOSING_NOISE = 0.1
 # Random directions that tell distances to within a tenth.
 _SKETCH = 256
 # Of a generic model's score, deviations of worth that a deviation of it is taken to make.
@@ -194,12 +197,8 @@ class AlbumTaste:
                 raise ValueError(f"photos are numbered from 0 to {self.n_photos - 1}")
         n_new = abs(len(ratings) - len(self._ratings)) + abs(len(pairs) - len(self._pairs))
         self._ratings, self._pairs = list(ratings), list(pairs)
-        rows = self._rows
-        self._told = Told(
-            rows[photos].astype(float),
-            levels,
-            rows[compared[:, 0]].astype(float) - rows[compared[:, 1]],
-        )
+        better, worse = self._rows[compared.T].astype(float)
+        self._told = Told(self._rows[photos].astype(float), levels, better - worse)
         if not ratings and not pairs:
             self._posterior = know_nothing(self._mean, len(self.grades))
         else:
@@ -223,8 +222,9 @@ class AlbumTaste:
     def next_photo(self, never: Collection[int] = ()) -> int | None:
         """Choose the photo whose rating lowers the expected error over the whole album most.
 
-        Which is the mean variance of all photos' worth, of which it takes the mean squared
-        covariance with that photo's, times `classifiers.taste.probit.information`.
+        Which is the mean variance of what all photos are worth, for a Gaussian process on scores:
+        grades do not change it. A score of a photo takes of it the mean squared covariance with
+        that photo, over that photo's variance and the noise.
 
         Parameters
         ----------
@@ -237,16 +237,14 @@ class AlbumTaste:
         int or None
             None if there is nothing to choose.
         """
-        return _highest(self._gains(), self._may_be_asked(never))
+        return _highest(self._gains(self._rows), self._may_be_asked(never))
 
     def next_pair(self, pairs: Sequence[tuple[int, int]]) -> int | None:
         """Choose the pair whose comparison lowers that error most; its place, or None of none."""
         if not pairs:
             return None
         compared = np.array(pairs, int)
-        # Of what is compared, a difference over √2, the noise has the variance 1.
-        rows = (self._rows[compared[:, 0]] - self._rows[compared[:, 1]]) * np.float32(np.sqrt(0.5))
-        return int(np.argmax(self._gains_of(rows, 0.0, np.zeros(1))))
+        return int(np.argmax(self._gains(self._rows[compared[:, 0]] - self._rows[compared[:, 1]])))
 
     def random_photo(self, never: Collection[int] = ()) -> int | None:
         """Draw a photo that was not rated; the same one until something more is rated."""
@@ -382,25 +380,21 @@ class AlbumTaste:
         self._rows = np.ascontiguousarray(rows @ axes)
         self._turned, self._mean = self._turned @ axes, axes.T @ self._mean
         self._near, self._ratings, self._pairs = {}, [], []
-        self._posterior = know_nothing(self._mean, len(self.grades))
+        self.learn([])
 
-    def _gains(self) -> np.ndarray:
-        thresholds = self._posterior.thresholds
-        return self._gains_of(self._rows, self._unexplained, thresholds)
-
-    def _gains_of(
-        self, rows: np.ndarray, unexplained: np.ndarray | float, thresholds: np.ndarray
-    ) -> np.ndarray:
-        """By how much ratings of such rows are expected to lower the album's mean variance."""
-        covariance = self._posterior.of_weights.astype(np.float32)
+    def _gains(self, rows: np.ndarray) -> np.ndarray:
+        """By how much scores of such rows would lower the album's mean variance."""
+        told = np.vstack([self._told.rows, self._told.differences])
+        precision = told.T @ told / _CHOOSING_NOISE
+        precision[np.diag_indices_from(precision)] += 1
+        covariance = cho_solve(cho_factor(precision, lower=True), np.eye(len(precision)))
+        covariance = covariance.astype(np.float32)
         variance, covered = np.empty((2, len(rows)))
         for block in gen_batches(len(rows), _BLOCK):  # which fits into the processor's cache
             along = rows[block] @ covariance
             variance[block] = np.einsum("ij,ij->i", along, rows[block])
             covered[block] = np.square(along, out=along) @ self._spectrum
-        variance = np.maximum(variance, 0) + self._posterior.signal**2 * unexplained
-        mean = rows @ self._posterior.weights.astype(np.float32)
-        return covered * information(thresholds, mean, variance)
+        return covered / (np.maximum(variance, 0) + _CHOOSING_NOISE)
 
     def _may_be_asked(self, never: Collection[int]) -> np.ndarray:
         """Which photos are neither rated, nor near-duplicates of rated ones, nor excluded."""
