@@ -18,6 +18,7 @@ ROOMS = (
     "decaf.training",
     "decaf.models",
     "decaf.ranking",
+    "decaf.rating",
     "decaf",
     "decaf.commands",
     "experiments",

@@ -14,6 +14,7 @@ from experiments.pages import Page
 ATTACKS = {
     "interruptions": "interruptions",
     "kills": "kills",
+    "rating_kills": "rating-kills",
     "signals": "signals",
     "full_disks": "full-disks",
     "sidecars": "sidecars",
