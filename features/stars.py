@@ -32,14 +32,14 @@ _MOST_TRIES = 10
 
 @dataclass(frozen=True)
 class GivenStars:
-    """What `rate_photos` did with one photo, or would do.
+    """What `rate_photos` or `write_ratings` did with one photo, or would do.
 
     Attributes
     ----------
     photo, sidecar : str
         Paths.
     stars : int
-        1 to 5, by the photo's percentile.
+        1 to 5, by the photo's percentile; or a person's, where −1 is rejected.
     outcome : {"written", "unchanged", "kept", "refused"}
         Whether the stars were written, were there before, gave way to a person's rating, or could
         not be written.
@@ -182,19 +182,66 @@ def rate_photos(
         One a photo, in their order. Where XMP cannot be read or written, that photo alone is
         refused.
     """
-    sidecars = [sidecar_of(path, naming) for path in paths]
-    if not dry_run:
+    stars = [stars_of(percentile) for percentile in percentiles]
+    rules = _Rules(naming, overwrite, ignore_stars, dry_run)
+    return _give(paths, stars, rules)
+
+
+def write_ratings(
+    paths: Sequence[str | os.PathLike],
+    stars: Sequence[int],
+    *,
+    naming: str = SIDECARS[0],
+    overwrite: bool = False,
+    ignore_stars: Sequence[float] = (),
+) -> list[GivenStars]:
+    """Write what a person said of photos into sidecars, as that person's ratings.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Of photos.
+    stars : sequence of int
+        1 to 5, or −1 for a photo that the person has rejected.
+    naming, overwrite, ignore_stars
+        As in `rate_photos`: another rating that a person gave before is kept.
+
+    Returns
+    -------
+    list of GivenStars
+        As of `rate_photos`.
+    """
+    return _give(paths, stars, _Rules(naming, overwrite, ignore_stars, by_person=True))
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How stars are written; see `rate_photos`."""
+
+    naming: str
+    overwrite: bool
+    ignore_stars: Sequence[float]
+    dry_run: bool = False
+    by_person: bool = False
+
+
+def _give(
+    paths: Sequence[str | os.PathLike], stars: Sequence[int], rules: _Rules
+) -> list[GivenStars]:
+    """Write stars into sidecars; a photo whose stars cannot be written is refused alone."""
+    sidecars = [sidecar_of(path, rules.naming) for path in paths]
+    if not rules.dry_run:
         for folder in set(map(os.path.dirname, sidecars)):
             remove_partials(folder)
     n_photos = Counter(sidecars)
     given = []
-    rows = zip(paths, sidecars, percentiles, strict=True)
-    for path, sidecar, percentile in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
-        one = GivenStars(os.fspath(path), sidecar, stars_of(percentile), "refused")
+    rows = zip(paths, sidecars, stars, strict=True)
+    for path, sidecar, each in tqdm(rows, "stars", len(sidecars), unit="photo", delay=1):
+        one = GivenStars(os.fspath(path), sidecar, each, "refused")
         try:
             if n_photos[sidecar] > 1:
                 raise InputError(f"{sidecar}: is the sidecar of several photos; use {SIDECARS[0]}")
-            given.append(_rate(one, overwrite, ignore_stars, dry_run))
+            given.append(_rate(one, rules))
         except Shortage:  # the others would fare no better
             raise
         except InputError as error:
@@ -202,9 +249,7 @@ def rate_photos(
     return given
 
 
-def _rate(
-    one: GivenStars, overwrite: bool, ignore_stars: Sequence[float], dry_run: bool
-) -> GivenStars:
+def _rate(one: GivenStars, rules: _Rules) -> GivenStars:
     """What becomes of one photo's stars."""
     n_tries = 0
     while True:
@@ -213,14 +258,18 @@ def _rate(
         other = packet and belongs_to_another(packet, one.photo)
         if other:
             raise InputError(f"{one.sidecar}: is the {other} file's; use {SIDECARS[0]}")
-        rating = None if overwrite else find_rating(one.photo)
-        if rating and rating.stars and rating.stars not in ignore_stars:
+        rating = None if rules.overwrite else find_rating(one.photo)
+        if rating and rating.stars and rating.stars not in rules.ignore_stars:
+            if rules.by_person and rating.stars == one.stars:
+                return replace(one, outcome="unchanged")
             rated = "rejected" if rating.stars == REJECTED else f"rated {rating.stars:g}"
             return replace(
                 one, outcome="kept", reason=f"{rated} by a person", initial=rating.is_initial
             )
         try:
-            written = put_stars(one.sidecar, packet, one.stars, dry_run=dry_run)
+            written = put_stars(
+                one.sidecar, packet, one.stars, by_person=rules.by_person, dry_run=rules.dry_run
+            )
             return replace(one, outcome="written" if written else "unchanged")
         except WrittenMeanwhile:
             n_tries += 1

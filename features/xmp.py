@@ -14,7 +14,7 @@ from features.embedded import MAX_XMP_BYTES, read_embedded
 from features.errors import InputError
 from features.files import check_replaceable
 from features.replacing import replace_file
-from features.xmp_packet import EMPTY_PACKET, Packet, with_stars
+from features.xmp_packet import EMPTY_PACKET, Packet, with_rating, with_stars
 
 # What the sidecar of photo.jpg is called: by darktable, and digiKam by default; by Lightroom.
 SIDECARS = ("photo.jpg.xmp", "photo.xmp")
@@ -99,9 +99,14 @@ def write_rating(sidecar: str | os.PathLike, stars: int, *, dry_run: bool = Fals
 
 
 def put_stars(
-    sidecar: str | os.PathLike, packet: Packet | None, stars: int, *, dry_run: bool = False
+    sidecar: str | os.PathLike,
+    packet: Packet | None,
+    stars: int,
+    *,
+    by_person: bool = False,
+    dry_run: bool = False,
 ) -> bool:
-    """Write stars of decaf's into a sidecar, and leave every other byte of it as it is.
+    """Write stars into a sidecar, decaf's or a person's, and leave every other byte as it is.
 
     The sidecar is replaced at once, so that it is never half written, and only if no other program
     has written it since it was read. It keeps its owner, group, mode and extended attributes.
@@ -113,14 +118,16 @@ def put_stars(
     packet : Packet or None
         What `read_sidecar` has read of it.
     stars : int
-        1 to 5.
+        1 to 5; of a person −1, too, which is rejected.
+    by_person : bool
+        Whether they are a person's, whom nothing overrules unasked.
     dry_run : bool
         Do everything but write.
 
     Returns
     -------
     bool
-        False where the sidecar holds these very stars of decaf's already.
+        False where the sidecar holds these very stars already.
 
     Raises
     ------
@@ -132,9 +139,9 @@ def put_stars(
     """
     _refuse_links(sidecar)
     new = packet or Packet(EMPTY_PACKET, sidecar)
-    if new.is_ours and new.rating == stars:
+    if new.is_ours != by_person and new.rating == stars:
         return False
-    edited = with_stars(new, stars)
+    edited = with_rating(new, stars) if by_person else with_stars(new, stars)
     if dry_run:
         check_replaceable(sidecar)
     else:

@@ -210,19 +210,47 @@ def with_stars(packet: Packet, stars: int) -> bytes:
     InputError
         If it is not UTF-8, or has no place for properties.
     """
+    return _with_numbers(packet, {_RATING: stars, _MARK: stars})
+
+
+def with_rating(packet: Packet, stars: int) -> bytes:
+    """Put a person's rating into a packet, as `with_stars` does decaf's.
+
+    Parameters
+    ----------
+    packet : Packet
+    stars : int
+        `REJECTED`, or 1 to 5.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InputError
+        If it is not UTF-8, or has no place for properties.
+    """
+    # A mark that decaf has left there must not say that these stars are its own.
+    marks = {_MARK: 0} if packet._properties[_MARK] else {}
+    return _with_numbers(packet, {_RATING: stars} | marks)
+
+
+def _with_numbers(packet: Packet, numbers: dict[str, int]) -> bytes:
+    """A packet in which properties say other numbers."""
     data = packet.data
     if b"\0" in data[:4]:
         raise InputError(f"{packet.source}: is not UTF-8 text; save it as UTF-8")
     if packet.end is None or not data.startswith(b"</", packet.end):
         raise InputError(f"{packet.source}: holds no properties; remove it")
     edits = [
-        _replacement(data, each, b"%d" % stars)
-        for key in (_RATING, _MARK)
+        _replacement(data, each, b"%d" % number)
+        for key, number in numbers.items()
         for each in packet._properties[key]
     ]
-    missing = [key for key in (_RATING, _MARK) if not packet._properties[key]]
+    missing = {key: number for key, number in numbers.items() if not packet._properties[key]}
     if missing:
-        edits.append((packet.end, packet.end, _description(missing, packet.about, stars)))
+        edits.append((packet.end, packet.end, _description(missing, packet.about)))
     pieces, place = [], 0
     for start, stop, text in sorted(edits):
         pieces += [data[place:start], text]
@@ -244,12 +272,12 @@ def _replacement(data: bytes, rating: _Property, number: bytes) -> tuple[int, in
     return tag.end(), rating.stop, number
 
 
-def _description(keys: list[str], about: str, stars: int) -> bytes:
-    """A description with properties of these names; it declares what it needs itself."""
+def _description(numbers: dict[str, int], about: str) -> bytes:
+    """A description with these properties; it declares what it needs itself."""
     prefixes = {_RATING: "xmp", _MARK: "decaf"}
     ratings = "".join(
-        f'\n    xmlns:{prefixes[key]}="{key.split()[0]}" {prefixes[key]}:Rating="{stars}"'
-        for key in keys
+        f'\n    xmlns:{prefixes[key]}="{key.split()[0]}" {prefixes[key]}:Rating="{number}"'
+        for key, number in numbers.items()
     )
     text = f' <rdf:Description xmlns:rdf="{_RDF}" rdf:about={quoteattr(about)}{ratings}/>\n '
     return text.encode("ascii", "xmlcharrefreplace")

@@ -9,7 +9,7 @@ from xmp_packets import packet, properties_in, sidecar_of
 
 from features import stars
 from features.errors import InputError
-from features.stars import AlbumStars, rate_photos, read_stars, stars_of
+from features.stars import AlbumStars, rate_photos, read_stars, stars_of, write_ratings
 from features.xmp import write_rating
 
 
@@ -173,3 +173,22 @@ def test_darktables_one_star_gives_way_when_told_so(tmp_path):
     assert [each.outcome for each in given] == ["written", "written", "kept"]
     ratings = [properties_in(sidecar_of(photo))["Xmp.xmp.Rating"] for photo in photos]
     assert ratings == ["5", "3", "4"]
+
+
+def test_what_a_person_said_is_written_as_theirs_and_over_nothing_that_they_said_before(
+    album, tmp_path
+):
+    given = write_ratings(album, [5, 5, 3, -1, 4, -1, 2, 4, -1, 1])
+    outcomes = [each.outcome for each in given]
+    assert outcomes == [
+        *("unchanged", "kept", "unchanged", "unchanged", "written"),
+        *("written", "refused", "written", "written", "written"),
+    ]
+    found = read_stars(tmp_path).stars
+    assert [found.get(photo.name) for photo in album] == [5, 1, 3, -1, 4, -1, None, 4, -1, 1]
+    # Stars of decaf's never go over them again.
+    assert rate_photos(album[7:], [95, 95, 95])[0].outcome == "kept"
+    again = write_ratings(album, [5, 1, 3, -1, 4, -1, 2, 4, -1, 1])
+    assert {each.outcome for each in again} == {"unchanged", "refused"}
+    assert write_ratings(album[:1], [2], overwrite=True)[0].outcome == "written"
+    assert read_stars(tmp_path).stars[album[0].name] == 2
