@@ -176,7 +176,8 @@ class KernelSVMClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[(decision > 0).astype(int)]
 
     def _kernel(self, X: np.ndarray) -> np.ndarray:
-        return rbf_kernel(X, self.vectors_, gamma=self.gamma_)
+        # Of landmarks that are near to each other float32 gives no kernel that can be factored.
+        return rbf_kernel(X.astype(float), self.vectors_.astype(float), gamma=self.gamma_)
 
     def _batches(self, X: np.ndarray) -> Iterator[slice]:
         return gen_batches(len(X), max(_BLOCK_SIZE // len(self.vectors_), 1))

@@ -57,6 +57,18 @@ def test_rows_that_are_equal_are_no_fault(rows):
     assert np.isfinite(near.decision_function(X)).all()
 
 
+def test_near_copies_in_float32_are_no_fault(rows):
+    X, labels = rows
+    random = np.random.default_rng(0)
+    near_copies = np.repeat(X[:300], 5, axis=0) + random.normal(0, 1e-4, (1500, 20))
+    near = KernelSVMClassifier(n_exact=100, n_landmarks=1000, random_state=0)
+    of_double, of_single = (
+        near.fit(near_copies.astype(dtype), np.repeat(labels[:300], 5)).decision_function(X)
+        for dtype in (np.float64, np.float32)
+    )
+    np.testing.assert_allclose(of_single, of_double, atol=0.01)
+
+
 def test_with_all_rows_as_landmarks_it_is_weighted_kernel_ridge_regression(rows):
     X, labels = rows[0][:200], rows[1][:200]
     near = KernelSVMClassifier(
