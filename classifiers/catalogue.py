@@ -36,8 +36,8 @@ class Entry:
     max_samples : int, optional
         Rows that each part of an ensemble takes at most.
     seconds : float
-        About how long it takes to fit one on 100,000 rows of 250 features, and to judge 10,000, on
-        a core of 2026 (experiments/results/judging-times).
+        About how long it takes to fit one on 100,000 rows of 250 features, and to judge a tenth as
+        many, on one core (experiments/README.md, "AVA at its full size").
     """
 
     path: str
@@ -59,39 +59,47 @@ CLASSIFIERS = {
         "sklearn.linear_model.RidgeCV",
         {"alphas": tuple(10.0 ** (power / 2) for power in range(11))},
         scaled=True,
+        seconds=15,
     ),
     "gaussian-process": Entry(
         "classifiers.gaussian_process.GaussianProcessRegression",
         scaled=True,
         compressed=True,
         seeded=True,
+        seconds=35,
     ),
-    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True),
+    "ordinal": Entry("classifiers.ordinal.OrdinalRegression", scaled=True, seconds=10),
     "logistic-regression": Entry(
         "sklearn.linear_model.LogisticRegression",
         {"C": _PENALTY, "class_weight": "balanced", "max_iter": 1000},
         scaled=True,
         seeded=True,
+        seconds=4,
     ),
     "linear-svm": Entry(
         "sklearn.svm.LinearSVC",
         {"C": _PENALTY / 10, "class_weight": "balanced", "dual": "auto", "max_iter": 5000},
         scaled=True,
         seeded=True,
+        seconds=16,
     ),
     "rbf-svm": Entry(
         "classifiers.kernel_svm.KernelSVMClassifier",
         {"class_weight": "balanced"},
         scaled=True,
         seeded=True,
+        seconds=60,
     ),
     # Brute force: search trees do not help in hundreds of dimensions.
     "k-nearest-neighbours": Entry(
         "sklearn.neighbors.KNeighborsClassifier",
         {"n_neighbors": 25, "algorithm": "brute"},
         scaled=True,
+        seconds=70,
     ),
-    "gaussian-naive-bayes": Entry("sklearn.naive_bayes.GaussianNB", {"priors": [0.5, 0.5]}),
+    "gaussian-naive-bayes": Entry(
+        "sklearn.naive_bayes.GaussianNB", {"priors": [0.5, 0.5]}, seconds=1
+    ),
     # Trees of two rows a leaf and 300 of them: shares of votes fine enough to rank by. A tree grows
     # with its rows, so at AVA's size a forest of all rows would be a file of gigabytes.
     "random-forest": Entry(
@@ -99,17 +107,19 @@ CLASSIFIERS = {
         {"n_estimators": 300, "min_samples_leaf": 2, "class_weight": "balanced"},
         seeded=True,
         max_samples=20_000,
+        seconds=20,
     ),
     # 31 steps of a feature in place of 255: the same AUC on OASIS in a seventh of the time.
     "gradient-boosting": Entry(
         "sklearn.ensemble.HistGradientBoostingClassifier",
         {"max_bins": 31, "class_weight": "balanced"},
         seeded=True,
+        seconds=20,
     ),
-    "naive-bayes": Entry("classifiers.bayesian.augmented.NaiveBayesClassifier"),
-    "tan": Entry("classifiers.bayesian.augmented.TANClassifier"),
+    "naive-bayes": Entry("classifiers.bayesian.augmented.NaiveBayesClassifier", seconds=3),
+    "tan": Entry("classifiers.bayesian.augmented.TANClassifier", seconds=5),
     "kdb": Entry("classifiers.bayesian.augmented.KDBClassifier"),
-    "aode": Entry("classifiers.bayesian.aode.AODEClassifier"),
+    "aode": Entry("classifiers.bayesian.aode.AODEClassifier", seconds=10),
     "haode": Entry("classifiers.bayesian.hybrid.HybridAODEClassifier"),
     "gaode": Entry("classifiers.bayesian.gaussian.GaussianAODEClassifier"),
     "bayesian-network": Entry("classifiers.bayesian.markov_blanket.BayesianNetworkClassifier"),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from classifiers.evaluation.evaluation import FeatureSet
     from classifiers.evaluation.folds import Folds
 
-# About what finetuning a head of 250 units takes on 100,000 photos (experiments/results/
-# judging-times).
+# About what finetuning a head of 250 units takes on 100,000 photos (experiments/README.md, "AVA at
+# its full size").
 _HEAD_SECONDS = 200.0
 
 
