@@ -15,7 +15,7 @@ from decaf.backend import check_training, forgetting_gradients
 from decaf.extraction.activations import Activations
 from decaf.networks.head import build_head
 from decaf.training.batches import MEMORY_BYTES, ActivationBatches, fit_scaler, predict
-from decaf.training.settings import RECIPES, TrainingSettings, check_width, count_epochs
+from decaf.training.settings import RECIPES, TrainingSettings, check_width
 from decaf.training.targets import Targets
 from features.splits import sample_rows
 
@@ -78,23 +78,33 @@ def finetune(
         head.get_layer("fc6").kernel.assign(fc6_kernel)
     scaler = fit_scaler(activations, train) if settings.standardize else None
     trained = head if scaler is None else _standardising(head, scaler)
-    epochs = count_epochs(len(train), settings)
-    n_steps = epochs * math.ceil(len(train) / settings.batch_size)
-    trained.compile(_optimizer(settings, n_steps), targets.loss(wanted), jit_compile=False)
-    # Else fit traces its step twice, the first time only to make these variables.
-    trained.optimizer.build(trained.trainable_variables)
     # An order has no classes to weigh.
     class_weight = settings.class_weight if targets.levels is None else None
     weight = compute_sample_weight(class_weight, targets.label[train])
+    batch_size = min(settings.batch_size, len(train))
+    n_times = math.ceil(settings.least_batches / math.ceil(len(train) / batch_size))
+    shown = np.tile(np.arange(len(train)), n_times)
     batches = ActivationBatches(
-        activations, train, wanted[train], weight, settings.batch_size, settings.seed, memory
+        activations,
+        train[shown],
+        wanted[train[shown]],
+        weight[shown],
+        batch_size,
+        settings.seed,
+        memory,
     )
-    callbacks = _callbacks(settings, epochs, progress)
+    n_steps = settings.epochs * len(batches)
+    trained.compile(_optimizer(settings, n_steps), targets.loss(wanted), jit_compile=False)
+    # Else fit traces its step twice, the first time only to make these variables.
+    trained.optimizer.build(trained.trainable_variables)
+    callbacks = _callbacks(settings, progress)
     if len(validation):
         # Before the others, which look at what it finds.
         callbacks.insert(0, _Validation(activations, targets, wanted, validation))
     with forgetting_gradients():
-        fitted = trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+        fitted = trained.fit(
+            batches, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
+        )
     if scaler is not None:
         _fold_into_fc6(scaler, head)
     return head, _history(fitted)
@@ -137,9 +147,7 @@ def _optimizer(settings: TrainingSettings, n_steps: int) -> keras.optimizers.Opt
     return keras.optimizers.get({"class_name": settings.optimizer, "config": config})
 
 
-def _callbacks(
-    settings: TrainingSettings, epochs: int, progress: str | None
-) -> list[keras.callbacks.Callback]:
+def _callbacks(settings: TrainingSettings, progress: str | None) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = []
     if settings.patience is not None:
         callbacks.append(
@@ -148,7 +156,7 @@ def _callbacks(
             )
         )
     if progress:
-        callbacks.append(_Progress(progress, epochs))
+        callbacks.append(_Progress(progress, settings.epochs))
     return callbacks
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,9 +35,9 @@ class TrainingSettings(Record):
         What nothing is learnt of shrinks to exp(-weight_decay) over the whole training, in equal
         steps: decoupled decay, whose share of a step follows from how many there are, and so from
         the number of photos.
-    batch_size : int
-    epochs : int, optional
-        As many as `count_epochs` gives for the photos, by default.
+    batch_size, epochs : int
+    least_batches : int
+        Batches of an epoch at least: few photos are learnt several times in each.
     dropout : float
         Share of fc6's and of fc7's units that are dropped.
     class_weight : {"balanced", None}
@@ -84,11 +83,13 @@ class TrainingSettings(Record):
     batch_size: int = field(
         default=128, metadata=whole_number(1) | {"help": "photos a step", "metavar": "PHOTOS"}
     )
-    epochs: int | None = field(
-        default=10,
-        metadata=optional(
-            whole_number(1) | {"help": "times that all photos are learnt (the recipe's)"}
-        ),
+    epochs: int = field(
+        default=10, metadata=whole_number(1) | {"help": "times that all photos are learnt"}
+    )
+    least_batches: int = field(
+        default=1,
+        metadata=whole_number(1)
+        | {"help": "steps of an epoch at least, in which few photos come several times"},
     )
     dropout: float = field(
         default=0.5,
@@ -130,16 +131,19 @@ class TrainingSettings(Record):
             raise InputError(f"patience {self.patience} needs a validation_fraction above 0")
 
 
-# Photos are learnt so many times, but in so many steps at least: 100 photos are one batch, and 20
-# steps leave their head unfinished (experiments/results/training-sizes).
-EPOCHS, LEAST_STEPS = 20, 80
-
 # By name. Of those that experiments/choices/recipe.py compares, `decaf` is the one that inner folds
 # choose most often, for every network and on both measuring sets.
+# 100 photos are one batch, and 20 steps would leave their head unfinished
+# (experiments/choices/training_sizes.py).
 RECIPES = {
     "paper": TrainingSettings(),
     "decaf": TrainingSettings(
-        standardize=True, optimizer="adamw", weight_decay=0.8, epochs=None, softness=0.05
+        standardize=True,
+        optimizer="adamw",
+        weight_decay=0.8,
+        epochs=20,
+        least_batches=4,
+        softness=0.05,
     ),
 }
 # What fc6 is fed with.
@@ -204,31 +208,6 @@ def choose_backbone(
     if recipe == "paper":
         raise InputError("the paper's recipe needs a backbone: alexnet and vgg16 are the paper's")
     return DEFAULT_BACKBONE, tuple(sizes) or DEFAULT_SIZES
-
-
-def count_epochs(n_photos: int, settings: TrainingSettings) -> int:
-    """How many times training photos are learnt.
-
-    Parameters
-    ----------
-    n_photos : int
-        That train.
-    settings : TrainingSettings
-
-    Returns
-    -------
-    int
-        The settings' epochs; without any, `EPOCHS`, or more for `LEAST_STEPS` steps.
-
-    Examples
-    --------
-    >>> count_epochs(250, RECIPES["decaf"]), count_epochs(2500, RECIPES["decaf"])
-    (40, 20)
-    """
-    if settings.epochs is not None:
-        return settings.epochs
-    n_batches = math.ceil(n_photos / settings.batch_size)
-    return max(EPOCHS, math.ceil(LEAST_STEPS / n_batches))
 
 
 def check_width(width: int) -> None:

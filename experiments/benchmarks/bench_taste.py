@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 from tqdm import tqdm
 
-from classifiers.taste.album import AlbumTaste
 from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, at_once, option
 from experiments.measuring import best_seconds
@@ -59,6 +58,8 @@ def bench_taste(args) -> Page:
 
 def measure(n_photos: int, n_ratings: int, n_runs: int) -> Row:
     """Times of one size, in milliseconds; the album's in seconds."""
+    from classifiers.taste.album import AlbumTaste
+
     random = np.random.default_rng(0)
     along = random.normal(size=(n_photos, DIRECTIONS)).astype(np.float32)
     features = along @ random.normal(size=(DIRECTIONS, FEATURES)).astype(np.float32)

@@ -41,7 +41,7 @@ def few_ratings(args) -> Page:
 
     rated = data.read_rated(args, "score", "its ratings have no scores, by which order is judged")
     photos = data.training_photos(rated, args.backbone, data.parse_sizes(args.size), args)
-    settings = replace(RECIPES["decaf"], epochs=20, validation_fraction=0.0)
+    settings = replace(RECIPES["decaf"], least_batches=1, validation_fraction=0.0)
     what = {"activations": photos.activations.identity, "training": settings.to_json()}
     what |= {"ratings": sorted(args.rated), "test_fraction": args.test_fraction}
     drawn: list[Row] = []

@@ -11,16 +11,18 @@ from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classifiers.taste.album import AlbumTaste, every_fourth
-from classifiers.taste.certainty import judge_checks
 from experiments import data
 from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, at_once, option
 from experiments.judging import add_differences, compute_once, means_of_draws
 from experiments.pages import Page, Row, interval, pivot
+
+if TYPE_CHECKING:
+    from classifiers.taste.album import AlbumTaste
 
 CHOSEN, PAIRS = "chosen", "chosen, and pairs"
 RANDOM, LARGEST = "random", "largest variance"
@@ -118,6 +120,8 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
     from sklearn.metrics import roc_auc_score
 
     from classifiers.evaluation.ordering import rank_correlation
+    from classifiers.taste.album import AlbumTaste
+    from classifiers.taste.certainty import judge_checks
     from features.splits import choose_test_photos
 
     rated = photos.rated
@@ -188,6 +192,8 @@ def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
 
 def _next(learner, way, rated, random):
     """Which photo is asked, and whether it is to judge what has been learnt."""
+    from classifiers.taste.album import every_fourth
+
     if way == RANDOM:
         return int(random.choice(np.setdiff1d(np.arange(learner.n_photos), rated))), False
     if every_fourth(len(rated)):

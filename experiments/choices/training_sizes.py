@@ -74,7 +74,7 @@ def training_sizes(args) -> Page:
     tables = {
         "The recipe, and the best of the grid": table(
             behind,
-            {"photos": lambda row: f"{row['photos']:,}", "epochs": "{epochs}"}
+            {"photos": "{photos:,}"}
             | {f"{name.upper()}": number(name, ".3f") for name in METRICS}
             | {f"{name.upper()} behind": number(f"{name}_behind", ".3f") for name in METRICS},
         )
@@ -105,7 +105,6 @@ def _judge(photos, settings, factors, n_photos, seed, args) -> list[Row]:
 
     from classifiers.evaluation.ordering import rank_correlation
     from decaf.training.heads import FinetunedHead
-    from decaf.training.settings import count_epochs
     from features.splits import choose_test_photos
 
     rated = photos.rated
@@ -114,7 +113,7 @@ def _judge(photos, settings, factors, n_photos, seed, args) -> list[Row]:
     epochs, decay = factors
     changed = replace(
         settings,
-        epochs=math.ceil(epochs * count_epochs(len(train), settings)),
+        epochs=math.ceil(epochs * settings.epochs),
         weight_decay=decay * settings.weight_decay,
         seed=seed,
     )
@@ -136,12 +135,10 @@ def _judge(photos, settings, factors, n_photos, seed, args) -> list[Row]:
 
 def _behind(rows: list[Row], n_photos: int) -> Row:
     """The recipe's figures at a size, and by how much the best of the grid is better."""
-    from decaf.training.settings import RECIPES, count_epochs
-
     own = [row for row in rows if row["photos"] == n_photos]
     (recipe,) = (row for row in own if row["grid"] == RECIPE)
     behind = {f"{name}_behind": max(map(itemgetter(name), own)) - recipe[name] for name in METRICS}
-    return recipe | behind | {"epochs": count_epochs(n_photos, RECIPES["decaf"])}
+    return recipe | behind
 
 
 def _draw(rows):

@@ -159,7 +159,7 @@ def test_a_full_disk_is_told_in_one_line_when_a_network_is_saved(samples, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "epochs must be a whole number, 1 or more, or none, not 0"),
+        (["--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
         (["--width", "0"], "width 0: it must be a whole number, 1 or more"),
         (["--backbone", "vgg-16"], "backbone vgg-16: unknown; did you mean vgg16"),
         (["--blocks", "9"], "blocks=9; it has 1 to 5 blocks"),

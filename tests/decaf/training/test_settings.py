@@ -24,7 +24,7 @@ from features.errors import InputError
         ("momentum", 1.0, "momentum must be a number, 0 or more, below 1, not 1.0"),
         ("weight_decay", -1.0, "weight_decay must be a number, 0 or more, not -1.0"),
         ("batch_size", 0, "batch_size must be a whole number, 1 or more, not 0"),
-        ("epochs", 0, "epochs must be a whole number, 1 or more, or none, not 0"),
+        ("epochs", 0, "epochs must be a whole number, 1 or more, not 0"),
         ("dropout", 1.0, "dropout must be a number, 0 or more, below 1, not 1.0"),
         ("class_weight", "all", "class_weight must be balanced or None, not 'all'"),
         ("softness", -1.0, "softness must be a number, 0 or more, not -1.0"),
