@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +26,45 @@ _FAR = 700
 _FLOATS = [np.float64, np.float32]
 
 
-class OrdinalRegression(RegressorMixin, BaseEstimator):
+class LevelRegressor(RegressorMixin, BaseEstimator, ABC):
+    """A regressor of scores that lie in ordered levels, by how probable it finds each.
+
+    Its fit gives `level_means_` and `level_variances_`, as `cut_levels` does.
+    """
+
+    level_means_: np.ndarray
+    level_variances_: np.ndarray
+
+    @abstractmethod
+    def level_probabilities(self, X: ArrayLike) -> np.ndarray:
+        """Give the probability of every level."""
+
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Give the expected score of every row, and how far the score may be from it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        return_std : bool, default=False
+
+        Returns
+        -------
+        mean : ndarray of shape (n_rows,)
+            The levels' means, weighed by their probabilities.
+        deviation : ndarray of shape (n_rows,)
+            Standard deviation of the score, between and within levels. Only with `return_std`.
+        """
+        probability = self.level_probabilities(X)
+        mean = probability @ self.level_means_
+        if not return_std:
+            return mean
+        between = (self.level_means_ - mean[:, None]) ** 2
+        return mean, np.sqrt((probability * (between + self.level_variances_)).sum(axis=1))
+
+
+class OrdinalRegression(LevelRegressor):
     """A cumulative link model: the level of a row is where ``x @ coef_ + noise`` falls.
 
     The probability of level k is ``F(thresholds[k] - x @ coef_) - F(thresholds[k - 1] - x @
@@ -132,30 +171,6 @@ class OrdinalRegression(RegressorMixin, BaseEstimator):
         values = validate_data(self, X, dtype=_FLOATS, reset=False)
         along = values @ self.coef_.astype(values.dtype)
         return np.diff(_LINKS[self.link].distribution(_edges(self.thresholds_) - along[:, None]))
-
-    def predict(
-        self, X: ArrayLike, return_std: bool = False
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Give the expected score of every row, and how far the score may be from it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-        return_std : bool, default=False
-
-        Returns
-        -------
-        mean : ndarray of shape (n_rows,)
-            The levels' means, weighed by their probabilities.
-        deviation : ndarray of shape (n_rows,)
-            Standard deviation of the score, between and within levels. Only with `return_std`.
-        """
-        probability = self.level_probabilities(X)
-        mean = probability @ self.level_means_
-        if not return_std:
-            return mean
-        between = (self.level_means_ - mean[:, None]) ** 2
-        return mean, np.sqrt((probability * (between + self.level_variances_)).sum(axis=1))
 
     def _check_parameters(self):
         check_scalar(self.n_levels, "n_levels", (int, np.integer), min_val=2)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from classifiers.ordinal import cut_levels
+from classifiers.ordinal import LevelRegressor, cut_levels
 from classifiers.taste.probit import Told, know_nothing, learn
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _JITTER = 1e-6
 _BLOCK_SIZE = 2**22
 
 
-class OrdinalGaussianProcess(RegressorMixin, BaseEstimator):
+class OrdinalGaussianProcess(LevelRegressor):
     """Grades as levels of a smooth function with noise; and which row of a pair is the better one.
 
     The grade of a row is where ``f(x) + noise`` falls between thresholds, with normal noise of
@@ -156,30 +155,6 @@ class OrdinalGaussianProcess(RegressorMixin, BaseEstimator):
         values = validate_data(self, X, dtype=np.float64, reset=False)
         blocks = gen_batches(len(values), max(_BLOCK_SIZE // len(self.landmarks_), 1))
         return np.concatenate([self._probabilities(values[rows]) for rows in blocks])
-
-    def predict(
-        self, X: ArrayLike, return_std: bool = False
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Give the expected score of every row, and how far the score may be from it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-        return_std : bool, default=False
-
-        Returns
-        -------
-        mean : ndarray of shape (n_rows,)
-            The levels' means, weighed by their probabilities.
-        deviation : ndarray of shape (n_rows,)
-            Standard deviation of the score, between and within levels. Only with `return_std`.
-        """
-        probability = self.level_probabilities(X)
-        mean = probability @ self.level_means_
-        if not return_std:
-            return mean
-        between = (self.level_means_ - mean[:, None]) ** 2
-        return mean, np.sqrt((probability * (between + self.level_variances_)).sum(axis=1))
 
     def _check_pairs(self, rows: ArrayLike | None) -> np.ndarray:
         if rows is None:
