@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
     from sklearn.base import TransformerMixin
 
 HIGHEST_CODE = np.iinfo(np.int16).max
-
-
-def counted_rows(
-    values: np.ndarray, classes: np.ndarray, sample_weight: ArrayLike | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The rows that count, and their weights; None where all weigh alike."""
-    if sample_weight is None:
-        return values, classes, None
-    weight = _check_sample_weight(
-        sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
-    )
-    counted = weight > 0
-    return values[counted], classes[counted], weight[counted]
 
 
 def fit_discretizer(
@@ -108,6 +95,25 @@ class JointClassifier(ClassifierMixin, BaseEstimator, ABC):
         joint = self.predict_joint_log_proba(X)
         return self.classes_[np.argmax(joint, axis=1)]
 
+    def _checked_rows(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, **how: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Set `classes_`; give the rows that count, their classes, these as numbers, and weights.
+
+        Without `sample_weight` there are none. `how` is of scikit-learn's `validate_data`.
+        """
+        values, classes = validate_data(self, X, y, **how)
+        check_classification_targets(classes)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, values, ensure_non_negative=True, allow_all_zero_weights=False
+            )
+            counted = weight > 0
+            values, classes, weight = values[counted], classes[counted], weight[counted]
+        self.classes_, labels = np.unique(classes, return_inverse=True)
+        return values, classes, labels, weight
+
     def _checked_codes(self, codes):
         """Refuse what is no codes, of the discretiser or in its place."""
         no_code = (codes < 0) | (codes > HIGHEST_CODE) | (np.floor(codes) != codes)
@@ -169,10 +175,9 @@ class DiscreteBayesClassifier(JointClassifier):
         """
         self._check_parameters()
         self.categories_ = find_categories(X)
-        values, classes = validate_data(self, encode_categories(X, self.categories_), y)
-        check_classification_targets(classes)
-        values, classes, weight = counted_rows(values, classes, sample_weight)
-        self.classes_, labels = np.unique(classes, return_inverse=True)
+        values, classes, labels, weight = self._checked_rows(
+            encode_categories(X, self.categories_), y, sample_weight
+        )
         self.discretizer_ = make_discretizer(self.discretizer)
         measured = self._measured()
         if self.discretizer_ is not None and measured.any():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from classifiers.bayesian.averaging import Averager, check_averaging, weigh_parents
-from classifiers.bayesian.base import JointClassifier, counted_rows
+from classifiers.bayesian.base import JointClassifier
 from classifiers.bayesian.contingency import BLOCK_SIZE, row_blocks
 from classifiers.bayesian.moments import LEAST_VARIANCE, center_and_scale, check_alpha
 from classifiers.memory import check_memory
@@ -139,11 +138,8 @@ class GaussianAODEClassifier(JointClassifier):
             of its range; if this takes more memory than the machine has.
         """
         self._check_parameters()
-        values, classes = validate_data(self, X, y, dtype=_FLOATS)
-        check_classification_targets(classes)
-        values, classes, given = counted_rows(values, classes, sample_weight)
+        values, _, labels, given = self._checked_rows(X, y, sample_weight, dtype=_FLOATS)
         weight = np.ones(len(values)) if given is None else given
-        self.classes_, labels = np.unique(classes, return_inverse=True)
         n_classes, n_features = len(self.classes_), values.shape[1]
         needed = self.bytes_needed(len(values), np.ones(n_features, int), n_classes)
         check_memory(type(self).__name__, needed, n_features)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
 
 from classifiers.bayesian.averaging import Averager, check_averaging, weigh_parents
-from classifiers.bayesian.base import JointClassifier, counted_rows, fit_discretizer
+from classifiers.bayesian.base import JointClassifier, fit_discretizer
 from classifiers.bayesian.contingency import (
     BLOCK_SIZE,
     feature_blocks,
@@ -145,10 +144,7 @@ class HybridAODEClassifier(JointClassifier):
             of its range; if this takes more memory than the machine has.
         """
         self._check_parameters()
-        values, classes = validate_data(self, X, y, dtype=_FLOATS)
-        check_classification_targets(classes)
-        values, classes, weight = counted_rows(values, classes, sample_weight)
-        self.classes_, labels = np.unique(classes, return_inverse=True)
+        values, classes, labels, weight = self._checked_rows(X, y, sample_weight, dtype=_FLOATS)
         discretizer = make_discretizer(self.discretizer)
         assert discretizer is not None  # `_check_parameters` refuses that
         self.discretizer_ = discretizer
