@@ -8,7 +8,7 @@ def test_every_kind_is_judged_at_every_size_that_there_is_and_once(run, ava, tmp
     for _, own in table.groupby("photos"):
         assert list(own["classifier"]) == list(contenders())
     assert table["auc"].between(0, 1).all() and table["calibration_error"].between(0, 1).all()
-    rows = table.set_index(["classifier", "photos"])["auc"]
+    rows = table.set_index(["classifier", "photos"])["calibration_error"]
     assert rows["AODE, sum", 12] != rows["AODE, log-odds, MI", 12]
     assert "Calibration error (ECE), fc7-6" in page
     monkeypatch.setattr("experiments.choices.aode._features", lambda *of: 1 / 0)
