@@ -66,6 +66,10 @@ def _settings(layer: dict[str, Any]) -> dict[str, Any]:
 def _told(value: Any, digests: dict[Node, str]) -> Any:
     """The same with digests for calls, which a graph refers to as (name, node, tensor)."""
     if isinstance(value, dict):
+        if value.get("class_name") == "__keras_tensor__" and value["config"]["dtype"] == "bfloat16":
+            # What the layers say decides. A graph that was rebuilt while they computed in bfloat16
+            # still has tensors of that when they are back in float32.
+            value = value | {"config": value["config"] | {"dtype": "float32"}}
         return {key: _told(each, digests) for key, each in value.items()}
     if not isinstance(value, list | tuple):
         return value

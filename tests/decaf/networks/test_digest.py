@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from decaf.extraction.activations import cache_folders
-from decaf.networks.convolutions import build_activations
+from decaf.networks.convolutions import build_activations, set_precision
 from decaf.networks.digest import digest_of_graph
 from decaf.networks.network import build_network, load_network
 
@@ -78,9 +78,11 @@ def test_another_size_has_a_cache_of_its_own(tmp_path):
     assert len(folders) == 3
 
 
+@pytest.mark.parametrize("trained_in", ["float32", "bfloat16"])
 @pytest.mark.parametrize("pooling", ["average", "multilevel", "flatten"])
-def test_a_network_that_was_saved_shares_the_cache_of_its_backbone(tmp_path, pooling):
+def test_a_network_that_was_saved_shares_the_cache_of_its_backbone(tmp_path, pooling, trained_in):
     network = build_network("alexnet-owt", 4, pooling=pooling, blocks=2)
+    set_precision(network.keras_model, trained_in)
     network.save(tmp_path / "saved.keras")
     for precision in ("float32", "bfloat16"):
         saved = load_network(tmp_path / "saved.keras", precision).activations_model()
