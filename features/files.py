@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
-import glob
 import os
 import secrets
 import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from features.errors import AlreadyThere, InputError, Shortage
@@ -61,8 +61,8 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     """A name to write to; the file takes its own name when that went well.
 
     It is on the disk before it takes its name, keeps what `keep_status` does of the file that it
-    replaces, and where `path` is a link it replaces what that leads to. What killed calls for the
-    same file have left is removed.
+    replaces, and where `path` is a link it replaces what that leads to. What killed processes have
+    left of the same file is removed.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def whole_file(path: str | os.PathLike, *, force: bool = True) -> Iterator[Path]
     target = Path(os.path.realpath(path))
     # In here, for a disk is full only until the file is removed again.
     with part_of(target) as part, writing(path), _made_and_locked(part):
-        remove_unlocked(_parts_of(target))
+        remove_unlocked(_left_of(target))
         yield part
         # Or a power failure soon after could leave an empty file in the place of the old one.
         with open(part, "r+b") as file:
@@ -135,11 +135,22 @@ def part_of(target: Path) -> Iterator[Path]:
         yield part
 
 
-def _parts_of(target: Path) -> list[Path]:
-    """What is being written to take the name of a file, now or when that was killed."""
+def _left_of(target: Path) -> list[Path]:
+    """What was being written to take the name of a file, some of it perhaps still."""
     start = f".{target.stem[:_STEM_LENGTH]}."
-    found = target.parent.glob(f"{PARTIAL}{glob.escape(target.suffix)}")
-    return [path for path in found if path.name.startswith(start)]
+    return [
+        path
+        for path in _parts_in(target.parent)
+        if path.name.startswith(start) and path.name.endswith(f".part{target.suffix}")
+    ]
+
+
+# Once in the life of a process: shards of millions of photos lie in one folder, and to go through
+# that for each would take hours.
+@lru_cache(maxsize=64)
+def _parts_in(folder: Path) -> list[Path]:
+    """What is being written in a folder, now or when that was killed."""
+    return list(folder.glob(PARTIAL))
 
 
 @contextlib.contextmanager

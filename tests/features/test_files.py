@@ -180,3 +180,9 @@ def test_what_a_killed_call_for_the_same_file_has_left_is_removed_and_nothing_el
         # That one is at work.
         with whole_file(tmp_path / "ratings.csv") as second:
             assert set(tmp_path.iterdir()) == {first, second, *others}
+
+
+def test_a_folder_is_gone_through_once_however_many_files_are_written(tmp_path, monkeypatch):
+    write_file(tmp_path / "first.json", "{}")
+    monkeypatch.setattr(Path, "glob", lambda *of: 1 / 0)
+    write_file(tmp_path / "second.json", "{}")
