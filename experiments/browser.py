@@ -47,8 +47,9 @@ class Browser:
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
         options += ["--disable-background-networking", "--disable-component-update"]
         options += ["--disable-sync", "--no-first-run", f"--user-data-dir={profile}"]
-        # Every name resolves to nothing: what the page asked of the network would fail.
-        options += ["--host-resolver-rules=MAP * ~NOTFOUND"]
+        # Every name resolves to nothing, but this machine: what the page asked of the network would
+        # fail.
+        options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
         self._process = subprocess.Popen(
             ["bash", "-c", launch, "bash", program, *options, "about:blank"],
             pass_fds=(reads, writes),
@@ -88,10 +89,14 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Open a page from a file, which has kept nothing so far, and wait until it has run."""
+        self.visit(path.absolute().as_uri())
+
+    def visit(self, url: str) -> None:
+        """Open a page by its address, as `open` does one from a file."""
         self.events.clear()
         forget = "localStorage.clear(); sessionStorage.clear()"
         script = self.call("Page.addScriptToEvaluateOnNewDocument", source=forget)
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
         self.call("Page.removeScriptToEvaluateOnNewDocument", **script)
 

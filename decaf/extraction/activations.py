@@ -109,6 +109,7 @@ def cached_activations(
     resize: str = "squash",
     cache: str | os.PathLike | None = None,
     batch_size: int | None = None,
+    n_photos: int | None = None,
     progress: bool = True,
 ) -> dict[str, Activations]:
     """Activations of photos, from the cache where they are there, else computed and kept.
@@ -129,6 +130,9 @@ def cached_activations(
     batch_size : int, optional
         Photos in a forward pass; by default what suits the device, as
         `decaf.extraction.engines.batch_size_of` tells.
+    n_photos : int, optional
+        How many there are in all, where these are a part of them: few are not worth the
+        preparation of an engine.
     progress : bool
         Show a progress bar on stderr.
 
@@ -150,9 +154,15 @@ def cached_activations(
         # More than once only for copies of a photo that could not be decoded, and for what was
         # damaged.
         while missing:
-            filled, unread = _fill(
-                folders, [paths[i] for i in missing], convolutions, resize, batch_size, stored, bar
+            run = functools.partial(
+                run_network,
+                convolutions=convolutions,
+                resize=resize,
+                batch_size=batch_size,
+                n_photos=n_photos or len(missing),
             )
+            waiting = [paths[i] for i in missing]
+            filled, unread = _fill(folders, waiting, run, _PIECE * batch_size, stored, bar)
             for position, digest in filled.items():
                 digests[missing[position]] = digest
                 remember_digest(files[missing[position]], digest)
@@ -394,9 +404,8 @@ def _is_stored(digest: str, stored: dict[str, tuple[list[Path], Index]]) -> bool
 def _fill(
     folders: dict[str, Path],
     paths: Sequence[str],
-    convolutions: keras.Model,
-    resize: str,
-    batch_size: int,
+    run: Callable[..., Iterator[ShardActivations]],
+    piece: int,
     stored: dict[str, tuple[list[Path], Index]],
     bar: tqdm,
 ) -> tuple[dict[int, str], dict[int, str]]:
@@ -412,17 +421,9 @@ def _fill(
         asked.add(digest)
         return True
 
-    piece = _PIECE * batch_size
     starts = range(0, len(paths), piece)
-    computed = run_network(
-        (paths[start : start + piece] for start in starts),
-        convolutions,
-        resize=resize,
-        batch_size=batch_size,
-        n_photos=len(paths),
-        wanted=wanted,
-        advance=bar.update,
-    )
+    shards = (paths[start : start + piece] for start in starts)
+    computed = run(shards, wanted=wanted, advance=bar.update)
 
     def noted() -> Iterator[tuple[list[str], ShardActivations]]:
         for start, shard in zip(starts, computed):

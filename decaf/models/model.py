@@ -173,6 +173,7 @@ class Model:
         paths: Sequence[str],
         *,
         cache: str | os.PathLike | None = None,
+        n_photos: int | None = None,
         progress: bool = True,
     ) -> ScoredPhotos:
         """Score the photos that can be read.
@@ -184,7 +185,7 @@ class Model:
         ----------
         paths : sequence of str
             Photo files.
-        cache, progress
+        cache, n_photos, progress
             As in `decaf.extraction.activations.cached_activations`.
 
         Returns
@@ -200,7 +201,7 @@ class Model:
         convolutions, head = self._parts
         settle(
             convolutions,
-            len(paths),
+            n_photos or len(paths),
             precision=self.precision or precision_of(convolutions),
             engine=self.engine,
             cache=cache,
@@ -210,6 +211,7 @@ class Model:
             convolutions,
             resize=record.resize,
             cache=cache,
+            n_photos=n_photos,
             progress=progress,
         )[record.pooling]
         given = predict(head, activations, np.arange(len(activations)))

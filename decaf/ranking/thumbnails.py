@@ -17,8 +17,13 @@ THUMBNAIL_QUALITY = 60
 # 500 kB a preview. WebP is smaller by a third and takes ten times as long.
 PREVIEW_SIDE, PREVIEW_QUALITY = 2048, 80
 
-# What files begin with that every browser shows: JPEG, PNG, GIF, BMP.
-_SHOWN_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
+# What files begin with that every browser shows.
+_SHOWN_STARTS = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def make_pictures(path: str) -> Pictures | None:
         None where the photo cannot be read.
     """
     try:
-        is_shown = _is_shown_by_browsers(path)
+        is_shown = shown_type(path) is not None
         rgb, _ = read_photo(path, min_side=THUMBNAIL_HEIGHT if is_shown else None)
     except (PhotoError, OSError):
         return None
@@ -66,14 +71,31 @@ def make_pictures(path: str) -> Pictures | None:
     return Pictures(_encode(image, "WEBP", THUMBNAIL_QUALITY), *image.size, preview)
 
 
-def _is_shown_by_browsers(path: str) -> bool:
-    """Whether Chromium, Firefox and Safari all show a file, whatever its name says it is."""
+def shown_type(path: str) -> str | None:
+    """The media type of a file that Chromium, Firefox and Safari all show, whatever its name says.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    str or None
+        None where one of them does not show it.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
     with open(path, "rb") as file:
         start = file.read(64)
-    is_webp = start.startswith(b"RIFF") and start[8:12] == b"WEBP"
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "image/webp"
     # HEIC has the same boxes, and other brands.
-    is_avif = start[4:8] == b"ftyp" and b"avif" in start[8 : int.from_bytes(start[:4])]
-    return start.startswith(_SHOWN_STARTS) or is_webp or is_avif
+    if start[4:8] == b"ftyp" and b"avif" in start[8 : int.from_bytes(start[:4])]:
+        return "image/avif"
+    return next((kind for known, kind in _SHOWN_STARTS.items() if start.startswith(known)), None)
 
 
 def _encode(image: Image.Image, kind: str, quality: int) -> bytes:

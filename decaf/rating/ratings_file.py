@@ -28,12 +28,9 @@ PURPOSES = ("chosen", "check", "repeat", "pair", "changed", "taken in")
 
 # "deca": what tells the file from other programs'.
 _APPLICATION = 0x64656361
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {SCHEMA_VERSION};
-CREATE TABLE scale (grades TEXT NOT NULL);
-CREATE TABLE events (
+_TABLES = {
+    "scale": "CREATE TABLE scale (grades TEXT NOT NULL)",
+    "events": """CREATE TABLE events (
     number INTEGER PRIMARY KEY,
     time TEXT NOT NULL,
     act TEXT NOT NULL,
@@ -45,7 +42,13 @@ CREATE TABLE events (
     other_path BLOB,
     other_digest TEXT,
     undone INTEGER
-);
+)""",
+}
+_BEGIN = f"""
+BEGIN IMMEDIATE;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {SCHEMA_VERSION};
+{";".join(_TABLES.values())};
 """
 _FULL, _BUSY, _NO_DATABASE, _CORRUPT = (
     sqlite3.SQLITE_FULL,
@@ -185,7 +188,7 @@ class RatingsFile:
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("PRAGMA journal_mode = WAL")
         if not self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            self._database.executescript(_SCHEMA)
+            self._database.executescript(_BEGIN)
             self._database.execute("INSERT INTO scale VALUES (?)", [json.dumps(self.grades)])
             self._database.execute("COMMIT")
         self._check()
@@ -208,20 +211,27 @@ class RatingsFile:
                 f"{self.path}: has schema version {version}, this program reads {SCHEMA_VERSION}; "
                 "update it"
             )
+        # A view or a trigger of a stranger's could run for ever.
+        if dict(self._database.execute("SELECT name, sql FROM sqlite_schema")) != _TABLES:
+            raise Damaged(f"{self.path}: is damaged: it holds other tables than ratings have")
         (grades,) = self._database.execute("SELECT grades FROM scale").fetchone()
         if grades != json.dumps(self.grades):
             raise InputError(f"{self.path}: was begun with the grades {grades}; go on with these")
 
     def _event(self, row: tuple) -> Event:
         event = Event(*row)
+        is_pair = event.purpose == "pair"
         try:
             other = None if event.other_path is None else os.fsdecode(event.other_path)
             event = replace(event, path=os.fsdecode(event.path), other_path=other)
+            is_sound = isinstance(event.predicted, float | None) and isinstance(event.digest, str)
+            is_sound &= isinstance(event.other_path, str) == is_pair
+            is_sound &= isinstance(event.other_digest, str) == is_pair
+            is_sound &= event.act in ACTS and event.purpose in PURPOSES
+            is_sound &= event.act != "rated" or event.grade in self.grades
         except TypeError:
-            raise Damaged(f"{self.path}: is damaged at event {event.number}") from None
-        if event.act not in ACTS or event.purpose not in PURPOSES:
-            raise Damaged(f"{self.path}: is damaged at event {event.number}")
-        if event.act == "rated" and event.grade not in self.grades:
+            is_sound = False
+        if not is_sound:
             raise Damaged(f"{self.path}: is damaged at event {event.number}")
         return event
 

@@ -15,10 +15,22 @@ COMMANDS = [
     "fit-classifier",
     "rank-photos",
     "export-network",
+    "rate-photos",
 ]
 # What takes long to import, or brings it along.
-HEAVY = {"numpy", "scipy", "sklearn", "pandas", "h5py", "PIL", "jinja2", "pgmpy", "matplotlib"}
-HEAVY |= {"keras", "tensorflow", "jax", "torch", "onnx"}
+HEAVY = {
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "h5py",
+    "PIL",
+    "jinja2",
+    "pgmpy",
+    "matplotlib",
+    "starlette",
+}
+HEAVY |= {"keras", "tensorflow", "jax", "torch", "onnx", "starlette"}
 
 
 def help_of(command):

@@ -1,16 +1,15 @@
 """The page of a ranking, as a file and in a browser."""
 
 import base64
-import importlib.util
 import io
 import json
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
+from axe import violations
 from browser import Browser
 from hostile_album import HOSTILE, WITH_LINE_BREAK, make_album
 from PIL import Image
@@ -663,29 +662,18 @@ def test_rows_fill_the_width_and_another_width_keeps_the_place(page):
         assert page.run("document.documentElement.scrollWidth <= innerWidth")
 
 
-def axe():
-    """The source of axe-core, which a package for Playwright brings along."""
-    package = importlib.util.find_spec("axe_playwright_python")
-    if package is None:
-        pytest.skip("needs axe-core: pip install --no-deps axe-playwright-python")
-    return Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("width, scheme", [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing(browser, page_of_200, width, scheme):
     browser.resize(width, 800)
     browser.prefer(scheme)
     browser.open(page_of_200)
-    browser.call("Runtime.evaluate", expression=axe())
-    script = "axe.run().then((found) => found.violations.map((violation) => violation.id + ': '"
-    script += " + violation.nodes.map((node) => node.html).join(' ').slice(0, 300)))"
     browser.run("document.querySelector('details').open = true")
-    assert browser.run(script) == []
+    assert violations(browser) == []
     browser.run("open(photos[2])")
     browser.wait_for("large !== null")
-    assert browser.run(script) == []
+    assert violations(browser) == []
     browser.press("z")
-    assert browser.run(script) == []
+    assert violations(browser) == []
     browser.run("view.close(); search.value = 'zzz'; search.dispatchEvent(new Event('input'))")
-    assert browser.run(script) == []
+    assert violations(browser) == []
     browser.prefer("light")

@@ -93,6 +93,29 @@ def test_a_grade_that_is_none_of_the_scale_s_is_refused(path):
         RatingsFile(path, STARS)
 
 
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ("UPDATE events SET digest = x'00'", "at event 1"),
+        ("UPDATE events SET path = 7", "at event 1"),
+        ("UPDATE events SET act = 'eaten'", "at event 1"),
+        ("UPDATE events SET predicted = 'much'", "at event 1"),
+        ("UPDATE events SET other_digest = 'a'", "at event 1"),
+        ("DROP TABLE events; CREATE VIEW events AS SELECT 1", "other tables"),
+        ("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END", "other tables"),
+    ],
+)
+def test_what_a_stranger_has_put_into_it_is_refused(path, change, reason):
+    file = RatingsFile(path, STARS)
+    file.append([rated("a", 3)])
+    file.close()
+    database = sqlite3.connect(path)
+    database.executescript(change)
+    database.close()
+    with pytest.raises(Damaged, match=reason):
+        RatingsFile(path, STARS)
+
+
 def test_a_full_disk_loses_nothing_of_before_and_is_told(path):
     file = RatingsFile(path, STARS)
     file.append([rated("a", 3)])
