@@ -348,7 +348,10 @@ class Learner:
             and all(self._is_there(self.photos[row]) for row in pair)
         ]
         place = self.taste.next_pair(pairs)
-        return None if place is None else self._ask("pair", *pairs[place])
+        if place is None:
+            return None
+        # In the order of the album, so that a pair that is asked again looks as it did.
+        return self._ask("pair", *sorted(pairs[place], key=lambda row: self.photos[row]))
 
     def _ask(self, purpose: str, *rows: int) -> Question:
         assert self.taste is not None

@@ -106,6 +106,13 @@ class RatingsFile:
     grades : sequence of int
         The whole scale, ascending; that of a file that is there must be the same.
 
+    Attributes
+    ----------
+    standing : list of Event
+        Those that were not undone.
+    n_events : int
+        All of them, so that it only grows.
+
     Raises
     ------
     Damaged
@@ -118,6 +125,7 @@ class RatingsFile:
     def __init__(self, path: str | os.PathLike, grades: Sequence[int]):
         self.path, self.grades = Path(path), tuple(grades)
         self.standing: list[Event] = []
+        self.n_events = 0
         with self._told():
             # The session calls it from one thread at a time, but not always from the same.
             self._database = sqlite3.connect(
@@ -248,6 +256,7 @@ class RatingsFile:
         return number
 
     def _stand(self, event: Event) -> None:
+        self.n_events += 1
         if event.act == "undone":
             self.standing = [each for each in self.standing if each.number != event.undone]
         else:

@@ -185,8 +185,9 @@ def make_application(
         return Response(pictures.preview, media_type="image/jpeg", headers=headers)
 
     def state(n: int) -> dict[str, Any]:
-        questions = session.questions(n)
+        said, questions = session.n_said, session.questions(n)
         return {
+            "said": said,
             "questions": [_told_before(each, session) for each in questions],
             "progress": asdict(session.progress()),
             "grades": session.grades,

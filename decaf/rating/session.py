@@ -117,6 +117,11 @@ class Session:
         with self._changed:
             return Answers.of(self._file.standing, self.grades)
 
+    @property
+    def n_said(self) -> int:
+        """How much was said, undoing included: of two lists of questions, this tells the later."""
+        return self._file.n_events
+
     def is_there(self, photo: int) -> bool:
         """Whether a photo is still where it was."""
         return os.path.isfile(self.paths[photo])
@@ -229,14 +234,16 @@ class Session:
             standing = Answers.of(self._file.standing, self.grades)
             is_rated = any(rating.digest == event.digest for rating in standing.ratings)
             purpose = "pair" if event.purpose == "pair" else "changed" if is_rated else "chosen"
-            photos = [self._photo_of(event.path, event.digest)]
-            digests = [event.digest]
+            asked = [(self._photo_of(event.path, event.digest), event.digest)]
             if event.other_path is not None and event.other_digest is not None:
-                photos.append(self._photo_of(event.other_path, event.other_digest))
-                digests.append(event.other_digest)
-            if None not in photos:
-                known = [photo for photo in photos if photo is not None]
-                question = Question(purpose, tuple(known), tuple(digests), event.predicted)
+                other = self._photo_of(event.other_path, event.other_digest)
+                asked.append((other, event.other_digest))
+            known = [(photo, digest) for photo, digest in asked if photo is not None]
+            if len(known) == len(asked):
+                # The event has the better one of a pair first; on the screen both are where they
+                # were.
+                photos, digests = zip(*sorted(known))
+                question = Question(purpose, photos, digests, event.predicted)
                 self._questions.insert(0, self._numbered(question))
         self._think_soon(judging=True)
         return True

@@ -8,7 +8,13 @@ const count = (n) => n.toLocaleString("en");
 const TREMBLE = 6, LOOK = 3000, SOON = 400;
 
 let questions = [], grades = [], question = null;
-let isBusy = false, isShown = false, isEnded = false;
+let isShown = false, isEnded = false;
+// How many things are being done, or wait until the one before is.
+let busy = 0, last = Promise.resolve();
+// So much had been said when these questions were told.
+let said = 0;
+// Until it is looked whether there is a question.
+let waiting = 0;
 // The photos that were shown, the last first, and which of them is looked back at; −1 is none.
 let given = [], back = -1;
 // Images by number of the photo, of the questions that are there.
@@ -31,20 +37,23 @@ async function ask(path, values) {
   return told;
 }
 
-// One thing at a time, and what goes wrong is said; true where nothing did.
-async function doing(work) {
-  if (isBusy || isEnded) return false;
-  isBusy = true;
-  try {
-    await work();
-    say("problem", "");
-    return true;
-  } catch (error) {
-    say("problem", error.message);
-    return false;
-  } finally {
-    isBusy = false;
-  }
+// One thing after the other, and what goes wrong is said; true where nothing did.
+function doing(work) {
+  busy += 1;
+  last = last.then(async () => {
+    try {
+      if (isEnded) return false;
+      await work();
+      say("problem", "");
+      return true;
+    } catch (error) {
+      say("problem", error.message);
+      return false;
+    } finally {
+      busy -= 1;
+    }
+  });
+  return last;
 }
 
 function say(id, text) {
@@ -55,7 +64,9 @@ function say(id, text) {
 // -- questions
 
 function take(told) {
-  questions = told.questions;
+  // What was asked before the last answer may come after it.
+  if (told.said < said) return;
+  ({ questions, said } = told);
   if (!grades.length) {
     grades = told.grades;
     makeButtons();
@@ -145,6 +156,8 @@ function sheetOf(photo, name, side) {
 // -- answers
 
 function answer(act, grade) {
+  // What is not on the screen yet, or was answered, is not answered.
+  if (busy) return undefined;
   if (back >= 0) return change(act, grade);
   if (!question || !isShown) return undefined;
   if (question.photos.length === 2 && act !== "skipped") return undefined;
@@ -152,7 +165,7 @@ function answer(act, grade) {
 }
 
 function prefer(side) {
-  if (!question || !isShown || question.photos.length !== 2) return undefined;
+  if (busy || !question || !isShown || question.photos.length !== 2) return undefined;
   return send({ number: question.number, act: "preferred", better: question.photos[side] });
 }
 
@@ -173,23 +186,19 @@ async function ready() {
   } catch (error) {
     say("problem", error.message);
   }
-  if (!questions.length && !isEnded) setTimeout(wait, SOON);
-}
-
-async function wait() {
-  if (!isBusy && !questions.length) await ready();
+  clearTimeout(waiting);
+  if (!questions.length && !isEnded) waiting = setTimeout(ready, SOON);
 }
 
 async function undo() {
-  if (back >= 0) return now();
   const isDone = await doing(async () => {
+    if (back >= 0) return now();
     const told = await ask("undo", {});
     $("told").hidden = true;
     take(told);
-    say("status", told.undone ? "Taken back" : "There is nothing to take back");
+    return say("status", told.undone ? "Taken back" : "There is nothing to take back");
   });
   if (isDone) await ready();
-  return undefined;
 }
 
 const wordOf = (act, grade) => ({
@@ -224,12 +233,13 @@ const expected = (score) => grades.length === 2 ? `${Math.round(100 * score)} % 
 
 // -- looking back
 
-async function look(by) {
-  if (isBusy || (back < 0 && by < 0)) return;
-  if (back < 0) {
-    const isDone = await doing(async () => { given = (await ask("given")).given; });
-    if (!isDone || !given.length) return;
-  }
+const look = (by) => doing(async () => {
+  if (back < 0 && by < 0) return;
+  if (back < 0) ({ given } = await ask("given"));
+  if (given.length) lookAt(by);
+});
+
+function lookAt(by) {
   back = Math.min(back + by, given.length - 1);
   if (back < 0) return now();
   const { photo, name, act, grade } = given[back];
@@ -262,8 +272,7 @@ async function change(act, grade) {
   const { photo } = given[back];
   await doing(async () => {
     const told = await ask("change", { photo, act, grade });
-    questions = told.questions;
-    tellProgress(told.progress);
+    take(told);
     Object.assign(given[back], { act, grade });
   });
   return look(-1);
@@ -560,7 +569,7 @@ $("write").onclick = async () => {
 async function start() {
   await ready();
   setInterval(async () => {
-    if (!$("measured").hidden && !isBusy && !isEnded && questions.length) await ready();
+    if (!$("measured").hidden && !isEnded && questions.length) await ready();
   }, LOOK);
 }
 

@@ -59,7 +59,7 @@ def page_of(browser, folder, **values):
 
 
 def wait_for_photo(browser):
-    browser.wait_for("question && isShown && !isBusy && questions.length > 1")
+    browser.wait_for("question && isShown && !busy && questions.length > 1")
 
 
 def wait_for_tiles(browser):
@@ -67,11 +67,9 @@ def wait_for_tiles(browser):
     browser.wait_for(f"{tiles}.length > 4 && {tiles}.every((tile) => tile.complete)")
 
 
-def press(browser, session, key):
+def press(browser, key):
     """Press a key that answers, and wait for the next photo."""
-    asked = len(session._file.standing)
     browser.press(key)
-    browser.wait_for(f"!isBusy && {json.dumps(asked)} >= 0")
     wait_for_photo(browser)
 
 
@@ -90,14 +88,14 @@ def test_keys_rate_reject_clear_skip_and_take_back(browser, tmp_path):
             " ": ("skipped", None),
         }.items():
             name = browser.run("question.names[0]")
-            press(browser, session, key)
+            press(browser, key)
             assert last(session) == said and session._file.standing[-1].path == name
         assert session.answers.n_asked == 5
         browser.press("u")
-        browser.wait_for("!isBusy && question.names[0] === " + json.dumps(name))
+        browser.wait_for("!busy && question.names[0] === " + json.dumps(name))
         assert session.answers.n_asked == 4
         for _ in range(6):
-            press(browser, session, "u")
+            press(browser, "u")
         assert session.answers.n_asked == 0
 
 
@@ -126,7 +124,7 @@ def test_nothing_that_is_expected_is_in_the_page_before_the_key_and_afterwards_i
 ):
     with page_of(browser, tmp_path) as session:
         for key in "15243":
-            press(browser, session, key)
+            press(browser, key)
         waiting = session.questions(2)
         told = browser.run("document.querySelector('#told').textContent")
         kept = browser.run("JSON.stringify([questions, question, given, order])")
@@ -136,7 +134,7 @@ def test_nothing_that_is_expected_is_in_the_page_before_the_key_and_afterwards_i
                 assert f"{figure:.3f}"[:5] not in kept
             assert f"photo/{question.nearest[0][0]}?small" not in kept
         assert browser.run("document.querySelector('#told').textContent") == told
-        press(browser, session, "3")
+        press(browser, "3")
         told = browser.run("document.querySelector('#told').textContent")
         assert f"{waiting[0].predicted:.1f} ± {waiting[0].deviation:.1f}" in told
         browser.wait_for("document.querySelector('#nearest img').naturalWidth > 0")
@@ -146,18 +144,19 @@ def test_a_phone_rates_by_touch_and_compares_pairs(browser, tmp_path):
     with page_of(browser, tmp_path, bursts=[(0, 1), (2, 3)]) as session:
         browser.resize(390, 740, 3, mobile=True)
         assert browser.run("document.documentElement.scrollWidth") <= 390
+        name = browser.run("question.names[0]")
         tap(browser, "[data-act=rate-4]")
-        wait_for_photo(browser)
+        wait_for_event(session, "rated", name)
         assert last(session) == ("rated", 4)
+        wait_for_photo(browser)
         while len(session.questions(2)[0].photos) == 1:
-            press(browser, session, "3")
+            press(browser, "3")
         assert browser.run("document.querySelectorAll('.sheet').length") == 2
         better = browser.run("question.names[1]")
         tap(browser, ".sheet:nth-child(2)")
-        # What comes next may be the other pair.
         wait_for_event(session, "preferred", better)
         browser.press("u")
-        browser.wait_for("!isBusy && question.photos.length === 2")
+        browser.wait_for(f"!busy && question.names[1] === {json.dumps(better)}")
         wait_for_photo(browser)
         worse = browser.run("question.names[0]")
         browser.press("1")
@@ -166,15 +165,59 @@ def test_a_phone_rates_by_touch_and_compares_pairs(browser, tmp_path):
 
 def wait_for_event(session, act, path):
     end = time.monotonic() + 20
-    while (session._file.standing[-1].act, session._file.standing[-1].path) != (act, path):
-        assert time.monotonic() < end, session._file.standing[-1]
+    while [(event.act, event.path) for event in session._file.standing[-1:]] != [(act, path)]:
+        assert time.monotonic() < end, session._file.standing[-1:]
         time.sleep(0.05)
 
 
 def tap(browser, selector):
     box = browser.run(f"document.querySelector('{selector}').getBoundingClientRect().toJSON()")
     browser.touch([(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)])
-    browser.wait_for("!isBusy")
+
+
+HOLD = """(() => {
+    const send = fetch;
+    window.held = [];
+    window.fetch = async (path, options) => {
+        const told = await send(path, options);
+        if (path === %s) await new Promise((done) => held.push(done));
+        return told;
+    };
+})()"""
+
+
+def test_an_undo_waits_for_the_answer_that_is_under_way_and_a_second_key_does_not_answer(
+    browser, tmp_path
+):
+    with page_of(browser, tmp_path) as session:
+        name = json.dumps(browser.run("question.names[0]"))
+        browser.run(HOLD % json.dumps("answer"))
+        for key in "45u":
+            browser.press(key)
+        browser.wait_for("held.length === 1")
+        browser.run("held[0]()")
+        browser.wait_for(f"!busy && question.names[0] === {name}")
+        assert session._file.standing == [] and session._file.n_events == 2
+
+
+def test_what_was_told_before_an_undo_and_comes_after_it_changes_nothing(browser, tmp_path):
+    with page_of(browser, tmp_path) as session:
+        name = json.dumps(browser.run("question.names[0]"))
+        browser.run(HOLD % json.dumps("state?next"))
+        browser.press("4")
+        browser.wait_for("held.length === 1")
+        browser.press("u")
+        browser.wait_for("held.length === 2")
+        browser.run("held[0]()")
+        browser.run("new Promise((done) => setTimeout(done, 100))")
+        assert browser.run(f"question.names[0] === {name}")
+        browser.press("2")
+        browser.wait_for("held.length === 3")
+        browser.run("held.slice(1).forEach((done) => done())")
+        wait_for_photo(browser)
+        assert [(event.grade, event.path) for event in session._file.standing] == [
+            (2, json.loads(name))
+        ]
 
 
 def test_arrows_look_back_where_what_was_said_can_be_changed(browser, tmp_path):
@@ -182,13 +225,13 @@ def test_arrows_look_back_where_what_was_said_can_be_changed(browser, tmp_path):
         names = []
         for key in "12":
             names.append(browser.run("question.names[0]"))
-            press(browser, session, key)
+            press(browser, key)
         asked = browser.run("question.number")
         for name in reversed(names):
             browser.press("ArrowLeft")
             browser.wait_for(f"document.querySelector('#name').textContent === {json.dumps(name)}")
         browser.press("5")
-        browser.wait_for("!isBusy && back === 0")
+        browser.wait_for("!busy && back === 0")
         assert {each.path: each.grade for each in session.answers.ratings} == {
             names[0]: 5,
             names[1]: 2,
@@ -213,7 +256,7 @@ def test_a_photo_is_shown_at_100_percent(browser, tmp_path):
 def test_the_album_so_far_has_a_line_that_moves_and_leaves_nothing_behind(browser, tmp_path):
     with page_of(browser, tmp_path, n=200) as session:
         for key in "5152":
-            press(browser, session, key)
+            press(browser, key)
         browser.click("#to-album")
         browser.wait_for("document.querySelectorAll('#tiles li').length > 10")
         assert browser.run("document.querySelectorAll('#tiles li').length") < 100
@@ -244,10 +287,10 @@ def test_axe_finds_nothing(browser, tmp_path, width, scheme):
         browser.resize(width, 800)
         browser.prefer(scheme)
         for _ in range(4):
-            press(browser, session, "4")
+            press(browser, "4")
         assert violations(browser) == []
         while len(session.questions(2)[0].photos) == 1:
-            press(browser, session, "3")
+            press(browser, "3")
         assert violations(browser) == []
         browser.press("z")
         assert violations(browser) == []

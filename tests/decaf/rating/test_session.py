@@ -78,6 +78,16 @@ def test_undoing_brings_photos_back_as_far_as_the_first_and_no_check_with_them(s
     assert [each.photos for each in rate(session, worth, 6)] == [each.photos for each in questions]
 
 
+def test_a_pair_that_is_asked_again_looks_as_it_did(started):
+    session, worth = started
+    while len((question := session.questions()[0]).photos) == 1:
+        rate(session, worth, 1)
+    for better in question.photos:
+        session.answer(session.questions()[0].number, "preferred", better=better)
+        session.undo()
+        assert session.questions()[0].photos == question.photos
+
+
 def test_an_answer_counts_once_and_none_that_is_no_answer(started):
     session, worth = started
     (question, *_) = rate(session, worth, 1)
