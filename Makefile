@@ -70,10 +70,16 @@ $(VENV)/installed: setup.cfg pyproject.toml
 # images need these two.
 HUB := keras-hub==0.32.0 regex==2026.11.19 tokenizers==0.23.3
 
+# LiteRT.js, which runs the camera page; where there is no npm, its tests are skipped.
+LITERT_JS := @litertjs/core@2.5.3
+
 # axe-core, which looks for what keeps people out of a page, comes with a package for Playwright.
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/pip install --quiet --no-deps axe-playwright-python==0.1.8 $(HUB)
 	$(BIN)/pip install --quiet --editable '.[cpu,weights,test]'
+	mkdir -p $(VENV)/litertjs
+	cd $(VENV)/litertjs && npm pack --silent $(LITERT_JS) && tar -xzf *.tgz || \
+	    echo "no LiteRT.js: the tests of the camera page are skipped"
 	touch $@
 
 test-lowest:

@@ -23,12 +23,14 @@ MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
 
 
 class Browser:
-    """One page in Chromium, which has no network.
+    """One page in Chromium, which has no network but this machine.
 
     Parameters
     ----------
     profile : path-like
         A new folder.
+    *more : str
+        More switches of Chromium's.
 
     Raises
     ------
@@ -36,7 +38,7 @@ class Browser:
         If there is no Chromium.
     """
 
-    def __init__(self, profile: str | os.PathLike):
+    def __init__(self, profile: str | os.PathLike, *more: str):
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         if program is None:
             raise InputError(f"needs Chromium: none of {', '.join(PROGRAMS)} is there")
@@ -49,7 +51,7 @@ class Browser:
         options += ["--disable-sync", "--no-first-run", f"--user-data-dir={profile}"]
         # Every name resolves to nothing, but this machine: what the page asked of the network would
         # fail.
-        options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", *more]
         self._process = subprocess.Popen(
             ["bash", "-c", launch, "bash", program, *options, "about:blank"],
             pass_fds=(reads, writes),

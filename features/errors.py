@@ -57,6 +57,10 @@ class NoRepresentativePhotos(InputError):
     """Ranges of whole numbers are asked for, and no photos to find them in."""
 
 
+class NoPercentiles(InputError):
+    """Frames of a camera are to be compared with photos, and nothing tells how these score."""
+
+
 class NoNetwork(InputError):
     """The network behind features is not at hand; without it a classifier scores no photos."""
 

@@ -6,9 +6,9 @@ from experiments import browser
 from features.errors import InputError
 
 
-def Browser(profile):
-    """A browser whose profile is a new folder."""
+def Browser(profile, *more):
+    """A browser whose profile is a new folder, with more switches of Chromium's."""
     try:
-        return browser.Browser(profile)
+        return browser.Browser(profile, *more)
     except InputError as error:
         pytest.skip(str(error))

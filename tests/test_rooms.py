@@ -19,6 +19,7 @@ ROOMS = (
     "decaf.models",
     "decaf.ranking",
     "decaf.rating",
+    "decaf.camera",
     "decaf",
     "decaf.commands",
     "experiments",

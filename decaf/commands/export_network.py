@@ -1,16 +1,19 @@
-"""export-network: a model → one file that scores photos with another runtime, checked."""
+"""export-network: a model → one file for another runtime, or a page for cameras, checked."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
+from decaf.camera.litert_js import PACKAGE
+from decaf.camera.page import PAGE_FILE, check_page_folder, export_camera_page
 from decaf.commands.options import PHOTOS, add_rating_options, read_ratings_of
 from decaf.commands.printing import printable, report_failed
 from decaf.commands.running import run_command
@@ -22,13 +25,15 @@ from decaf.models.formats import (
     beside,
     check_destination,
 )
+from features.errors import InputError
 
 if TYPE_CHECKING:
     from decaf.models.export import Decoding, Exported
 
 DESCRIPTION = """\
 Put a model's network and classifier into one file for ONNX Runtime or LiteRT,
-and check the file against the model.
+or into a page that scores what a camera sees, and check the file against the
+model.
 """
 EXAMPLES = """\
 The file takes the RGB bytes of one photo, 1 × size × size × 3, uint8, and gives
@@ -51,8 +56,17 @@ model's than --tolerance, or the AUC than --auc-tolerance, no file is left, and
 the exit status is 1. The photos are decoded by the README's code for devices,
 too, and the largest difference that makes is printed.
 
+An output that is a folder becomes a page for phones and laptops: it scores,
+live, what their camera sees, and photos that are dropped onto it, by a LiteRT
+file that runs in the browser; nothing leaves the device. It tells how many in a
+hundred of the photos that judged the model are no better. LiteRT.js comes from
+its npm package, from a public address, or with --runtime out of a folder:
+`npm pack {package}`, unpacked. `python -m http.server` in the folder
+serves the page; docs/camera.md tells how a phone gets to it.
+
 examples:
   export-network model/ -o scorer.onnx
+  export-network model/ -o camera/ --precision float16 --runtime package/
   export-network model/ -o scorer.tflite --precision int8 --photos album
   export-network model/ -o scorer.tflite --precision int8-full \\
       --photos photos --ratings photos/ratings.csv
@@ -69,17 +83,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "export-network",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(package=PACKAGE),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model folder")
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
         required=True,
-        metavar="FILE",
-        help="ends in .onnx (ONNX Runtime) or .tflite (LiteRT)",
+        metavar="OUTPUT",
+        help="ends in .onnx (ONNX Runtime) or .tflite (LiteRT), or is a folder, for a page",
     )
     parser.add_argument("--force", action="store_true", help="replace an output that is there")
     parser.add_argument(
@@ -98,6 +111,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--dynamic-batch",
         action="store_true",
         help="take any number of photos at once, and not one",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=Path,
+        metavar="FOLDER",
+        help=f"of the package {PACKAGE}, to be copied to the page, which then needs no network",
     )
     check = parser.add_argument_group("check")
     check.add_argument(
@@ -125,17 +144,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def export_network(args: argparse.Namespace) -> int:
-    """Export a model, and print what is in the file."""
+    """Export a model, and print what is in the file; a page's is in its folder."""
+    output = Path(args.output)
+    is_page = args.output.endswith(("/", os.sep)) or not output.suffix or output.is_dir()
+    if args.runtime is not None and not is_page:
+        raise InputError(f"{output}: --runtime needs a page: choose an output that is a folder")
+    if args.dynamic_batch and is_page:
+        raise InputError(f"{output}: a page takes one photo at once; leave --dynamic-batch out")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # the one that exports
     import_keras()
     from decaf.models.export import ScoresDiffer, export_model
     from decaf.models.model import load_model
 
-    check_destination(args.output, force=args.force)
+    export: Callable[..., Exported] = export_model
+    if is_page:
+        check_page_folder(output, force=args.force)
+        export = functools.partial(export_camera_page, runtime=args.runtime)
+    else:
+        check_destination(output, force=args.force)
     try:
-        exported = export_model(
+        exported = export(
             load_model(args.model),
-            args.output,
+            output,
             precision=args.precision,
             head=args.head,
             photos=read_ratings_of(args, args.photos) if args.ratings else args.photos,
@@ -149,6 +179,8 @@ def export_network(args: argparse.Namespace) -> int:
         return 1
     report_failed(exported.failed)
     _describe(exported)
+    if is_page:
+        print(f"{output}: {PAGE_FILE}; serve it with: python -m http.server --directory {output}")
     return 0
 
 

@@ -17,6 +17,7 @@ from features.errors import (
     MissingPhotos,
     NoMidpoint,
     NoNetworkFile,
+    NoPercentiles,
     NoRatings,
     NoRepresentativePhotos,
     NoScores,
@@ -41,6 +42,7 @@ REMEDIES: dict[type[InputError], str] = {
     NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
     NotLinear: ", or export the network's own output with --head softmax",
     NoRepresentativePhotos: "; name some with --photos",
+    NoPercentiles: "; fit it anew, or name photos with --photos",
 }
 
 

@@ -24,7 +24,14 @@ from decaf.backend import versions
 from decaf.models.disagreements import show_disagreements
 from decaf.models.judging_bar import JudgingBar
 from decaf.models.model import Model
-from decaf.models.record import Interval, Judged, ModelRecord, PredictedScores, TrainedOn
+from decaf.models.record import (
+    Interval,
+    Judged,
+    ModelRecord,
+    PredictedScores,
+    TrainedOn,
+    percentiles_of,
+)
 from decaf.models.sources import Sources
 from decaf.networks.network import Network
 from features.errors import InputError
@@ -186,6 +193,7 @@ class Comparison:
             ),
             calibration=calibrate(evaluation),
             predicted_scores=self._predicted_scores(),
+            percentiles=percentiles_of(best.score),
             trained_on=TrainedOn(
                 photos=len(rows),
                 professional=float(rated.label[rows].mean()),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model
-from decaf.models.record import Judged
+from decaf.models.record import Judged, percentiles_of
 from decaf.networks.record import NetworkRecord
 
 OF_CLASSIFIER = "how probable it is that a photo is professional"
@@ -65,6 +67,10 @@ class Description:
     judged : Judged or None
         How well the classifier did on photos that it had not seen.
     trained_on : Training
+    percentiles : tuple of float, or None
+        What the output reaches at the percentiles 0, 1 … 100 of photos.
+    compared_with : str or None
+        Which photos these are, in words.
     licence : str or None
         What the backbone's weights are, and under which licence.
     decaf : str
@@ -82,12 +88,31 @@ class Description:
     calibration: Calibration | None
     judged: Judged | None
     trained_on: Training
+    percentiles: tuple[float, ...] | None
+    compared_with: str | None
     licence: str | None
     decaf: str
 
     def to_json(self) -> dict[str, Any]:
         """The values, to be written as JSON."""
         return asdict(self)
+
+    def compared_with_photos(self, probability: np.ndarray, what: str) -> Description:
+        """The same, whose percentiles are of other photos.
+
+        Parameters
+        ----------
+        probability : ndarray of shape (n_photos,)
+            What it gives these.
+        what : str
+            Which photos these are, in words.
+
+        Returns
+        -------
+        Description
+        """
+        found = _rounded(np.array(percentiles_of(probability)))
+        return replace(self, percentiles=found, compared_with=what)
 
     def to_texts(self) -> dict[str, str]:
         """The values as texts; what is no text is JSON."""
@@ -114,6 +139,11 @@ def describe(model: Model, head: str, precision: str, dynamic_batch: bool) -> De
     record, network, size = model.record, model.network.record, model.network.input_size
     is_classifier = head == "classifier"
     batch = "n" if dynamic_batch else "1"
+    percentiles = compared_with = None
+    if is_classifier and record.percentiles is not None:
+        compared_with = f"the {record.judged.photos:,} photos that judged the model"
+        probability = record.calibration.probability(np.array(record.percentiles))
+        percentiles = _rounded(probability)
     return Description(
         input=f"photo: {batch} × {size} × {size} × 3, uint8: rows, columns, and red, green and "
         "blue of sRGB, 0–255; of the upright photo, over white",
@@ -133,9 +163,15 @@ def describe(model: Model, head: str, precision: str, dynamic_batch: bool) -> De
             network.scale,
             network.midpoint,
         ),
+        percentiles=percentiles,
+        compared_with=compared_with,
         licence=network.licence,
         decaf=metadata.version("decaf"),
     )
+
+
+def _rounded(probability: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(each), 5) for each in probability)
 
 
 def _meaning(network: NetworkRecord, is_classifier: bool) -> str:

@@ -186,6 +186,10 @@ def export_model(
     checking = given.unseen_by(model)
     rgb, expected = checking.rgb, predict_photos(model, head, checking.rgb)
     description = describe(model, head, precision, dynamic_batch)
+    if description.percentiles is None and photos is not None:
+        description = description.compared_with_photos(
+            expected, f"the {len(expected):,} photos that checked the file"
+        )
     tolerance = TOLERANCES[precision] if tolerance is None else tolerance
     with writing(path), whole_file(path, force=force) as part:
         some = given.rgb[representative_rows(len(given.rgb))]

@@ -20,6 +20,9 @@ from features.records import (
     whole_number,
 )
 
+# 0, 1 … 100.
+N_PERCENTILES = 101
+
 
 @dataclass(frozen=True)
 class Interval(Record):
@@ -120,6 +123,9 @@ class ModelRecord(Record):
     trained_on : TrainedOn
     predicted_scores : PredictedScores or None
         Where the classifier has learnt scores.
+    percentiles : tuple of float, or None
+        The decision scores, at their percentiles 0, 1 … 100, of the photos that judged it, each by
+        a classifier that had not seen it; they tell where a new photo stands among these.
     licence : str or None
         What the weights of its network's backbone are, and under which licence; None where they
         are random.
@@ -131,7 +137,7 @@ class ModelRecord(Record):
     Raises
     ------
     InputError
-        If a value is of another type or out of its range.
+        If a value is of another type or out of its range, or percentiles fall.
     """
 
     classifier: str = field(metadata=text())
@@ -142,6 +148,35 @@ class ModelRecord(Record):
     predicted_scores: PredictedScores | None = field(
         default=None, metadata=optional(nested(PredictedScores))
     )
+    percentiles: tuple[float, ...] | None = field(
+        default=None, metadata=optional(sequence(number(), length=N_PERCENTILES))
+    )
     licence: str | None = field(default=None, metadata=optional(text()))
     command: str | None = field(default=None, metadata=optional(text()))
     versions: dict[str, str] = field(default_factory=dict, metadata=table())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.percentiles is not None and list(self.percentiles) != sorted(self.percentiles):
+            raise InputError("percentiles must not fall")
+
+
+def percentiles_of(scores: np.ndarray) -> tuple[float, ...]:
+    """What scores reach at their percentiles 0, 1 … 100; each is one of them.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_photos,)
+
+    Returns
+    -------
+    tuple of float
+
+    Examples
+    --------
+    >>> percentiles_of(np.array([0.3, 0.1, 0.2]))[::50]
+    (0.1, 0.2, 0.3)
+    """
+    at = np.linspace(0, 100, N_PERCENTILES)
+    # Between them nothing is interpolated: the scores of certain answers have no room above.
+    return tuple(map(float, np.percentile(scores, at, method="nearest")))

@@ -107,3 +107,19 @@ def test_wrong_input_is_one_line_that_names_the_option_that_helps(
     message = refuse(capsys, folder, "-o", onnx)
     assert "tf2onnx is not installed: pip install 'decaf[export]'" in message
     assert not onnx.exists()
+
+
+def test_an_output_that_is_a_folder_becomes_a_page(folder, samples, tmp_path, capsys):
+    page = tmp_path / "camera"
+    assert "--photos" in refuse(capsys, folder, "-o", f"{page}/")
+    assert main([str(folder), "-o", f"{page}/", "--photos", str(samples)]) == 0
+    printed = capsys.readouterr().out
+    assert f"python -m http.server --directory {page}" in printed and "scorer.tflite" in printed
+    assert (page / "index.html").exists()
+    (page / "index.html").write_text("mine")
+    assert "add --force" in refuse(capsys, folder, "-o", page, "--photos", samples)
+    assert "leave --dynamic-batch out" in refuse(capsys, folder, "-o", page, "--dynamic-batch")
+    onnx = tmp_path / "scorer.onnx"
+    assert "--runtime needs a page" in refuse(capsys, folder, "-o", onnx, "--runtime", tmp_path)
+    arguments = ["-o", f"{tmp_path}/a.b/", "--photos", samples, "--runtime", tmp_path]
+    assert "npm pack" in refuse(capsys, folder, *arguments)

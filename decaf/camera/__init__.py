@@ -1,0 +1,1 @@
+"""What a camera sees, scored: a page for browsers, and frames of cameras and videos."""
