@@ -98,10 +98,14 @@ class AODEClassifier(DiscreteBayesClassifier):
     arithmetic mean is a linear opinion pool; with hundreds of features nearly every estimator is
     certain, and the mean is a count of votes. The mean of their log-odds is a logarithmic opinion
     pool: the geometric mean, renormalised, a product of experts whose exponents sum to 1. It keeps
-    how sure each estimator is, and gives the best order. It stays as sure as its experts, though,
-    each of which takes the features for independent of each other given the class and its parent,
-    as naive Bayes does: its order is to be trusted, and its probabilities are not until they are
-    calibrated on held-back scores, as those of a model are (`classifiers.evaluation.calibration`).
+    how sure each estimator is. It stays as sure as its experts, though, each of which takes the
+    features for independent of each other given the class and its parent, as naive Bayes does: its
+    order is to be trusted, and its probabilities are not until they are calibrated on held-back
+    scores, as those of a model are (`classifiers.evaluation.calibration`). On fc7 of four sets and
+    100 to 235,000 photos (experiments/results/aode) it has the better order mostly, by AUC .011 at
+    most, and is the default. Who takes the probabilities as they are is better served by
+    `average="posteriors"`: its calibration error is smaller on all sets at all sizes, .05 where
+    that of the log-odds is .21 at 235,000 photos.
 
     What was tried on fc7 and left out, since it gained nothing: weights by held-back likelihood
     (MAPLMG, Cerquides and de Mántaras 2005; AUC up to .004 below that by mutual information), and
