@@ -16,6 +16,7 @@ COMMANDS = [
     "rank-photos",
     "export-network",
     "rate-photos",
+    "score-camera",
 ]
 # What takes long to import, or brings it along.
 HEAVY = {
@@ -30,7 +31,7 @@ HEAVY = {
     "matplotlib",
     "starlette",
 }
-HEAVY |= {"keras", "tensorflow", "jax", "torch", "onnx", "starlette"}
+HEAVY |= {"keras", "tensorflow", "jax", "torch", "onnx", "starlette", "cv2"}
 
 
 def help_of(command):
