@@ -49,7 +49,7 @@ class SeenPhotos(InputError):
     """A side of a fold is left without a class, since the network or a copy was seen there."""
 
 
-class NotLinear(InputError):
+class NotExportable(InputError):
     """A classifier that does not fold into a network, though that has an output of its own."""
 
 

@@ -6,10 +6,12 @@ import keras
 import numpy as np
 from keras import layers
 from model_record import model_record
+from sklearn.base import is_regressor
 from sklearn.linear_model import LogisticRegression
 
 from classifiers.evaluation.calibration import Calibration
 from decaf.models.model import Model
+from decaf.models.record import PredictedScores
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 from features.photo_set import PhotoSet
@@ -68,6 +70,8 @@ def make_model(photos, classifier=None, network=None):
     label = (photos.mean(axis=(1, 2, 3)) > 128) ^ (np.arange(len(photos)) % 7 == 0)
     record = model_record(type(classifier).__name__, "small", CALIBRATION)
     record = replace(record, licence=network.record.licence)
+    if is_regressor(classifier):
+        record = replace(record, predicted_scores=PredictedScores((-0.5, 0.5), 0.0, 0.1))
     return Model(network, classifier.fit(X, label.astype(int)), record, PhotoSet())
 
 

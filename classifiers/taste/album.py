@@ -17,8 +17,9 @@ from classifiers.signed_logarithm import SignedLogarithm
 from classifiers.taste.probit import Told, information, know_nothing, learn, leave_out
 
 GRADES = (1, 2, 3, 4, 5)
-# Of the kernel, in units of the square root of the number of features.
-LENGTH_SCALE = 1.0
+# Of the kernel, in units of the square root of the number of features. For learning any from 1 to 2
+# will do; of a longer one fewer features leave less out, and photos chosen by it tell more.
+LENGTH_SCALE = 1.5
 # Photos by whose kernels all are told apart, and what is kept of these: a refit takes time with
 # the square of it, and the next photo with it.
 _LANDMARKS, _FEATURES = 512, 256
@@ -27,7 +28,7 @@ _LANDMARKS, _FEATURES = 512, 256
 _NEAR = 0.8
 # Variance of what a rating is off by, over that of worth, where a photo is chosen. It is less than
 # a rating's own, so that the next photo lies farther from those that were rated.
-_CHOOSING_NOISE = 0.1
+_CHOOSING_NOISE = 0.03
 # Random directions that tell distances to within a tenth.
 _SKETCH = 256
 # Of a generic model's score, deviations of worth that a deviation of it is taken to make.
@@ -222,9 +223,10 @@ class AlbumTaste:
     def next_photo(self, never: Collection[int] = ()) -> int | None:
         """Choose the photo whose rating lowers the expected error over the whole album most.
 
-        Which is the mean variance of what all photos are worth, for a Gaussian process on scores:
-        grades do not change it. A score of a photo takes of it the mean squared covariance with
-        that photo, over that photo's variance and the noise.
+        Which is the mean variance of what photos are worth, less the album's mean worth, which does
+        not change their order; for a Gaussian process on scores, so that grades do not change it. A
+        score of a photo takes of it the mean squared covariance with that photo, over that photo's
+        variance and the noise.
 
         Parameters
         ----------
@@ -237,14 +239,16 @@ class AlbumTaste:
         int or None
             None if there is nothing to choose.
         """
-        return _highest(self._gains(self._rows), self._may_be_asked(never))
+        gains = self._gains(self._rows - self._centre, self._unexplained)
+        return _highest(gains, self._may_be_asked(never))
 
     def next_pair(self, pairs: Sequence[tuple[int, int]]) -> int | None:
         """Choose the pair whose comparison lowers that error most; its place, or None of none."""
         if not pairs:
             return None
-        compared = np.array(pairs, int)
-        return int(np.argmax(self._gains(self._rows[compared[:, 0]] - self._rows[compared[:, 1]])))
+        first, second = np.array(pairs, int).T
+        unexplained = self._unexplained[first] + self._unexplained[second]
+        return int(np.argmax(self._gains(self._rows[first] - self._rows[second], unexplained)))
 
     def random_photo(self, never: Collection[int] = ()) -> int | None:
         """Draw a photo that was not rated; the same one until something more is rated."""
@@ -271,7 +275,8 @@ class AlbumTaste:
         Returns
         -------
         worth : ndarray of shape (n_checks,)
-            By all ratings and pairs but those of the photo itself.
+            By all ratings and pairs but those of the photo itself, less the album's mean: a grade
+            that is left out moves that the other way, and all photos with it.
         given : ndarray of shape (n_checks,)
             Grades.
         """
@@ -281,7 +286,8 @@ class AlbumTaste:
         for photo in photos[list(positions)]:
             own, pairs = photos == photo, (compared == photo).any(axis=1)
             left = Told(self._told.rows[own], self._told.levels[own], self._told.differences[pairs])
-            worth.append(self._rows[photo] @ leave_out(self._posterior, left).weights)
+            row = self._rows[photo] - self._centre
+            worth.append(row @ leave_out(self._posterior, left).weights)
         return np.array(worth), np.array([self._ratings[place][1] for place in positions])
 
     def foresee(self, n_more: int = 20) -> float:
@@ -297,16 +303,19 @@ class AlbumTaste:
         float
             At least 1; NaN while nothing is known.
         """
-        worth, variance = self._posterior.worth(self._rows, self._unexplained)
+        # Less the album's mean worth, of which the order says nothing.
+        rows = self._rows - self._centre
+        thresholds = self._posterior.thresholds - self._centre @ self._posterior.weights
+        worth, variance = self._posterior.worth(rows, self._unexplained)
         known = np.var(worth)
         if not known:
             return np.nan
         total = known + variance.mean()
-        along = self._rows @ self._posterior.of_weights.astype(np.float32)
+        along = rows @ self._posterior.of_weights.astype(np.float32)
         may_be = self._may_be_asked(())
         random = np.random.default_rng(self._seed)
         for number in range(n_more):
-            told = information(self._posterior.thresholds, worth, variance)
+            told = information(thresholds, worth, variance)
             gains = random.random(self.n_photos) if every_fourth(number) else None
             if gains is None:
                 gains = (along**2 @ self._spectrum) * told
@@ -314,7 +323,7 @@ class AlbumTaste:
             if photo is None:
                 break
             may_be[photo] = False
-            with_photo = self._rows @ along[photo]
+            with_photo = rows @ along[photo]
             variance = np.maximum(variance - told[photo] * with_photo**2, 0)
             along -= np.outer(with_photo, np.float32(told[photo]) * along[photo])
         return float(np.sqrt(max(1 - variance.mean() / total, known / total) / (known / total)))
@@ -375,17 +384,26 @@ class AlbumTaste:
         return np.column_stack([rows, _PRIOR_SLOPE * column.astype(np.float32)])
 
     def _take(self, rows: np.ndarray) -> None:
-        """Turn the rows to the axes of the album, in which its mean square is a sum of squares."""
-        self._spectrum, axes = _axes(rows)
-        self._rows = np.ascontiguousarray(rows @ axes)
+        """Turn the rows to the axes of the album, along which its variances simply add up."""
+        centre = rows.mean(axis=0)
+        self._spectrum, axes = _axes(rows - centre)
+        self._rows, self._centre = np.ascontiguousarray(rows @ axes), centre @ axes
         self._turned, self._mean = self._turned @ axes, axes.T @ self._mean
         self._near, self._ratings, self._pairs = {}, [], []
         self.learn([])
 
-    def _gains(self, rows: np.ndarray) -> np.ndarray:
-        """By how much scores of such rows would lower the album's mean variance."""
-        told = np.vstack([self._told.rows, self._told.differences])
-        precision = told.T @ told / _CHOOSING_NOISE
+    def _gains(self, rows: np.ndarray, unexplained: np.ndarray) -> np.ndarray:
+        """By how much scores of such rows would lower the album's mean variance.
+
+        What the features of a row leave out tells nothing of others, as noise does not. Were it
+        forgotten, those photos would be asked first of which least is known that others share.
+        """
+        told = np.vstack([self._told.rows - self._centre, self._told.differences])
+        compared = np.array(self._pairs, int).reshape(-1, 2)
+        left_out = self._unexplained[[photo for photo, _ in self._ratings]]
+        left_out = np.concatenate([left_out, self._unexplained[compared].sum(axis=1)])
+        told = told / np.sqrt(left_out + _CHOOSING_NOISE)[:, None]
+        precision = told.T @ told
         precision[np.diag_indices_from(precision)] += 1
         covariance = cho_solve(cho_factor(precision, lower=True), np.eye(len(precision)))
         covariance = covariance.astype(np.float32)
@@ -394,7 +412,7 @@ class AlbumTaste:
             along = rows[block] @ covariance
             variance[block] = np.einsum("ij,ij->i", along, rows[block])
             covered[block] = np.square(along, out=along) @ self._spectrum
-        return covered / (np.maximum(variance, 0) + _CHOOSING_NOISE)
+        return covered / (np.maximum(variance, 0) + unexplained + _CHOOSING_NOISE)
 
     def _may_be_asked(self, never: Collection[int]) -> np.ndarray:
         """Which photos are neither rated, nor near-duplicates of rated ones, nor excluded."""

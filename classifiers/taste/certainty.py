@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import kendalltau, norm, rankdata
 
 from classifiers.evaluation.bootstrap import CONFIDENCE
 from classifiers.evaluation.ordering import rank_correlation
@@ -13,6 +13,7 @@ from classifiers.evaluation.ordering import rank_correlation
 # Of a rank correlation, below which nothing is gained; and of checks, below which nothing is said.
 _LEAST_GAIN = 0.01
 _LEAST_CHECKS = 8
+_LEAST_CORRELATED = 4
 _WIDE = float(norm.ppf((1 + CONFIDENCE) / 2))
 
 
@@ -25,7 +26,8 @@ class Judged:
     n : int
         Photos that were compared.
     srcc, srcc_low, srcc_high : float
-        Spearman's rank correlation and its interval (95 %); -1 to 1 where it cannot be told.
+        Spearman's rank correlation, as it is of many photos, and its interval (95 %); -1 to 1 where
+        it cannot be told.
     auc, auc_low, auc_high : float
         How probably of a good photo and another the good one is predicted to be better; NaN, and 0
         to 1, where all are of one kind.
@@ -79,7 +81,7 @@ def judge_checks(predicted: np.ndarray, given: np.ndarray, good: float) -> Judge
     >>> stars = np.array([1, 5, 2, 3, 4])
     >>> judged = judge_checks(np.array([0.1, 0.9, 0.4, 0.3, 0.8]), stars, good=4)
     >>> judged.auc, round(judged.srcc, 1)
-    (1.0, 0.9)
+    (1.0, 1.0)
     """
     srcc = _correlation(predicted, given)
     is_good = np.asarray(given) >= good
@@ -131,12 +133,23 @@ def tell_more(judged: Judged, factor: float, n_more: int = 20) -> str:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    return rank_correlation(np.asarray(x), np.asarray(y)) if len(x) else 0.0
+    """Spearman's rank correlation of all photos, of which these were drawn at random.
+
+    That of these alone lies too near to 0: in a pair of them a third photo is more often one of the
+    two. Kendall's tau tells by how much (Hoeffding, Annals of Mathematical Statistics 19, 1948).
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    n = len(x)
+    srcc = rank_correlation(x, y) if n else 0.0
+    if n < _LEAST_CORRELATED or not srcc:
+        return srcc
+    tau = kendalltau(x, y).statistic
+    return float(np.clip(((n + 1) * srcc - 3 * tau) / (n - 2), -1, 1))
 
 
 def _correlation_interval(srcc: float, n: int) -> tuple[float, float]:
     """Of Fisher's transform, with the variance of Bonett and Wright (Psychometrika 65, 2000)."""
-    if n < 4:
+    if n < _LEAST_CORRELATED:
         return -1.0, 1.0
     half = _WIDE * np.sqrt((1 + srcc**2 / 2) / (n - 3))
     # An order that is right of few photos may still be wrong of many.

@@ -13,7 +13,7 @@ from classifiers.ordinal import normal_log_mass
 
 # The deviation of what rows are worth, over that of a person from themselves: what is assumed
 # beforehand, and for how many features' weights that assumption counts.
-USUAL_SIGNAL = 1.5
+USUAL_SIGNAL = 2.5
 _SIGNAL_WEIGHT = 5.0
 # Ratings of unknown rows, as many of each grade: grades that were never given have their place.
 _PSEUDO_RATINGS = 1.0
@@ -192,10 +192,11 @@ def information(thresholds: np.ndarray, mean: np.ndarray, variance: np.ndarray) 
     """
     total = 1 + variance
     ends = (thresholds - mean[:, None]) / np.sqrt(total)[:, None]
-    share = np.diff(ndtr(ends), axis=1, prepend=0, append=1)
-    density = np.exp(-(ends**2) / 2) / np.sqrt(2 * np.pi)
-    rise = np.diff(density, axis=1, prepend=0, append=0)
-    return (rise**2 / np.maximum(share, np.finfo(float).tiny)).sum(axis=1) / total
+    lower = np.insert(ends, 0, -np.inf, axis=1)
+    upper = np.insert(ends, ends.shape[1], np.inf, axis=1)
+    # Far from all thresholds but one grade is improbable: of its share only the log has digits.
+    log_share, by_lower, by_upper = normal_log_mass(lower, upper)
+    return (np.exp(log_share) * (by_lower + by_upper) ** 2).sum(axis=1) / total
 
 
 class _Slopes(NamedTuple):

@@ -44,10 +44,10 @@ which licence its weights came. The file beside it, FILE.json, says the same,
 and the probabilities of some photos, by which another program can be tested;
 `b2sum -l 128` gives their digests.
 
-A linear classifier (ridge, logistic-regression, linear-svm) is folded into it
-with its calibration; for others take --head softmax, the network's own output,
-which is not calibrated. Of a network that predicts scores or votes that is the
-share of what it predicts above the midpoint.
+A linear classifier (ridge, logistic-regression, linear-svm) or a Gaussian
+process is folded into it with its calibration; for others take --head softmax,
+the network's own output, which is not calibrated. Of a network that predicts
+scores or votes that is the share of what it predicts above the midpoint.
 
 Before it is put in its place, the file scores photos with its own runtime:
 those of --photos or --ratings that the model has not seen, or all, if fewer

@@ -21,7 +21,7 @@ from features.errors import (
     NoRatings,
     NoRepresentativePhotos,
     NoScores,
-    NotLinear,
+    NotExportable,
     NoWeightsFile,
     OutsideScale,
     SeenPhotos,
@@ -40,7 +40,7 @@ REMEDIES: dict[type[InputError], str] = {
     "say --allow-leak",
     NoNetworkFile: "; for a whole model give fit-classifier that with --network, and --force",
     NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
-    NotLinear: ", or export the network's own output with --head softmax",
+    NotExportable: ", or export the network's own output with --head softmax",
     NoRepresentativePhotos: "; name some with --photos",
     NoPercentiles: "; fit it anew, or name photos with --photos",
 }

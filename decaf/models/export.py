@@ -170,8 +170,8 @@ def export_model(
     Raises
     ------
     InputError
-        The file is there, its name or folder is wrong, a package is missing, the classifier is not
-        linear, no photo can be read.
+        The file is there, its name or folder is wrong, a package is missing, the classifier does
+        not fit into a file, no photo can be read.
     ScoresDiffer
         The file does not score as the model does; it is not left.
     """

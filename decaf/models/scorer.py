@@ -1,10 +1,13 @@
 """Scorers: a model as one Keras network, from the photo to the probability of professional.
 
-Normalisation, convolutions, head and a linear classifier with its calibration are inside; the photo
-is brought to the network's size by whoever calls it.
+Normalisation, convolutions, head and the classifier with its calibration are inside, where that is
+linear or a Gaussian process; the photo is brought to the network's size by whoever calls it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -15,7 +18,10 @@ from decaf.models.model import Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
 from decaf.networks.votes import share_above
-from features.errors import InputError, NotLinear
+from features.errors import InputError, NotExportable
+
+if TYPE_CHECKING:
+    from classifiers.gaussian_process import GaussianProcessRegression
 
 
 def probability_network(model: Model, head: str = "classifier") -> keras.Model:
@@ -38,7 +44,7 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
     Raises
     ------
     InputError
-        The classifier is not linear, or the network has no head.
+        The classifier is of another kind, or the network has no head.
     """
     if head == "softmax":
         if not model.network.record.has_head:
@@ -47,15 +53,13 @@ def probability_network(model: Model, head: str = "classifier") -> keras.Model:
                 "classifier"
             )
         return softmax_probability(model.network)
-    kernel, intercept = _fold_linear(model)
     calibration = model.record.calibration
     features = model.network.features_model()
-    score = layers.Dense(1, name="score")
+    # ReLU clips at 0, so the score is counted from the lowest one.
+    score = _score_layers(model, features.output)
     within = layers.ReLU(max_value=calibration.highest - calibration.lowest, name="within")
     probability = layers.Dense(1, "sigmoid", name="probability")
-    network = keras.Model(features.input, probability(within(score(features.output))))
-    # ReLU clips at 0, so the score is counted from the lowest one.
-    score.set_weights([kernel[:, None], np.array([intercept - calibration.lowest])])
+    network = keras.Model(features.input, probability(within(score)))
     lowest_logit = calibration.slope * calibration.lowest + calibration.intercept
     probability.set_weights([np.array([[calibration.slope]]), np.array([lowest_logit])])
     return network
@@ -125,27 +129,69 @@ def _share_above(record: NetworkRecord) -> np.ndarray:
     return share_above(np.asarray(record.grades) - record.midpoint)
 
 
-def _fold_linear(model: Model) -> tuple[np.ndarray, float]:
-    """The coefficients and the intercept of a linear classifier on features as they come."""
+def _score_layers(model: Model, features: keras.KerasTensor) -> keras.KerasTensor:
+    """The classifier's score as layers on the features, less the lowest that was calibrated.
+
+    A linear classifier is one layer, its scalers folded into it.
+    """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
+    from classifiers.gaussian_process import GaussianProcessRegression
+    from classifiers.signed_logarithm import SignedLogarithm
+
     is_pipeline = isinstance(model.classifier, Pipeline)
-    *scalers, linear = model.classifier if is_pipeline else [model.classifier]
-    if not isinstance(linear, (LogisticRegression, LinearSVC, RidgeCV)) or any(
-        not isinstance(scaler, StandardScaler) for scaler in scalers
+    *scalers, last = model.classifier if is_pipeline else [model.classifier]
+    lowest = model.record.calibration.lowest
+    is_linear = isinstance(last, (LogisticRegression, LinearSVC, RidgeCV))
+    known = (StandardScaler,) if is_linear else (StandardScaler, SignedLogarithm)
+    if not (is_linear or isinstance(last, GaussianProcessRegression)) or any(
+        not isinstance(scaler, known) for scaler in scalers
     ):
         name = model.record.classifier
-        kind = NotLinear if model.network.record.has_head else InputError
+        kind = NotExportable if model.network.record.has_head else InputError
         raise kind(
-            f"{model}: {name} is not linear, and only ridge, logistic-regression and linear-svm "
-            "fit into a file; fit the model with one of these"
+            f"{model}: {name} does not fit into a file, only ridge, logistic-regression, "
+            "linear-svm and gaussian-process do; fit the model with one of these"
         )
-    # A regressor has one row less of axes.
-    kernel, intercept = np.ravel(linear.coef_), np.ravel(linear.intercept_)[0]
-    for scaler in reversed(scalers):
-        kernel = kernel / scaler.scale_
-        intercept = intercept - kernel @ scaler.mean_
-    return kernel, intercept
+    if is_linear:
+        # A regressor has one row less of axes.
+        kernel, intercept = np.ravel(last.coef_), np.ravel(last.intercept_)[0]
+        for scaler in reversed(scalers):
+            kernel = kernel / scaler.scale_
+            intercept = intercept - kernel @ scaler.mean_
+        return _dense(features, kernel[:, None], [intercept - lowest], name="score")
+    for scaler in scalers:
+        if isinstance(scaler, StandardScaler):
+            features = (features - _constant(scaler.mean_)) / _constant(scaler.scale_)
+        else:
+            features = ops.sign(features) * ops.log(1 + scaler.slope * ops.abs(features))
+    return _process(last, features, lowest)
+
+
+def _process(
+    process: GaussianProcessRegression, features: keras.KerasTensor, lowest: float
+) -> keras.KerasTensor:
+    """The mean of a Gaussian process: a layer of kernels with its landmarks, and their sum."""
+    precision = process.length_scale_**-2
+    landmarks = np.asarray(process.landmarks_, float)
+    # -|a - b|² / 2, of which |b|² / 2 is the layer's bias.
+    along = _dense(features, precision * landmarks.T, -precision * (landmarks**2).sum(axis=1) / 2)
+    squares = ops.sum(features * features, axis=1, keepdims=True)
+    kernels = ops.exp(along - 0.5 * precision * squares)
+    return _dense(kernels, process.weights_[:, None], [process.mean_ - lowest], name="score")
+
+
+def _dense(
+    features: keras.KerasTensor, kernel: np.ndarray, bias: Sequence[float], name: str | None = None
+) -> keras.KerasTensor:
+    layer = layers.Dense(kernel.shape[1], name=name)
+    output = layer(features)
+    layer.set_weights([kernel, np.asarray(bias)])
+    return output
+
+
+def _constant(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, np.float32)

@@ -63,7 +63,7 @@ def find_stacks(
     ) as bar:
         while len(waiting):
             block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
-            directions = _directions(activations, block)
+            directions = unit_rows(activations, block)
             together = _are_together(directions, directions, times[block], times[block], near)
             for top, others in zip(block, together):
                 if tops[top] < 0:
@@ -76,7 +76,7 @@ def find_stacks(
             later = stored[tops[stored] < 0]
             for start in range(0, len(later), _BLOCK):
                 others = later[start : start + _BLOCK]
-                other_directions = _directions(activations, others)
+                other_directions = unit_rows(activations, others)
                 together = _are_together(
                     directions, other_directions, times[block_tops], times[others], near
                 )
@@ -116,8 +116,18 @@ def order_frames(order: Sequence[int], tops: np.ndarray, worth: np.ndarray) -> n
     return after
 
 
-def _directions(activations: Activations, photos: np.ndarray) -> np.ndarray:
-    """Their activations, each of length 1; those of a black photo may be all 0."""
+def unit_rows(activations: Activations, photos: np.ndarray) -> np.ndarray:
+    """Give the activations of photos, each of length 1; those of a black photo may be all 0.
+
+    Parameters
+    ----------
+    activations : Activations
+    photos : ndarray of int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_photos, n_numbers)
+    """
     values = activations.read(photos).astype(np.float32)
     length = np.linalg.norm(values, axis=1, keepdims=True)
     values /= np.where(length > 0, length, 1)

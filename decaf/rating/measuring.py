@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from decaf.extraction.activations import Activations, cached_activations
 from decaf.extraction.choosing import settle
 from decaf.extraction.feature_network import PlainBackbone
-from decaf.ranking.stacks import NEAR, find_stacks
+from decaf.ranking.stacks import BURST_SECONDS, NEAR, unit_rows
 from decaf.rating.learner import Part
 from decaf.training.settings import POOLING_OF_RECIPE, choose_backbone
 from features.photo_set import PhotoSet
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
 
 # Photos of the first part, and of the largest: each is twice the one before.
 FIRST_PART, LARGEST_PART = 16, 256
+# Photos that are compared with those before them, at once.
+_BLOCK = 1024
 
 
 class Measuring:
@@ -85,7 +85,7 @@ class Measuring:
             start, size = start + size, min(2 * size, LARGEST_PART)
 
     def bursts(self, photos: Sequence[int]) -> list[tuple[int, int]]:
-        """Pairs of photos that follow each other in one burst.
+        """Pairs of photos that follow each other in one burst: near to each other, in both senses.
 
         Parameters
         ----------
@@ -98,19 +98,21 @@ class Measuring:
             Places in the album.
         """
         activations = self._activations(photos)
-        photos = [photos[position] for position in activations.positions]
-        times = np.array([self._times[photo] for photo in photos])
-        near = NEAR[self.network.record.pooling]
-        tops = find_stacks(activations, times, range(len(photos)), near, progress=False)
-        stacks = defaultdict(list)
+        measured = np.array(photos)[activations.positions]
+        times = np.array([self._times[photo] for photo in measured])
         # Copies of one file are one photo.
-        for position in np.unique(activations.digests, return_index=True)[1]:
-            stacks[tops[position]].append((times[position], photos[position]))
-        return [
-            (first, second)
-            for stack in stacks.values()
-            for (_, first), (_, second) in pairwise(sorted(stack))
-        ]
+        order = np.unique(activations.digests, return_index=True)[1]
+        order = order[np.argsort(times[order], kind="stable")]
+        near = NEAR[self.network.record.pooling]
+        found: list[tuple[int, int]] = []
+        for start in range(0, len(order) - 1, _BLOCK):
+            block = order[start : start + _BLOCK + 1]
+            along = unit_rows(activations, block)
+            is_near = np.einsum("ij,ij->i", along[:-1], along[1:]) >= near
+            is_near &= np.diff(times[block]) <= BURST_SECONDS
+            pairs = np.column_stack([block[:-1], block[1:]])[is_near]
+            found += [(first, second) for first, second in measured[pairs].tolist()]
+        return found
 
     def _measure(self, photos: list[int]) -> Part:
         paths = [self._paths[photo] for photo in photos]

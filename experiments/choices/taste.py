@@ -6,10 +6,10 @@ photo is better whose score with noise is higher.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from experiments import data
 from experiments.figures import Panel, draw_lines, lines_of
 from experiments.frame import Experiment, at_once, option
 from experiments.judging import add_differences, compute_once, means_of_draws
-from experiments.pages import Page, Row, interval, pivot
+from experiments.pages import Page, Row, Table, interval, pivot
 
 if TYPE_CHECKING:
     from classifiers.taste.album import AlbumTaste
@@ -28,22 +28,26 @@ CHOSEN, PAIRS = "chosen", "chosen, and pairs"
 RANDOM, LARGEST = "random", "largest variance"
 WAYS = (CHOSEN, PAIRS, RANDOM, LARGEST)
 METRICS = ("srcc", "auc")
-HONEST = ("shown", "rest", "held")
+HONEST = ("shown", "kept", "held")
+OFF = "shown_minus_kept"
+# Of the album, to tell whether what is shown is true of photos that nobody was asked of.
+NEVER_ASKED = 0.2
 # With pairs, every so many keys there is one.
 PAIR_EVERY = 5
 GOOD = 4
 TEXT = """\
 Photos with their averages of all blocks of {backbone} ({size} pixels). In each of {draws} draws a
 quarter of the photos is kept apart (whole groups); a person rates others with one to five stars, a
-key each. Stars are the fifths of the scores in which score and noise fall; the noise has {noise} of
-the scores' deviation. *Chosen* is `AlbumTaste`'s next photo, and every fourth one at random; with
-*pairs* every fifth key tells which of two photos of one group is better. *Random* and *largest
-variance* choose so, and learn alike. *SRCC* is Spearman's rank correlation with the true scores,
-*AUC* tells the classes of the midpoint, both of the photos kept apart; means of the draws. Brackets
-hold 95 % intervals of these means, from resampled draws; differences are of the same draws. *Shown*
-is the SRCC of the photos that were asked at random, each predicted without its own stars; *rest*
-that of all other photos of the album with the stars that the person would give; *held* the share of
-draws in which the interval shown holds the latter."""
+key each; a fifth of these, drawn at random, is never asked. Stars are the fifths of the scores in
+which score and noise fall; the noise has {noise} of the scores' deviation. *Chosen* is
+`AlbumTaste`'s next photo, and every fourth one at random; with *pairs* every fifth key tells which
+of two photos of one group is better. *Random* and *largest variance* choose so, and learn alike.
+*SRCC* is Spearman's rank correlation with the true scores, *AUC* tells the classes of the midpoint,
+both of the photos kept apart; means of the draws. Brackets hold 95 % intervals of these means, from
+resampled draws; differences are of the same draws. *Shown* is the SRCC of the photos that were
+asked at random, each predicted without its own stars; *kept* that of the fifth that was never
+asked, with the stars that the person would give; *held* the share of draws in which the interval
+shown holds the latter."""
 
 
 def taste(args) -> Page:
@@ -62,29 +66,15 @@ def taste(args) -> Page:
     keys = sorted(args.keys)
     cells: list[Row] = [{"way": way, "keys": n} for way, n in product(args.ways, keys)]
     rows = means_of_draws(drawn, cells, METRICS, args.seed)
-    honest = means_of_draws(drawn, [c for c in cells if c["way"] == CHOSEN], HONEST, args.seed)
-    before = [row for row in rows if row["way"] == RANDOM]
-    others = [row for row in rows if row["way"] != RANDOM]
-    add_differences(others, before, "random", itemgetter("keys"), METRICS)
-    headers = {n: f"{n} keys" for n in keys}
-    tables = {
-        name.upper(): pivot(rows, "way", "keys", interval(name), headers) for name in METRICS
-    } | {
-        f"{name.upper()} less that in random order": pivot(
-            others, "way", "keys", interval(f"{name}_minus_random"), headers
-        )
-        for name in METRICS
-    }
-    told = [row | {"of it": name, "x": row[name]} for name in HONEST for row in honest]
-    tables["Shown while rating, of the way chosen"] = pivot(
-        told, "of it", "keys", "{x:.3f}", headers
+    honest = means_of_draws(
+        drawn, [c for c in cells if c["way"] == CHOSEN], (*HONEST, OFF), args.seed
     )
     return Page(
         title=f"A taste learnt while it rates, on {args.data.resolve().name}",
         text=TEXT.format(
             backbone=args.backbone, size=args.size, draws=args.draws, noise=f"{args.noise:.0%}"
         ),
-        tables=tables,
+        tables=_tables(rows, honest, keys),
         rows={"results": rows, "shown": honest},
         figure=_draw(rows),
         facts={
@@ -92,6 +82,38 @@ def taste(args) -> Page:
             "seeds": f"{args.seed} to {args.seed + args.draws - 1}",
         },
     )
+
+
+def _tables(rows: list[Row], honest: list[Row], keys: list[int]) -> dict[str, Table]:
+    """Figures, differences from a random order, and what was shown while rating."""
+    before = [row for row in rows if row["way"] == RANDOM]
+    others = [row for row in rows if row["way"] != RANDOM]
+    later = {after: n for n, after in pairwise(keys)}
+    more = [row | {"keys": later[row["keys"]]} for row in before if row["keys"] in later]
+    add_differences(others, before, "random", itemgetter("keys"), METRICS)
+    add_differences(others, more, "later_random", itemgetter("keys"), METRICS)
+    headers = {n: f"{n} keys" for n in keys}
+    next_headers = {n: f"{n} keys less {after}" for after, n in later.items()}
+    sooner = [row for row in others if row["keys"] in next_headers]
+    told = [
+        row | {"of it": name} | {f"x{end}": row[f"{name}{end}"] for end in ("", "_low", "_high")}
+        for name in HONEST
+        for row in honest
+    ]
+
+    def table(rows: list[Row], of: str, metric: str, headers: Mapping[int, str]) -> Table:
+        return pivot(rows, of, "keys", interval(metric), headers)
+
+    tables = {name.upper(): table(rows, "way", name, headers) for name in METRICS}
+    for name in METRICS:
+        caption = f"{name.upper()} less that in random order"
+        tables[caption] = table(others, "way", f"{name}_minus_random", headers)
+        tables[f"{caption} after more keys"] = table(
+            sooner, "way", f"{name}_minus_later_random", next_headers
+        )
+    tables["Shown while rating, of the way chosen"] = table(told, "of it", "x", headers)
+    tables["Shown less kept"] = table(honest, "way", OFF, headers)
+    return tables
 
 
 class Person:
@@ -130,9 +152,12 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
     album = np.flatnonzero(~apart)
     person = Person(rated.score[album], args.noise, seed)
     learner = AlbumTaste(X[album], seed=seed)
+    kept = np.random.default_rng(seed).permutation(len(album))[: int(NEVER_ASKED * len(album))]
     pairs = [] if rated.group is None else pairs_of_groups(rated.group[album])
+    pairs = [pair for pair in pairs if not set(pair) & set(kept)]
     rows: list[Row] = []
-    for n_keys, ratings, checks in rate(learner, person, way, pairs, sorted(args.keys), seed):
+    asked = rate(learner, person, way, pairs, kept, stops=sorted(args.keys), seed=seed)
+    for n_keys, checks in asked:
         predicted = learner.to_pipeline().predict(X[apart])
         row = {
             "way": way,
@@ -143,11 +168,10 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
         if way == CHOSEN:
             # Who has not answered yet, and is asked beside the others.
             same = Person(rated.score[album], args.noise, seed)
-            rest = np.setdiff1d(np.arange(len(album)), [photo for photo, _ in ratings])
             shown = judge_checks(*learner.checks(checks), good=GOOD)
-            worth = learner.predict(rest).worth
-            row |= {"shown": shown.srcc, "rest": rank_correlation(same.grade(rest), worth)}
-            row["held"] = float(shown.srcc_low <= row["rest"] <= shown.srcc_high)
+            told = judge_checks(learner.predict(kept).worth, same.grade(kept), good=GOOD)
+            row |= {"shown": shown.srcc, "kept": told.srcc, OFF: shown.srcc - told.srcc}
+            row["held"] = float(shown.srcc_low <= told.srcc <= shown.srcc_high)
         rows.append(row)
     return rows
 
@@ -157,10 +181,12 @@ def rate(
     person: Person,
     way: str,
     pairs: list[tuple[int, int]],
+    never: np.ndarray,
+    *,
     stops: list[int],
     seed: int,
-) -> Iterator[tuple[int, list[tuple[int, int]], list[int]]]:
-    """Let a person press keys; at each stop give their number, ratings, and which are checks."""
+) -> Iterator[tuple[int, list[int]]]:
+    """Let a person press keys; at each stop give their number, and which ratings are checks."""
     random = np.random.default_rng(seed)
     ratings: list[tuple[int, int]] = []
     compared: list[tuple[int, int]] = []
@@ -171,7 +197,7 @@ def rate(
             compared.append(person.compare(open_pairs.pop(learner.next_pair(open_pairs))))
         else:
             rated = [photo for photo, _ in ratings]
-            photo, is_check = _next(learner, way, rated, random)
+            photo, is_check = _next(learner, way, rated, never, random)
             if is_check:
                 checks.append(len(ratings))
             ratings.append((photo, int(person.grade(np.array([photo]))[0])))
@@ -179,7 +205,7 @@ def rate(
         if way != RANDOM or n_keys in stops:
             learner.learn(ratings, compared)
         if n_keys in stops:
-            yield n_keys, ratings, checks
+            yield n_keys, checks
 
 
 def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
@@ -190,21 +216,22 @@ def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
     return [pair for own in members.values() for pair in combinations(own, 2)]
 
 
-def _next(learner, way, rated, random):
+def _next(learner, way, rated, never, random):
     """Which photo is asked, and whether it is to judge what has been learnt."""
     from classifiers.taste.album import every_fourth
 
     if way == RANDOM:
-        return int(random.choice(np.setdiff1d(np.arange(learner.n_photos), rated))), False
+        left = np.setdiff1d(np.arange(learner.n_photos), [*rated, *never])
+        return int(random.choice(left)), False
     if every_fourth(len(rated)):
-        return learner.random_photo(), True
+        return learner.random_photo(never), True
     if way == LARGEST:
         spread = learner.predict().worth_deviation
-        spread[rated] = -1
+        spread[[*rated, *never]] = -1
         return int(np.argmax(spread)), False
-    photo = learner.next_photo()
+    photo = learner.next_photo(never)
     # An album may end in near-duplicates of what was rated.
-    return (learner.random_photo() if photo is None else photo), False
+    return (learner.random_photo(never) if photo is None else photo), False
 
 
 def _draw(rows):

@@ -34,7 +34,8 @@ def test_it_is_the_ordinal_gaussian_process_on_all_photos():
     rated, pairs = np.arange(0, 80, 2), [(1, 3), (5, 7)]
     taste.learn([(photo, stars[photo]) for photo in rated], pairs)
     scaled = taste._scale(features)
-    by_itself = OrdinalGaussianProcess(signal=taste._posterior.signal).fit(
+    settings = {"length_scale": album.LENGTH_SCALE, "signal": taste._posterior.signal}
+    by_itself = OrdinalGaussianProcess(**settings).fit(
         scaled[rated], stars[rated], scaled[[1, 5]], scaled[[3, 7]]
     )
     expected, spread = by_itself.predict(scaled, return_std=True)
@@ -45,17 +46,25 @@ def test_it_is_the_ordinal_gaussian_process_on_all_photos():
     np.testing.assert_allclose(told.at_least(4), told.probabilities[:, 3:].sum(axis=1))
 
 
-def test_the_next_photo_is_the_one_after_whose_rating_the_album_is_known_best():
+@pytest.mark.parametrize("n_kept", [256, 6])
+def test_the_next_photo_is_the_one_after_whose_rating_the_album_s_order_is_known_best(
+    monkeypatch, n_kept
+):
+    monkeypatch.setattr(album, "_FEATURES", n_kept)
     features, stars = photos_and_stars(40)
     taste = AlbumTaste(features)
     ratings = rate(taste, stars, 12)
-    kernel = taste._rows.astype(float) @ taste._rows.T
+    rows = taste._rows.astype(float)
+    kernel = (rows - rows.mean(axis=0)) @ (rows - rows.mean(axis=0)).T
+    # What few features leave out of a photo is noise to all others.
+    noise = np.diag(album._CHOOSING_NOISE + np.maximum(1 - (rows**2).sum(axis=1), 0))
+    assert (np.diag(noise).max() > 0.3) == (n_kept == 6)
     rated = [photo for photo, _ in ratings]
 
     def variance_after(photo):
         """Of Gaussian-process regression with one photo more, in the space of functions."""
         seen = [*rated, photo]
-        noisy = kernel[np.ix_(seen, seen)] + album._CHOOSING_NOISE * np.eye(len(seen))
+        noisy = kernel[np.ix_(seen, seen)] + noise[np.ix_(seen, seen)]
         return np.trace(kernel - kernel[:, seen] @ np.linalg.solve(noisy, kernel[seen]))
 
     assert taste.next_photo() == min(set(range(40)) - set(rated), key=variance_after)
@@ -77,6 +86,13 @@ def test_what_a_grade_tells_is_what_integration_over_worth_finds():
         fallen += share * (variance - (after * (worth - centre) ** 2).sum())
     told = album.information(thresholds, np.array([mean]), np.array([variance]))
     np.testing.assert_allclose(told * variance**2, fallen, rtol=1e-4)
+
+
+def test_a_grade_that_is_certain_tells_nothing_however_far_from_all_thresholds_the_worth_is():
+    worth = np.array([*range(-45, 46), -1e6, 1e6], float)
+    told = album.information(np.array([-1.0, 0.5, 1.0]), worth, np.full(len(worth), 1e-3))
+    assert (told >= 0).all() and told.max() < 1
+    assert told[np.abs(worth) > 10].max() < 1e-15
 
 
 def test_neither_rated_photos_nor_their_near_duplicates_are_asked():
@@ -126,7 +142,8 @@ def test_a_check_is_predicted_as_if_nothing_were_known_of_it():
         without = AlbumTaste(features)
         without.learn(left, pairs)
         posterior = album.learn(without._told, without._mean, without._posterior, 1, signal)
-        assert told == pytest.approx(without._rows[photo] @ posterior.weights, abs=0.05)
+        all_worth = without._rows @ posterior.weights
+        assert told == pytest.approx(all_worth[photo] - all_worth.mean(), abs=0.05)
 
 
 def test_a_prior_is_believed_at_first_and_bends():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm, spearmanr
+from scipy.stats import kendalltau, norm, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from classifiers.taste.certainty import Judged, judge_checks, judge_repeats, tell_more
@@ -28,11 +28,26 @@ def test_intervals_of_95_percent_hold_the_truth_in_nine_of_ten_runs(n, correlati
     assert np.mean([each.srcc_high - each.srcc_low for each in found]) < 4 / np.sqrt(n)
 
 
+@pytest.mark.parametrize("n", [10, 20])
+def test_few_photos_tell_the_same_on_the_average_as_many(n):
+    random = np.random.default_rng(n)
+    predicted, given = drawn(200_000, 0.7, random)
+    found = [judge_checks(*drawn(n, 0.7, random), good=4) for _ in range(1500)]
+    assert np.mean([each.srcc for each in found]) == pytest.approx(
+        spearmanr(predicted, given).statistic, abs=0.02
+    )
+    assert np.mean([each.auc for each in found if np.isfinite(each.auc)]) == pytest.approx(
+        roc_auc_score(given >= 4, predicted), abs=0.01
+    )
+
+
 def test_figures_are_those_of_others():
     predicted, given = drawn(30, 0.5, np.random.default_rng(0))
     judged = judge_checks(predicted, given, good=3)
     assert judged.n == 30
-    assert judged.srcc == pytest.approx(spearmanr(predicted, given).statistic)
+    tau = kendalltau(predicted, given).statistic
+    expected = (31 * spearmanr(predicted, given).statistic - 3 * tau) / 28
+    assert judged.srcc == pytest.approx(expected)
     assert judged.auc == pytest.approx(roc_auc_score(given >= 3, predicted))
 
 

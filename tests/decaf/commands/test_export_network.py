@@ -101,7 +101,7 @@ def test_wrong_input_is_one_line_that_names_the_option_that_helps(
     bent = make_model(noise(), make_pipeline(StandardScaler(), KernelSVMClassifier()))
     bent.save(tmp_path / "bent")
     message = refuse(capsys, tmp_path / "bent", "-o", onnx)
-    assert "not linear" in message and "--head softmax" in message
+    assert "does not fit into a file" in message and "--head softmax" in message
     assert "logistic-regression" in message
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     message = refuse(capsys, folder, "-o", onnx)

@@ -18,10 +18,13 @@ import pytest
 import tifffile
 from device_photos import make_device_photos
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_model import SIZE, make_model, noise, small_network
 from starred import star_album
 
 import decaf
+from classifiers import GaussianProcessRegression, SignedLogarithm
 from decaf.models import check_photos, device
 from decaf.models.export import Decoding, ScoresDiffer, export_model
 from decaf.models.runtime import open_scorer
@@ -67,6 +70,14 @@ def test_a_model_becomes_a_file_that_scores_rated_photos_as_it_does(model, sampl
     score = open_scorer(exported.path)
     expected = predict_photos(model, "classifier", photos)
     np.testing.assert_allclose([score(rgb) for rgb in photos], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["scorer.onnx", "scorer.tflite"])
+def test_a_gaussian_process_becomes_a_file_too(samples, tmp_path, name):
+    process = make_pipeline(StandardScaler(), SignedLogarithm(), GaussianProcessRegression())
+    model = make_model(noise(), process, small_network(head=False))
+    exported = export_model(model, tmp_path / name, photos=samples, progress=False)
+    assert exported.difference < 1e-4
 
 
 def trained_on(model, digests, finetuned_on=()):

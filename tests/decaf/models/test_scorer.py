@@ -8,8 +8,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from small_model import make_model, noise, small_network
 
+from classifiers import GaussianProcessRegression, SignedLogarithm
 from decaf.models.scorer import predict_photos, probability_network, softmax_probability
-from features.errors import InputError, NotLinear
+from features.errors import InputError, NotExportable
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,18 @@ def test_a_linear_classifier_and_its_calibration_are_folded_into_the_network(
     folded = probability_network(model).predict_on_batch(photos)
     assert np.ptp(expected) > 0.3
     np.testing.assert_allclose(folded[:, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "scalers", [(), (StandardScaler(),), (StandardScaler(), SignedLogarithm())]
+)
+def test_a_gaussian_process_and_its_scalers_become_layers(photos, scalers):
+    process = GaussianProcessRegression(length_scale=0.5, noise=0.01)
+    model = make_model(photos, make_pipeline(*scalers, process), small_network(head=False))
+    expected = predict_photos(model, "classifier", photos)
+    network = probability_network(model)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(network.predict_on_batch(photos)[:, 0], expected, atol=1e-5)
 
 
 def test_scores_beyond_those_that_were_calibrated_keep_the_last_probability(photos):
@@ -65,12 +78,12 @@ def test_the_softmax_of_scores_is_the_share_above_the_midpoint(photos):
 def test_a_classifier_that_is_not_linear_is_refused_with_what_to_do(photos):
     model = make_model(photos, make_pipeline(StandardScaler(), SVC()))
     with pytest.raises(
-        NotLinear, match=r"is not linear, and only ridge, logistic-regression.* fit into"
+        NotExportable, match=r"does not fit into a file, only ridge, .* and gaussian-process do"
     ):
         probability_network(model)
     plain = make_model(photos, SVC(), small_network(head=False))
     with pytest.raises(InputError) as refused:
         probability_network(plain)
-    assert not isinstance(refused.value, NotLinear)  # whose remedy is the network's own output
+    assert not isinstance(refused.value, NotExportable)  # whose remedy is the network's own output
     with pytest.raises(InputError, match="plain backbone, without a softmax"):
         probability_network(plain, "softmax")
