@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from decaf.camera.page import export_camera_page
     from decaf.extraction.feature_file import extract_features
     from decaf.extraction.feature_network import PlainBackbone
     from decaf.models.export import export_model
@@ -36,6 +37,7 @@ _HOMES = {
     "read_training_photos": "decaf.training.training_photos",
     "finetune_networks": "decaf.training.networks",
     "export_model": "decaf.models.export",
+    "export_camera_page": "decaf.camera.page",
     "list_backbones": "decaf.networks.backbones",
     "build_network": "decaf.networks.network",
     "load_network": "decaf.networks.network",
@@ -45,6 +47,7 @@ __all__ = [
     "ConvNetFeatures",
     "PlainBackbone",
     "build_network",
+    "export_camera_page",
     "export_model",
     "extract_features",
     "finetune_networks",

@@ -41,6 +41,7 @@ ROOMS = {
         "gpu-check": "what a GPU does for decaf: agreement, speeds, finetuning, tests",
         "bench-taste": "a refit and the choice of the next photo, by ratings and photos",
         "bench-growth": "bookkeeping (cache, resume, merge, leak guard) at millions of photos",
+        "bench-camera": "the camera page: runtimes in a browser, and frames a second by size",
         "bench-page": "the ranking's page opened, scrolled and searched, by the number of photos",
     },
 }

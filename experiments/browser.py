@@ -231,15 +231,22 @@ class Browser:
 
     def renderer_megabytes(self) -> float:
         """Resident memory of the process that the page is in, on Linux."""
+        return self._renderer()[0]
+
+    def renderer_process(self) -> int:
+        """The number of the process that the page is in."""
+        return self._renderer()[1]
+
+    def _renderer(self):
+        # Chromium keeps others ready, which are small.
         processes = self._of_browser("SystemInfo.getProcessInfo")["processInfo"]
-        sizes = [
-            int(line.split()[1]) * 1024 / 1e6
+        return max(
+            (int(line.split()[1]) * 1024 / 1e6, process["id"])
             for process in processes
             if process["type"] == "renderer"
             for line in Path(f"/proc/{process['id']}/status").read_text().splitlines()
             if line.startswith("VmRSS:")
-        ]
-        return max(sizes)
+        )
 
     def close(self) -> None:
         """End the browser."""

@@ -11,7 +11,7 @@ from features.errors import InputError
 
 PACKAGE = "@litertjs/core@2.5.3"
 ADDRESS = f"https://cdn.jsdelivr.net/npm/{PACKAGE}/"
-# The build for browsers without relaxed SIMD: it is as fast (experiments/results/camera).
+# The build for browsers without relaxed SIMD is as fast (experiments/results/bench-camera/oasis).
 FILES = {
     "dist/index.js": "sha256-59rMw6Me74kISKc3zLhj3tXwRqa0DD/cBVZJWt612bM=",
     "wasm/litert_wasm_compat_internal.js": "sha256-TY+JS3iDZU/W6EOXMKpB55zqq30ZGE/E8fCw8aKiyKU=",

@@ -75,7 +75,7 @@ def _score_files(training, photos: data.Photos, seed: int) -> list[Row]:
     from decaf.models.scorer import predict_photos, probability_network
 
     rated, ((train, test),) = photos.rated, [(fold.train, fold.test) for fold in photos.folds]
-    model = _fit(training, photos.folds, seed)
+    model = fit_model(training, photos.folds, seed)
     network = probability_network(model)
     size = network.input_shape[1]
     seen = data.read_square(rated.paths[train[representative_rows(len(train))]], size)
@@ -103,7 +103,7 @@ def _score_files(training, photos: data.Photos, seed: int) -> list[Row]:
     ]
 
 
-def _fit(training, folds, seed: int):
+def fit_model(training, folds, seed: int):
     """The model that is fitted on the training photos, in float32."""
     from decaf.models.comparison import compare_classifiers, make_classifiers
     from decaf.models.plain import PlainSource

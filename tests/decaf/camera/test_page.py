@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import pytest
 from browser import Browser
-from camera_video import served, write_video
 from litert_js import runtime
 from PIL import Image
 from small_model import SIZE, make_model, noise
@@ -21,6 +20,7 @@ from decaf.camera.litert_js import ADDRESS
 from decaf.camera.page import check_page_folder, export_camera_page
 from decaf.models.record import percentiles_of
 from decaf.models.runtime import open_scorer
+from experiments.camera_video import served, write_video
 from features.errors import InputError, NoPercentiles
 from features.photos import read_square, resize_photo
 
