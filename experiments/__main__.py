@@ -21,6 +21,7 @@ ROOMS = {
         "order": "how sizes and scores order photos, by what learns them",
         "maps": "what is taken of a backbone's maps, and how it is weighed",
         "widths": "whether cutting heads costs order, of those that learn labels and scores",
+        "edits": "whether scores fall when photos are damaged, and rise when they are edited",
         "few-ratings": "how well 10 to 160 ratings teach an order, by what learns them",
         "taste": "how soon a person's taste is known, by which photo they rate next",
         "aode": "how AODE's estimators are best averaged, by photos and widths",
