@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
@@ -31,10 +31,14 @@ _NEAR = 0.8
 _CHOOSING_NOISE = 0.03
 # Random directions that tell distances to within a tenth.
 _SKETCH = 256
+# Photos by which it is told what more ratings would bring.
+_FORESEEN = 1000
 # Of a generic model's score, deviations of worth that a deviation of it is taken to make.
 _PRIOR_SLOPE = 1.0
 _ROUNDS = 20
 _BLOCK = 1024
+# Rated photos whose distances from all others are in memory at once.
+_NEW = 64
 
 
 def every_fourth(n_asked: int) -> bool:
@@ -303,20 +307,21 @@ class AlbumTaste:
         float
             At least 1; NaN while nothing is known.
         """
+        random = np.random.default_rng(self._seed)
+        some = random.permutation(self.n_photos)[:_FORESEEN]
         # Less the album's mean worth, of which the order says nothing.
-        rows = self._rows - self._centre
+        rows = self._rows[some] - self._centre
         thresholds = self._posterior.thresholds - self._centre @ self._posterior.weights
-        worth, variance = self._posterior.worth(rows, self._unexplained)
+        worth, variance = self._posterior.worth(rows, self._unexplained[some])
         known = np.var(worth)
         if not known:
             return np.nan
         total = known + variance.mean()
         along = rows @ self._posterior.of_weights.astype(np.float32)
-        may_be = self._may_be_asked(())
-        random = np.random.default_rng(self._seed)
+        may_be = self._may_be_asked(())[some]
         for number in range(n_more):
             told = information(thresholds, worth, variance)
-            gains = random.random(self.n_photos) if every_fourth(number) else None
+            gains = random.random(len(some)) if every_fourth(number) else None
             if gains is None:
                 gains = (along**2 @ self._spectrum) * told
             photo = _highest(gains, may_be)
@@ -418,10 +423,13 @@ class AlbumTaste:
         """Which photos are neither rated, nor near-duplicates of rated ones, nor excluded."""
         may_be = np.ones(self.n_photos, bool)
         may_be[list(never)] = False
-        for photo in {photo for photo, _ in self._ratings}:
-            if photo not in self._near:
-                distances = np.sum((self._sketch - self._sketch[photo]) ** 2, axis=1)
-                self._near[photo] = np.flatnonzero(distances < _NEAR)
+        rated = {photo for photo, _ in self._ratings}
+        new = sorted(rated - self._near.keys())
+        for start in range(0, len(new), _NEW):
+            some = new[start : start + _NEW]
+            distances = euclidean_distances(self._sketch[some], self._sketch, squared=True)
+            self._near |= dict(zip(some, map(np.flatnonzero, distances < _NEAR)))
+        for photo in rated:
             may_be[self._near[photo]] = False
         return may_be
 

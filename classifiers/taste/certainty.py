@@ -120,11 +120,12 @@ def tell_more(judged: Judged, factor: float, n_more: int = 20) -> str:
     >>> tell_more(Judged(20, 0.5, 0.1, 0.8, 0.7, 0.5, 0.9), 1.1)
     '20 more ratings would take the order of the others from .50 to about .55 (1 would be yours).'
     """
-    if judged.n < _LEAST_CHECKS or not np.isfinite(factor):
+    if judged.n < _LEAST_CHECKS or not np.isfinite(factor) or judged.srcc <= 0:
         return f"It is too early to tell: {n_more} more ratings will show."
-    after = min(judged.srcc * factor, 1.0)
-    if after - judged.srcc < _LEAST_GAIN:
+    # Of few checks the correlation may be small by chance.
+    if judged.srcc_high * (factor - 1) < _LEAST_GAIN:
         return f"It is enough: {n_more} more ratings would bring hardly anything."
+    after = min(judged.srcc * factor, 1.0)
     before, then = (f"{value:.2f}".removeprefix("0") for value in (judged.srcc, after))
     return (
         f"{n_more} more ratings would take the order of the others from {before} to about {then} "

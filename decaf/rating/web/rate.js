@@ -213,12 +213,13 @@ function tellAfter(told, answered, values) {
     say("told-text", values.act === "preferred" ? "You compared two of one burst." : "You skipped a pair.");
     return;
   }
-  const parts = [`You ${wordOf(values.act, values.grade)}.`];
+  const parts = [];
+  if (told.purpose === "check") parts.push("This one was drawn at random, to tell how well it knows you.");
+  if (told.purpose === "repeat") parts.push("You saw this one before.");
+  parts.push(`You ${wordOf(values.act, values.grade)}.`);
   if (told.predicted === null) parts.push("Nothing was expected yet.");
   else parts.push(`Expected was ${expected(told.predicted)}${
     told.deviation === null ? "" : ` ± ${told.deviation.toFixed(1)}`}${told.nearest.length ? ", by these:" : "."}`);
-  if (told.purpose === "check") parts.push("This one was drawn at random, to tell how well it knows you.");
-  if (told.purpose === "repeat") parts.push("You saw this one before.");
   say("told-text", parts.join(" "));
   for (const [photo, grade] of told.nearest) {
     const figure = document.createElement("figure"), image = new Image();

@@ -81,3 +81,10 @@ def test_agreement_with_oneself_tells_what_predictions_can_reach():
 )
 def test_what_more_ratings_would_bring_is_said_in_words(n, factor, said):
     assert said in tell_more(Judged(n, 0.5, 0.1, 0.8, 0.7, 0.5, 0.9), factor)
+
+
+@pytest.mark.parametrize(
+    ("srcc", "high", "said"), [(-0.03, 0.65, "too early"), (0.05, 0.7, "from .05 to about .05")]
+)
+def test_an_order_that_is_wrong_by_chance_is_not_called_enough(srcc, high, said):
+    assert said in tell_more(Judged(9, srcc, -0.68, high, 0.56, 0.2, 0.9), 1.06)
