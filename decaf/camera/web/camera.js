@@ -78,8 +78,9 @@ function stopCamera(text) {
 function nextFrame(own) {
   video.requestVideoFrameCallback(async () => {
     if (own !== running) return;
-    // The newest frame only: what comes while the network is busy is passed over.
-    if (!scorer.waiting && !document.hidden) await scoreFrame(own).catch(({ message }) => stopCamera(`Scoring failed: ${message}`));
+    // The newest frame only: what comes while the network is busy is passed over. No frame comes while
+    // the page is hidden.
+    if (!scorer.waiting) await scoreFrame(own).catch(({ message }) => stopCamera(`Scoring failed: ${message}`));
     if (own === running) nextFrame(own);
   });
 }
@@ -113,9 +114,11 @@ function show({ probability }, now) {
   const rate = (times.length - 1) / (now - times[0]);
   if (times.length < 5) return;
   element("speed").textContent = `${rate.toFixed(1)} frames a second`;
-  tell(rate < SLOW ? `This device scores only ${rate.toFixed(1)} frames a second: hold the camera still for a moment. A model of smaller photos is faster.` : "");
+  if (rate < SLOW) tell(`This device scores only ${rate.toFixed(1)} frames a second: hold the camera still for a moment. A model of smaller photos is faster.`);
+  else if (isSlow) tell("");
+  isSlow = rate < SLOW;
 }
-let shownBest = null;
+let shownBest = null, isSlow = false;
 
 async function saveBest() {
   const { best } = frames;

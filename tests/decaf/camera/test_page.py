@@ -162,6 +162,7 @@ def test_a_page_fetches_its_runtime_from_a_public_address_and_checks_it(without_
             browser.visit(address)
             browser.wait_for(f"told.textContent.includes('{ADDRESS}')")
         assert told(browser).startswith("The network could not be loaded: ")
+        assert not any("Content Security Policy" in each for each in browser.errors())
     finally:
         browser.close()
 
@@ -237,6 +238,16 @@ def test_photos_are_scored_as_by_rank_photos_and_sorted(page, samples, score, tm
     found = dict(page.run(script))
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert found == pytest.approx({path.name: score(path) for path in photos}, abs=0.01)
+
+
+def test_what_is_told_of_photos_stays_while_frames_are_scored(page, tmp_path):
+    (tmp_path / "raw.cr2").write_bytes(b"no photo")
+    start(page)
+    choose(page, tmp_path / "raw.cr2")
+    page.wait_for("told.textContent.startsWith('This browser cannot show raw.cr2')")
+    page.run("window.n = 0; new MutationObserver(() => n++).observe(score, { attributes: true })")
+    page.wait_for("n > 10")
+    assert told(page).startswith("This browser cannot show raw.cr2")
 
 
 def test_photos_become_squares_to_the_last_bit_as_pillow_makes_them(page):
