@@ -74,7 +74,7 @@ class OrdinalGaussianProcess(LevelRegressor):
     >>> taste = OrdinalGaussianProcess().fit(X, [1, 1, 3, 5, 5])
     >>> scores, deviations = taste.predict([[-1.5], [0.0], [1.5]], return_std=True)
     >>> scores.round(1)
-    array([1.7, 3. , 4.3])
+    array([1.5, 3. , 4.5])
     """
 
     def __init__(
