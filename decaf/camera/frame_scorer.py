@@ -128,12 +128,13 @@ def _of_model(folder: Path) -> FrameScorer:
     import_keras()
     from decaf.models.description import describe
     from decaf.models.model import load_model
-    from decaf.models.scorer import predict_photos
+    from decaf.models.scorer import photo_predictor
 
     model = load_model(folder)
     description = describe(model, "classifier", "float32", dynamic_batch=False)
+    predict = photo_predictor(model, "classifier")
     return FrameScorer(
-        lambda rgb: float(predict_photos(model, "classifier", rgb[None])[0]),
+        lambda rgb: float(predict(rgb[None])[0]),
         description.size,
         description.resize,
         description.percentiles,

@@ -6,7 +6,7 @@ linear or a Gaussian process; the photo is brought to the network's size by whoe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -85,23 +85,45 @@ def softmax_probability(network: Network) -> keras.Model:
 
 
 def predict_photos(model: Model, head: str, photos: np.ndarray) -> np.ndarray:
-    """Probabilities by the Keras network and the scikit-learn classifier, nothing folded.
+    """Probabilities of photos, as `photo_predictor` gives them.
 
     Parameters
     ----------
-    model : Model
-    head : {"classifier", "softmax"}
+    model, head
+        As in `photo_predictor`.
     photos : ndarray of uint8, shape (n_photos, size, size, 3)
 
     Returns
     -------
     ndarray, shape (n_photos,)
     """
+    return photo_predictor(model, head)(photos)
+
+
+def photo_predictor(model: Model, head: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives probabilities by the Keras network and the classifier, nothing folded.
+
+    Parameters
+    ----------
+    model : Model
+    head : {"classifier", "softmax"}
+
+    Returns
+    -------
+    callable
+        From photos, uint8, (n_photos, size, size, 3), to (n_photos,). Its network is made once, and
+        traced at its first call.
+    """
     if head == "softmax":
-        output = model.network.keras_model.predict(photos, verbose=0)
-        return output @ _share_above(model.network.record)
-    features = model.network.features_model().predict(photos, verbose=0)
-    return model.record.calibration.probability(decision_score(model.classifier, features))
+        network, share = model.network.keras_model, _share_above(model.network.record)
+        return lambda photos: network.predict(photos, verbose=0) @ share
+    network = model.network.features_model()
+
+    def predict(photos: np.ndarray) -> np.ndarray:
+        features = network.predict(photos, verbose=0)
+        return model.record.calibration.probability(decision_score(model.classifier, features))
+
+    return predict
 
 
 def take_photos(network: keras.Model, dtype: str, batch_size: int | None) -> keras.Model:
