@@ -1,4 +1,4 @@
-"""Text files as programs write them: in UTF-8, or in UTF-16 with its mark."""
+"""Text as programs write it, in UTF-8 or in UTF-16 with its mark, and names that are no text."""
 
 from __future__ import annotations
 
@@ -59,3 +59,14 @@ def read_text(path: str | os.PathLike) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error
+
+
+def displayable(name: str) -> str:
+    r"""A name, or a text with names in it, that UTF-8 can hold: bytes that are not become U+FFFD.
+
+    Examples
+    --------
+    >>> displayable("caf\udce9.jpg")
+    'caf\ufffd.jpg'
+    """
+    return os.fsencode(name).decode("utf-8", "replace")

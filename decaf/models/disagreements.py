@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 
 from PIL import Image
 
@@ -13,6 +12,7 @@ from classifiers.evaluation.evaluation import Evaluation
 from classifiers.evaluation.report import ShownDisagreement
 from features.photos import PhotoError, read_photo
 from features.ratings import RatedPhotos
+from features.text import displayable
 
 # As many as can be looked at before one goes on.
 SHOWN = 12
@@ -38,7 +38,7 @@ def show_disagreements(evaluation: Evaluation, rated: RatedPhotos) -> list[Shown
         return []
     return [
         ShownDisagreement(
-            name=_displayable(rated.names[each.row]),
+            name=displayable(rated.names[each.row]),
             thumbnail="" if rated.paths is None else _thumbnail(rated.paths[each.row]),
             given=each.given,
             expected=each.expected,
@@ -57,8 +57,3 @@ def _thumbnail(path: str) -> str:
     file = io.BytesIO()
     image.save(file, "WEBP", quality=THUMBNAIL_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _displayable(name: str) -> str:
-    """Text that UTF-8 can hold: bytes of names that are not UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from decaf.ranking.table import TABLE_FILE
 from decaf.ranking.thumbnails import PREVIEW_SIDE, Pictures, make_pictures
 from features.files import write_file, writing
+from features.text import displayable
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import RankedPhoto, Ranking
@@ -164,9 +165,9 @@ def _render(ranking: Ranking, **values: object) -> str:
     # A script with NaN in it shows nothing at all.
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return templates.get_template("page.html").render(
-        title=_displayable(ranking.title),
-        facts={name: _displayable(text) for name, text in ranking.facts.items()},
-        notes=[_displayable(note) for note in ranking.notes],
+        title=displayable(ranking.title),
+        facts={name: displayable(text) for name, text in ranking.facts.items()},
+        notes=[displayable(note) for note in ranking.notes],
         scripts=[f"{name}.js" for name in _SCRIPTS],
         per_part=PER_PART,
         preview_side=f"{PREVIEW_SIDE:,}",
@@ -183,7 +184,7 @@ def _identity(ranking: Ranking) -> str:
 def _page_entry(photo: RankedPhoto, pictures: Pictures | None, folder: Path) -> dict[str, object]:
     """What the page's script reads of a photo; its short keys are explained there."""
     entry = {
-        "n": _displayable(photo.name),
+        "n": displayable(photo.name),
         "u": _url(photo.path, folder),
         "w": pictures.width if pictures else 4,
         "h": pictures.height if pictures else 3,
@@ -207,8 +208,3 @@ def _url(path: str, folder: Path) -> str:
     except ValueError:  # another drive of Windows
         return Path(path).absolute().as_uri()
     return quote(os.fsencode(Path(relative).as_posix()))
-
-
-def _displayable(text: str) -> str:
-    """Text that UTF-8 can hold: bytes of names that are not UTF-8 become U+FFFD."""
-    return os.fsencode(text).decode("utf-8", "replace")

@@ -19,6 +19,7 @@ from decaf.ranking.thumbnails import make_pictures, shown_type
 from decaf.rating.learner import Question
 from decaf.rating.session import Outdated, Session
 from features.errors import InputError, Shortage
+from features.text import displayable
 
 if TYPE_CHECKING:
     import uvicorn
@@ -310,11 +311,6 @@ class _Guard:
         if not secrets.compare_digest(path.encode(), self._start.encode()):
             return 404
         return None
-
-
-def displayable(name: str) -> str:
-    """A photo's name that UTF-8 can hold: other bytes become U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _told_before(question: Question, session: Session) -> dict[str, Any]:

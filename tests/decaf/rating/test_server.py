@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from given_features import make_session
 
-from decaf.rating.server import PageServer, displayable
+from decaf.rating.server import PageServer
+from features.text import displayable
 
 JSON = {"Content-Type": "application/json"}
 
