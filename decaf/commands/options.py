@@ -26,7 +26,7 @@ def add_rating_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     group = parser.add_argument_group("ratings")
     group.add_argument(
         "--ratings",
-        type=_ratings_source,
+        type=ratings_source,
         required=required,
         metavar="FILE",
         help="AVA.txt; a CSV with file and count1…countK, score or label; a folder with folders "
@@ -255,6 +255,6 @@ def list_of_backbones() -> str:
     return list_of_names("backbones", list_backbones())
 
 
-def _ratings_source(text: str) -> str | Path:
-    # A file of that name is given as ./xmp.
+def ratings_source(text: str) -> str | Path:
+    """What --ratings names: a file, or xmp; a file of that name is given as ./xmp."""
     return text if text == "xmp" else Path(text)

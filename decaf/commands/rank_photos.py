@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
 from decaf.commands.options import PHOTOS, add_ignore_stars_option, add_machine_options
-from decaf.commands.printing import printable, report_failed, report_first, report_passed_over
+from decaf.commands.printing import printable, report_failed, report_passed_over
 from decaf.commands.running import run_command
+from decaf.commands.star_options import (
+    add_sidecar_options,
+    check_needs_xmp,
+    report_refused,
+    stars_status,
+)
 from features.errors import InputError
 from features.folders import check_output_folder
 
@@ -136,15 +142,7 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
         "from file, with sidecars switched on; Lightroom reads sidecars of raw files only, by "
         "Metadata, Read metadata from file, and stars of JPEGs from inside them",
     )
-    group.add_argument(
-        "--sidecar",
-        choices=("photo.jpg.xmp", "photo.xmp"),  # features.xmp.SIDECARS
-        help="what sidecars are called: as by darktable and digiKam, or as by Lightroom "
-        "(photo.jpg.xmp)",
-    )
-    group.add_argument(
-        "--overwrite-ratings", action="store_true", help="write over a person's ratings, too"
-    )
+    add_sidecar_options(group, "a person's ratings")
     add_ignore_stars_option(group, "--xmp")
     group.add_argument(
         "--dry-run", action="store_true", help="show what --xmp would write, and write no sidecar"
@@ -153,9 +151,7 @@ def _add_star_options(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     """Refuse before anything long what would fail after it; N and FOLDER of --copy-best."""
-    for option in ("sidecar", "overwrite_ratings", "ignore_stars", "dry_run"):
-        if getattr(args, option) and not args.xmp:
-            raise InputError(f"--{option.replace('_', '-')} needs --xmp")
+    check_needs_xmp(args, "sidecar", "overwrite_ratings", "ignore_stars", "dry_run")
     from decaf.ranking.page import OWN_FILES
 
     check_output_folder(args.output, force=args.force, owner="ranking", own_files=OWN_FILES)
@@ -193,14 +189,11 @@ def _print_first(ranking: Ranking) -> None:
 
 def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> int:
     """Print what was written, kept and refused; 1 where all that was to be written was refused."""
-    refused = [each for each in given if each.outcome == "refused"]
     if dry_run:
         for each in given:
             print(_describe(each))
-    elif refused:
-        report_first(
-            f"{len(refused):,} photos got no stars:", [printable(each.reason) for each in refused]
-        )
+    else:
+        report_refused(given)
     counts = Counter(each.outcome for each in given)
     print(
         f"stars: {counts['written']:,} {'would be ' if dry_run else ''}written, "
@@ -214,7 +207,7 @@ def _print_stars(given: Sequence[GivenStars], dry_run: bool) -> int:
             "every new photo: if nobody gave them, add --ignore-stars 1",
             file=sys.stderr,
         )
-    return int(bool(refused) and not (counts["written"] or counts["unchanged"]))
+    return stars_status(given)
 
 
 def _describe(each: GivenStars) -> str:

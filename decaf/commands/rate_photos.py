@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decaf.backend import import_keras
-from decaf.commands.options import PHOTOS, add_ignore_stars_option, add_machine_options
-from decaf.commands.printing import printable, report_first
+from decaf.commands.options import (
+    PHOTOS,
+    add_ignore_stars_option,
+    add_machine_options,
+    ratings_source,
+)
 from decaf.commands.running import run_command
+from decaf.commands.star_options import (
+    add_sidecar_options,
+    check_needs_xmp,
+    report_refused,
+    stars_status,
+)
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,9 +112,7 @@ def rate_photos(args: argparse.Namespace) -> int:
     """
     if args.two_keys and args.xmp:
         raise InputError("--xmp writes stars, and two keys give none; leave one of them out")
-    for option in ("sidecar", "overwrite_ratings"):
-        if getattr(args, option) and not args.xmp:
-            raise InputError(f"--{option.replace('_', '-')} needs --xmp")
+    check_needs_xmp(args, "sidecar", "overwrite_ratings")
     from decaf.rating.server import HOME, PageServer, own_address
 
     session = _begin(args)
@@ -140,6 +148,7 @@ def _add_rating_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("ratings")
     group.add_argument(
         "--ratings",
+        type=ratings_source,
         metavar="FILE",
         help="take these in first: xmp, the stars in the photos' sidecars or in themselves, or a "
         "CSV with file and score, label or count1…countK",
@@ -160,15 +169,7 @@ def _add_rating_options(parser: argparse.ArgumentParser) -> None:
         help="at the end write your ratings into XMP sidecars, as your own, which other programs "
         "show; a rating that was there before is kept",
     )
-    group.add_argument(
-        "--sidecar",
-        choices=("photo.jpg.xmp", "photo.xmp"),  # features.xmp.SIDECARS
-        help="what sidecars are called: as by darktable and digiKam, or as by Lightroom "
-        "(photo.jpg.xmp)",
-    )
-    group.add_argument(
-        "--overwrite-ratings", action="store_true", help="write over ratings of before, too"
-    )
+    add_sidecar_options(group, "ratings of before")
     add_ignore_stars_option(group, "xmp")
 
 
@@ -204,11 +205,10 @@ def _begin(args: argparse.Namespace) -> Session:
 
 
 def _take_in(args: argparse.Namespace, session: Session) -> int:
-    from features.ratings import STARS as XMP
     from features.ratings import read_ratings
 
     rated = read_ratings(
-        args.ratings if args.ratings == XMP else Path(args.ratings),
+        args.ratings,
         args.photos,
         scale=args.scale,
         skip_missing=args.skip_missing,
@@ -234,14 +234,10 @@ def _write_stars(args: argparse.Namespace, answers: Answers) -> int:
         overwrite=args.overwrite_ratings,
         ignore_stars=args.ignore_stars,
     )
-    refused = [each for each in given if each.outcome == "refused"]
-    if refused:
-        report_first(
-            f"{len(refused):,} photos got no stars:", [printable(each.reason) for each in refused]
-        )
+    report_refused(given)
     counts = Counter(each.outcome for each in given)
     print(
         f"your stars: {counts['written']:,} written, {counts['unchanged']:,} there already, "
         f"{counts['kept']:,} kept as rated before, {counts['refused']:,} refused"
     )
-    return int(bool(refused) and not (counts["written"] or counts["unchanged"]))
+    return stars_status(given)
