@@ -217,7 +217,7 @@ def sequence(each: Metadata, length: int | None = None) -> Metadata:
     Parameters
     ----------
     each : dict
-        Metadata of a field that takes one of its values.
+        Metadata of a field that takes one of its values; they may be records.
     length : int, optional
         How many they must be.
 
@@ -229,7 +229,7 @@ def sequence(each: Metadata, length: int | None = None) -> Metadata:
     return _rule(
         f"a list{'' if length is None else f' of {length}'}, each {rule.must_be}",
         lambda v: isinstance(v, tuple) and length in (None, len(v)) and all(map(rule.admits, v)),
-    )
+    ) | {"each": each}
 
 
 def optional(metadata: Metadata) -> Metadata:
@@ -333,12 +333,20 @@ def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 def _built(field: dataclasses.Field[Any], value: Any) -> Any:
     """A field's value, of what JSON holds of it."""
+    each = field.metadata.get("each", {})
     if "nested" in field.metadata and value is not None:
-        try:
-            return field.metadata["nested"].from_json(value)
-        except InputError as error:
-            raise InputError(f"{field.name}: {error}") from None
+        return _nested(field.metadata["nested"], value, field.name)
+    if "nested" in each and isinstance(value, list):
+        kind = each["nested"]
+        return tuple(_nested(kind, v, f"{field.name} {n}") for n, v in enumerate(value, 1))
     return tuple(value) if isinstance(value, list) else value
+
+
+def _nested(kind: type[Record], value: Any, name: str) -> Record:
+    try:
+        return kind.from_json(value)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -346,7 +354,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_json()
     if isinstance(value, tuple):
-        return list(value)
+        return list(map(_plain, value))
     # JSON knows no numbers of NumPy's.
     if _is_whole(value):
         return int(value)

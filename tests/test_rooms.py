@@ -20,6 +20,7 @@ ROOMS = (
     "decaf.ranking",
     "decaf.rating",
     "decaf.camera",
+    "decaf.editing",
     "decaf",
     "decaf.commands",
     "experiments",

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from decaf.editing.damages import DAMAGES, damage, neutral
+from decaf.editing.edits import Edit
 from experiments import data
-from experiments.damaged import DAMAGES, damage, neutral
 from experiments.figures import draw_bars
 from experiments.frame import Experiment, option
 from experiments.pages import Page, Row, number, pivot
-from experiments.photo_edits import Edit
 from features.photos import read_photo
 from features.ratings import RatedPhotos
 

@@ -1,7 +1,7 @@
 import numpy as np
 
+from decaf.editing.damages import DAMAGES, damage
 from experiments.choices.edits import ANY, FAMILIES, SRCC, Version, judge, learners, versions
-from experiments.damaged import DAMAGES, damage
 
 
 def made(score_of):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.photo_edits import KINDS, Edit, crop, upright_part
+from decaf.editing.edits import KINDS, Edit, crop, upright_part
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from experiments.photo_edits import Edit, crop, upright_part
+from decaf.editing.edits import Edit, crop, upright_part
 
 Pair = tuple[np.ndarray, np.ndarray]
 
