@@ -55,7 +55,7 @@ def make_session(folder, n=60, grades=STARS, **values):
     random = np.random.default_rng(0)
     features = random.normal(size=(n, 6))
     album, output = folder / "album", folder / "taste"
-    album.mkdir(exist_ok=True)
+    album.mkdir(parents=True, exist_ok=True)
     output.mkdir(exist_ok=True)
     for number in range(n):
         size = (90, 60) if number % 3 else (60, 90)

@@ -14,7 +14,14 @@ from sklearn.utils import gen_batches
 
 from classifiers.gaussian_process import GaussianProcessRegression
 from classifiers.signed_logarithm import SignedLogarithm
-from classifiers.taste.probit import Told, information, know_nothing, learn, leave_out
+from classifiers.taste.probit import (
+    Told,
+    compare_left_out,
+    information,
+    know_nothing,
+    learn,
+    leave_out,
+)
 
 GRADES = (1, 2, 3, 4, 5)
 # Of the kernel, in units of the square root of the number of features. For learning any from 1 to 2
@@ -254,14 +261,6 @@ class AlbumTaste:
         unexplained = self._unexplained[first] + self._unexplained[second]
         return int(np.argmax(self._gains(self._rows[first] - self._rows[second], unexplained)))
 
-    def random_photo(self, never: Collection[int] = ()) -> int | None:
-        """Draw a photo that was not rated; the same one until something more is rated."""
-        may_be = np.ones(self.n_photos, bool)
-        may_be[[photo for photo, _ in self._ratings]] = False
-        may_be[list(never)] = False
-        random = np.random.default_rng((self._seed, len(self._ratings)))
-        return _highest(random.random(self.n_photos), may_be)
-
     def nearest(self, photo: int, n: int = 3) -> list[int]:
         """Give the rated photos that are most like a photo, the likest first."""
         rated = np.array(sorted({other for other, _ in self._ratings} - {photo}), int)
@@ -293,6 +292,34 @@ class AlbumTaste:
             row = self._rows[photo] - self._centre
             worth.append(row @ leave_out(self._posterior, left).weights)
         return np.array(worth), np.array([self._ratings[place][1] for place in positions])
+
+    def wins(self, positions: Sequence[int]) -> np.ndarray:
+        """Say how often rated photos are put above each other, had nothing been told of either.
+
+        It judges their order without the bias of `checks`: a grade that is left out moves what is
+        expected of its photo the other way, and rank correlations suffer from that (Airola,
+        Pahikkala, Waegeman, De Baets, Salakoski: An experimental comparison of cross-validation
+        techniques for estimating the area under the ROC curve. Computational Statistics and Data
+        Analysis 55, 2011).
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Places of ratings, among those that were learnt; each of another photo.
+
+        Returns
+        -------
+        ndarray of shape (n_checks,)
+            How many of the others a photo is put above, less how many below.
+        """
+        photos = np.array([photo for photo, _ in self._ratings], int)
+        compared = np.array(self._pairs, int).reshape(-1, 2)
+        judging = photos[list(positions)]
+        of_pairs = (judging[:, None, None] == compared).any(axis=2)
+        is_own = np.hstack([judging[:, None] == photos, of_pairs])
+        rows = self._rows[judging].astype(float)
+        difference = compare_left_out(self._posterior, self._told, rows, is_own)
+        return np.sign(difference).sum(axis=1)
 
     def foresee(self, n_more: int = 20) -> float:
         """Give the factor by which the correlation with the person's worth is expected to grow.

@@ -22,6 +22,7 @@ _MOST_STEPS = 100
 _LEAST_GAIN = 1e-6
 _ENOUGH = 1e-4
 _SAME_SIGNAL = 1e-3
+_PAIRS_AT_ONCE = 20_000
 
 
 class Told(NamedTuple):
@@ -155,6 +156,84 @@ def leave_out(posterior: Posterior, left: Told) -> Posterior:
         What is left out: a part of what the posterior was learnt from.
     """
     n = len(posterior.weights)
+    told = _removed(left, posterior)
+    along = posterior.covariance @ told.ends.T
+    size = len(told.slopes)
+    step = along @ np.linalg.solve(np.eye(size) - told.curvature @ (told.ends @ along), told.slopes)
+    weights, thresholds = posterior.weights - step[:n], posterior.thresholds - step[n:]
+    return replace(posterior, weights=weights, thresholds=thresholds)
+
+
+def compare_left_out(
+    posterior: Posterior, told: Told, rows: np.ndarray, is_own: np.ndarray
+) -> np.ndarray:
+    """By how much rows are worth more than each other, without what was told of either.
+
+    Each pair is left out as by `leave_out`, all at once.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    told : Told
+        What it was learnt from.
+    rows : ndarray of shape (n_rows, n_features)
+    is_own : ndarray of bool, shape (n_rows, n_ratings + n_pairs)
+        Which of the ratings, and of the pairs, tell of a row.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_rows)
+        Row of the first, column of the second; the transpose turns signs.
+    """
+    n, n_ratings = len(posterior.weights), len(told.levels)
+    concerned = np.flatnonzero(is_own.any(axis=0))
+    is_rating = concerned < n_ratings
+    ratings, pairs = concerned[is_rating], concerned[~is_rating] - n_ratings
+    of_rows = Told(told.rows[ratings], told.levels[ratings], told.differences[pairs])
+    left = _removed(of_rows, posterior)
+    n_sites = len(concerned)
+    # One site more, of which nothing was told, fills up those of which fewer things were.
+    ends = np.insert(left.ends, [n_sites, 2 * n_sites], 0, axis=0)
+    slopes = np.insert(left.slopes, [n_sites, 2 * n_sites], 0)
+    curvature = np.insert(left.curvature, [n_sites, 2 * n_sites], 0, axis=0)
+    curvature = np.insert(curvature, [n_sites, 2 * n_sites], 0, axis=1)
+    along = posterior.covariance @ ends.T
+    between, to_rows = ends @ along, rows @ along[:n]
+    worth = rows @ posterior.weights
+    difference = worth[:, None] - worth
+    first, second = np.triu_indices(len(rows), 1)
+    for start in range(0, len(first), _PAIRS_AT_ONCE):
+        block = slice(start, start + _PAIRS_AT_ONCE)
+        one, other = first[block], second[block]
+        sites = _filled(is_own[one][:, concerned] | is_own[other][:, concerned], n_sites)
+        sites = np.hstack([sites, sites + n_sites + 1])
+        inner = sites[:, :, None], sites[:, None, :]
+        system = np.eye(sites.shape[1]) - curvature[inner] @ between[inner]
+        share = np.linalg.solve(system, slopes[sites][..., None])[..., 0]
+        pairwise = to_rows[one[:, None], sites] - to_rows[other[:, None], sites]
+        difference[one, other] -= np.einsum("ij,ij->i", pairwise, share)
+    difference[second, first] = -difference[first, second]
+    return difference
+
+
+def _filled(chosen: np.ndarray, filling: int) -> np.ndarray:
+    """The places of what is true in each row, and then the filling up to the longest."""
+    row, place = np.nonzero(chosen)
+    counts = chosen.sum(axis=1)
+    filled = np.full((len(chosen), counts.max(initial=0)), filling)
+    filled[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = place
+    return filled
+
+
+class _Removed(NamedTuple):
+    """Sites that are left out: their ends' directions, first all upper, and what these told."""
+
+    ends: np.ndarray
+    slopes: np.ndarray
+    curvature: np.ndarray
+
+
+def _removed(left: Told, posterior: Posterior) -> _Removed:
     sites = _sites(left, posterior, with_pseudo=False)
     at = sites.at(posterior.weights, posterior.thresholds)
     upper, lower = np.hstack([-sites.rows, sites.upper]), np.hstack([-sites.rows, sites.lower])
@@ -165,11 +244,7 @@ def leave_out(posterior: Posterior, left: Told) -> Posterior:
             [np.diag(at.upper_lower), np.diag(at.lower_lower)],
         ]
     )
-    along = posterior.covariance @ ends.T
-    slopes = np.concatenate([at.by_upper, at.by_lower])
-    step = along @ np.linalg.solve(np.eye(len(ends)) - curvature @ (ends @ along), slopes)
-    weights, thresholds = posterior.weights - step[:n], posterior.thresholds - step[n:]
-    return replace(posterior, weights=weights, thresholds=thresholds)
+    return _Removed(ends, np.concatenate([at.by_upper, at.by_lower]), curvature)
 
 
 def information(thresholds: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decaf.rating.ratings_file import Event
 
 # Why photos are shown: each of these was a question, which counts.
-ASKED = ("chosen", "check", "repeat", "pair")
+ASKED = ("chosen", "check", "again", "repeat", "pair")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Rating:
         The lowest one for a photo that was rejected.
     is_rejected : bool
     is_check : bool
-        Whether the photo was drawn at random, and the grade was given before its prediction was
-        seen.
+        Whether the photo was drawn at random, when it was asked.
+    is_blind : bool
+        Whether the grade was given before its prediction was seen.
     is_taken_in : bool
         Whether the photo had it before the first question.
     asked : int
@@ -36,6 +37,7 @@ class Rating:
     grade: float
     is_rejected: bool = False
     is_check: bool = False
+    is_blind: bool = False
     is_taken_in: bool = False
     asked: int = 0
 
@@ -126,6 +128,7 @@ def _rating(event: Event, grades: Sequence[int], n_asked: int) -> Rating:
         grade,
         is_rejected,
         is_check=event.purpose == "check",
+        is_blind=event.purpose in ("chosen", "check"),
         is_taken_in=event.purpose == "taken in",
         asked=n_asked,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ from features.photo_set import PhotoSet
 _PAIRS, _REPEATS, FORGOTTEN = 8, 16, 20
 NEAREST = 3
 _LEAST_REPEATS = 4
+# Photos that judge at most: comparing all with all takes a quarter of a second of so many.
+_MOST_JUDGING = 250
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Learner:
         The whole scale, ascending.
     seen : PhotoSet
         Photos that trained the prior, and can judge nothing.
+    turns : sequence of int
+        By photo of the album, its turn in a random order, by which photos are drawn that judge.
     is_there : callable
         Whether a photo of the album is still where it was.
     seed : int
@@ -105,6 +109,7 @@ class Learner:
         self,
         grades: Sequence[int],
         seen: PhotoSet,
+        turns: Sequence[int],
         is_there: Callable[[int], bool] = lambda photo: True,
         seed: int = 0,
     ):
@@ -113,6 +118,8 @@ class Learner:
         self.row_of: dict[str, int] = {}  # by digest
         self.taste: AlbumTaste | None = None
         self._seen, self._is_there, self._seed = seen, is_there, seed
+        self._turns = turns
+        self._by_turn: list[int] = []  # rows
         self.copies: list[tuple[int, int]] = []  # photos, and the rows of the first ones
         self._never: set[int] = set()  # rows that cannot judge
         self._bursts: list[tuple[int, int]] = []  # rows
@@ -150,6 +157,9 @@ class Learner:
             self._digests.append(digest)
             new.append(place)
         if new:
+            self._by_turn = sorted(
+                range(len(self.photos)), key=lambda row: self._turns[self.photos[row]]
+            )
             prior = None if part.prior is None else part.prior[new]
             digests = [part.digests[place] for place in new]
             photos = [part.photos[place] for place in new]
@@ -234,16 +244,16 @@ class Learner:
         self.learn(answers, pending)
         n_asked = answers.n_asked + len(pending)
         busy = {self.row_of[d] for each in pending for d in each.digests if d in self.row_of}
-        never = busy | {self.row_of[digest] for digest in answers.left if digest in self.row_of}
+        never = busy | self._left(answers)
         if n_asked % _REPEATS == _REPEATS - 7:
             question = self._repeat(answers, busy)
         elif n_asked % _PAIRS == _PAIRS - 3:
             question = self._pair(answers, busy)
         elif every_fourth(n_asked):
-            question = self._single("check", never | self._never)
+            question = self._check(never | self._never)
         else:
             question = None
-        return question or self._single("chosen", never) or self._single("check", never)
+        return question or self._chosen(never) or self._check(never)
 
     def order(self, answers: Answers) -> list[Place]:
         """Put the album in the order that was learnt.
@@ -284,7 +294,9 @@ class Learner:
         if self.taste is None:
             return []
         self.learn(answers)
-        judged = judge_checks(*self.taste.checks(self.checks(answers)), self.good + 0.5)
+        judging = self.checks(answers)
+        given = np.array([self.known(answers).ratings[place].grade for place in judging])
+        judged = judge_checks(self.taste.wins(judging), given, self.good + 0.5)
         said = []
         if judged.n:
             said.append(
@@ -307,19 +319,43 @@ class Learner:
         return [*said, tell_more(judged, self.taste.foresee())]
 
     def checks(self, answers: Answers) -> list[int]:
-        """Which ratings, among those that are learnt, judge."""
-        ratings = self.known(answers).ratings
-        return [place for place, each in enumerate(ratings) if each.is_check]
+        """Which ratings judge, among those that were learnt: of a random sample of the album.
 
-    def _single(self, purpose: str, never: Collection[int]) -> Question | None:
+        They are of the photos before the one that would be drawn next. Some of them were chosen
+        before their turn came: without these, the others would be a sample of what was never
+        chosen. A rating that was not given blind judges nothing.
+        """
+        following = next(self._drawn(self._left(answers) | self._never), None)
+        sample = self._by_turn[: None if following is None else self._by_turn.index(following)]
+        places = {
+            self.row_of[each.digest]: place
+            for place, each in enumerate(self.known(answers).ratings)
+            if each.is_blind
+        }
+        judging = [row for row in sample if row in places and row not in self._never]
+        return [places[row] for row in judging[:_MOST_JUDGING]]
+
+    def _left(self, answers: Answers) -> set[int]:
+        return {self.row_of[digest] for digest in answers.left if digest in self.row_of}
+
+    def _drawn(self, never: Collection[int]) -> Iterator[int]:
+        """Photos that were not rated, in the order in which they are drawn."""
+        for row in self._by_turn:
+            if row not in self._given and row not in never and self._is_there(self.photos[row]):
+                yield row
+
+    def _chosen(self, never: Collection[int]) -> Question | None:
         assert self.taste is not None
-        draw = self.taste.random_photo if purpose == "check" else self.taste.next_photo
         refused = set(never)
-        while (row := draw(refused)) is not None:
+        while (row := self.taste.next_photo(refused)) is not None:
             if self._is_there(self.photos[row]):
-                return self._ask(purpose, row)
+                return self._ask("chosen", row)
             refused.add(row)
         return None
+
+    def _check(self, never: Collection[int]) -> Question | None:
+        row = next(self._drawn(never), None)
+        return None if row is None else self._ask("check", row)
 
     def _repeat(self, answers: Answers, busy: Set[int]) -> Question | None:
         """A photo that was drawn at random once, long ago."""

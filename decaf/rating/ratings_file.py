@@ -21,10 +21,10 @@ RATINGS_FILE = "ratings.sqlite"
 SCHEMA_VERSION = 1
 
 ACTS = ("rated", "rejected", "cleared", "skipped", "preferred", "undone")
-# Why a photo was shown: it tells most; it was drawn at random and judges what was learnt; it is
-# shown once more, or beside another of its burst; the person went back to it; or it was not shown,
-# and had its stars before.
-PURPOSES = ("chosen", "check", "repeat", "pair", "changed", "taken in")
+# Why a photo was shown: it tells most; it was drawn at random and judges what was learnt; its
+# answer was undone; it is shown once more, or beside another of its burst; the person went back to
+# it; or it was not shown, and had its stars before.
+PURPOSES = ("chosen", "check", "again", "repeat", "pair", "changed", "taken in")
 
 # "deca": what tells the file from other programs'.
 _APPLICATION = 0x64656361
@@ -65,7 +65,7 @@ class Event:
     Attributes
     ----------
     act : {"rated", "rejected", "cleared", "skipped", "preferred", "undone"}
-    purpose : {"chosen", "check", "repeat", "pair", "changed", "taken in"}
+    purpose : {"chosen", "check", "again", "repeat", "pair", "changed", "taken in"}
         Why the photo was shown.
     path, digest : str
         Of the photo, relative to the album, and of its bytes; of the better one of a pair.

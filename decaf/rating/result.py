@@ -101,17 +101,17 @@ def make_model(
     low, high = float(taste.grades[0]), float(taste.grades[-1])
     worth, given = taste.checks(range(len(answers.ratings)))
     step, start = score_line(taste.predict())
-    score, label = (step * worth + start - line) / (high - low), (given > line).astype(int)
     judging = np.array(rows, int)
-    design = _AT_RANDOM
+    score, label = (step * worth + start - line) / (high - low), (given > line).astype(int)
+    design, order = _AT_RANDOM, taste.wins(rows)
     if len(judging) < _LEAST_CHECKS or np.ptp(label[judging]) == 0:
-        judging, design = np.arange(len(label)), _ALL
+        judging, design, order = np.arange(len(label)), _ALL, score
     error = np.sqrt(np.mean((score[judging] * (high - low) + line - given[judging]) ** 2))
     rated = {rating.digest for rating in answers.ratings}
     record = ModelRecord(
         classifier="gaussian-process",
         features=network.record.name,
-        judged=_judge(score[judging], given[judging], line, design),
+        judged=_judge(order, score[judging], given[judging], line, design),
         calibration=Calibration.fit(score, label),
         trained_on=TrainedOn(photos=len(rated), professional=float(label.mean())),
         predicted_scores=PredictedScores((low, high), line, float(error)),
@@ -125,10 +125,12 @@ def make_model(
     return Model(network, classifier, record, trained_on | seen)
 
 
-def _judge(score: np.ndarray, given: np.ndarray, line: float, design: str) -> Judged:
+def _judge(
+    order: np.ndarray, score: np.ndarray, given: np.ndarray, line: float, design: str
+) -> Judged:
     label = (given > line).astype(int)
     n = len(label)
-    judged = judge_checks(score, given, np.nextafter(line, np.inf))
+    judged = judge_checks(order, given, np.nextafter(line, np.inf))
     prediction = (score > 0).astype(int)
     of_all = resampled_accuracies(label, prediction, np.ones((1, n), np.float32))
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_RESAMPLES)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +88,9 @@ class Session:
         self.names, self.paths, self.grades = names, paths, file.grades
         self._file, self._measuring = file, measuring
         self._places = {name: place for place, name in enumerate(names)}
-        self._learner = Learner(file.grades, measuring.seen, self.is_there, seed)
-        self._order = self._order_of(seed)
+        turns = [_turn(name, seed) for name in names]
+        self._learner = Learner(file.grades, measuring.seen, turns, self.is_there, seed)
+        self._order = self._order_of(turns)
         self._changed = threading.Condition()  # guards what follows
         self._questions: list[Question] = []
         self._numbers = count(1)
@@ -233,7 +235,7 @@ class Session:
                 return False
             standing = Answers.of(self._file.standing, self.grades)
             is_rated = any(rating.digest == event.digest for rating in standing.ratings)
-            purpose = "pair" if event.purpose == "pair" else "changed" if is_rated else "chosen"
+            purpose = "pair" if event.purpose == "pair" else "changed" if is_rated else "again"
             asked = [(self._photo_of(event.path, event.digest), event.digest)]
             if event.other_path is not None and event.other_digest is not None:
                 other = self._photo_of(event.other_path, event.other_digest)
@@ -345,11 +347,12 @@ class Session:
         ).save(folder, force=True)
         return answers
 
-    def _order_of(self, seed: int) -> list[int]:
+    def _order_of(self, turns: Sequence[int]) -> list[int]:
         """The photos in random order; those that were rated come first."""
         rated = {event.path for event in self._file.standing}
-        order = np.random.default_rng(seed).permutation(len(self.names)).tolist()
-        return sorted(order, key=lambda photo: self.names[photo] not in rated)
+        return sorted(
+            range(len(turns)), key=lambda photo: (self.names[photo] not in rated, turns[photo])
+        )
 
     def _photo_of(self, name: str, digest: str) -> int | None:
         """A photo's place in the album; under another name, too, once its features are there."""
@@ -465,6 +468,12 @@ class Session:
         self._thinking.submit(self._learner.begin_anew, taste, bursts).result()
         self._think_soon(judging=True)
         return taste.n_photos
+
+
+def _turn(name: str, seed: int) -> int:
+    """A photo's turn in a random order, which others that come into the album do not change."""
+    told = f"{seed}/{name}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(told, digest_size=8).digest())
 
 
 def _to_grades(rated: RatedPhotos, grades: Sequence[int]) -> Iterable[float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise, product, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,11 @@ which score and noise fall; the noise has {noise} of the scores' deviation. *Cho
 of two photos of one group is better. *Random* and *largest variance* choose so, and learn alike.
 *SRCC* is Spearman's rank correlation with the true scores, *AUC* tells the classes of the midpoint,
 both of the photos kept apart; means of the draws. Brackets hold 95 % intervals of these means, from
-resampled draws; differences are of the same draws. *Shown* is the SRCC of the photos that were
-asked at random, each predicted without its own stars; *kept* that of the fifth that was never
-asked, with the stars that the person would give; *held* the share of draws in which the interval
-shown holds the latter."""
+resampled draws; differences are of the same draws. *Shown* is the SRCC of a random sample of what
+may be asked, in {shown} draws: of the photos before the next one that is drawn at random, each two
+compared without the stars of both; *kept* that of the fifth that was never asked, with the stars
+that the person would give; *held* the share of draws in which the interval shown holds the
+latter."""
 
 
 def taste(args) -> Page:
@@ -58,21 +59,29 @@ def taste(args) -> Page:
     photos = data.training_photos(rated, args.backbone, data.parse_sizes(args.size), args)
     what = {"activations": photos.activations.identity, "noise": args.noise}
     what |= {"keys": sorted(args.keys), "test_fraction": args.test_fraction}
-    drawn: list[Row] = []
-    for draw in tqdm(range(args.seed, args.seed + args.draws), "draws", unit="draw"):
+    drawn: list[list[Row]] = []
+    n_draws = max(args.draws, args.shown)
+    for draw in tqdm(range(args.seed, args.seed + n_draws), "draws", unit="draw"):
+        drawn.append([])
         for way in args.ways:
-            judge = partial(_judge_draw, photos, args, way, draw)
-            drawn += compute_once(args, f"draw-{draw}-{way}", what, judge)
+            if draw < args.seed + args.draws or way == CHOSEN:
+                judge = partial(_judge_draw, photos, args, way, draw)
+                drawn[-1] += compute_once(args, f"draw-{draw}-{way}", what, judge)
     keys = sorted(args.keys)
     cells: list[Row] = [{"way": way, "keys": n} for way, n in product(args.ways, keys)]
-    rows = means_of_draws(drawn, cells, METRICS, args.seed)
-    honest = means_of_draws(
-        drawn, [c for c in cells if c["way"] == CHOSEN], (*HONEST, OFF), args.seed
-    )
+    first = [row for own in drawn[: args.draws] for row in own]
+    rows = means_of_draws(first, cells, METRICS, args.seed)
+    cells = [cell for cell in cells if cell["way"] == CHOSEN]
+    shown = [row for own in drawn[: args.shown] for row in own if row["way"] == CHOSEN]
+    honest = means_of_draws(shown, cells, (*HONEST, OFF), args.seed)
     return Page(
         title=f"A taste learnt while it rates, on {args.data.resolve().name}",
         text=TEXT.format(
-            backbone=args.backbone, size=args.size, draws=args.draws, noise=f"{args.noise:.0%}"
+            backbone=args.backbone,
+            size=args.size,
+            draws=args.draws,
+            noise=f"{args.noise:.0%}",
+            shown=args.shown,
         ),
         tables=_tables(rows, honest, keys),
         rows={"results": rows, "shown": honest},
@@ -157,7 +166,7 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
     pairs = [pair for pair in pairs if not set(pair) & set(kept)]
     rows: list[Row] = []
     asked = rate(learner, person, way, pairs, kept, stops=sorted(args.keys), seed=seed)
-    for n_keys, checks in asked:
+    for n_keys, judging in asked:
         predicted = learner.to_pipeline().predict(X[apart])
         row = {
             "way": way,
@@ -168,7 +177,8 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
         if way == CHOSEN:
             # Who has not answered yet, and is asked beside the others.
             same = Person(rated.score[album], args.noise, seed)
-            shown = judge_checks(*learner.checks(checks), good=GOOD)
+            _, given = learner.checks(judging)
+            shown = judge_checks(learner.wins(judging), given, good=GOOD)
             told = judge_checks(learner.predict(kept).worth, same.grade(kept), good=GOOD)
             row |= {"shown": shown.srcc, "kept": told.srcc, OFF: shown.srcc - told.srcc}
             row["held"] = float(shown.srcc_low <= told.srcc <= shown.srcc_high)
@@ -186,26 +196,25 @@ def rate(
     stops: list[int],
     seed: int,
 ) -> Iterator[tuple[int, list[int]]]:
-    """Let a person press keys; at each stop give their number, and which ratings are checks."""
-    random = np.random.default_rng(seed)
+    """Let a person press keys; at each stop give their number, and which ratings judge."""
+    askable = np.setdiff1d(np.arange(learner.n_photos), never)
+    drawn = np.random.default_rng(seed).permutation(askable)
     ratings: list[tuple[int, int]] = []
     compared: list[tuple[int, int]] = []
-    checks: list[int] = []
     open_pairs = list(pairs)
     for n_keys in range(1, max(stops) + 1):
         if way == PAIRS and open_pairs and n_keys % PAIR_EVERY == 0:
             compared.append(person.compare(open_pairs.pop(learner.next_pair(open_pairs))))
         else:
             rated = [photo for photo, _ in ratings]
-            photo, is_check = _next(learner, way, rated, never, random)
-            if is_check:
-                checks.append(len(ratings))
+            photo = _next(learner, way, rated, never, drawn)
             ratings.append((photo, int(person.grade(np.array([photo]))[0])))
         # A random order does not ask what has been learnt.
         if way != RANDOM or n_keys in stops:
             learner.learn(ratings, compared)
         if n_keys in stops:
-            yield n_keys, checks
+            places = {photo: place for place, (photo, _) in enumerate(ratings)}
+            yield n_keys, [places[photo] for photo in takewhile(places.__contains__, drawn)]
 
 
 def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
@@ -216,22 +225,20 @@ def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
     return [pair for own in members.values() for pair in combinations(own, 2)]
 
 
-def _next(learner, way, rated, never, random):
-    """Which photo is asked, and whether it is to judge what has been learnt."""
+def _next(learner, way, rated, never, drawn):
+    """Which photo is asked."""
     from classifiers.taste.album import every_fourth
 
-    if way == RANDOM:
-        left = np.setdiff1d(np.arange(learner.n_photos), [*rated, *never])
-        return int(random.choice(left)), False
-    if every_fourth(len(rated)):
-        return learner.random_photo(never), True
+    at_random = next(int(photo) for photo in drawn if photo not in rated)
+    if way == RANDOM or every_fourth(len(rated)):
+        return at_random
     if way == LARGEST:
         spread = learner.predict().worth_deviation
         spread[[*rated, *never]] = -1
-        return int(np.argmax(spread)), False
+        return int(np.argmax(spread))
     photo = learner.next_photo(never)
     # An album may end in near-duplicates of what was rated.
-    return (learner.random_photo(never) if photo is None else photo), False
+    return at_random if photo is None else photo
 
 
 def _draw(rows):
@@ -259,5 +266,6 @@ EXPERIMENT = Experiment(
         at_once("--ways", "to choose the next photo", WAYS, choices=WAYS),
         option("--noise", "of the person, over the deviation of the scores", 0.5),
         option("--draws", "", 20),
+        option("--shown", "draws in which what is shown is judged, of the way chosen", 200),
     ),
 )

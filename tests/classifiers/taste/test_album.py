@@ -1,6 +1,6 @@
 """A taste over an album: what it tells, which photo is next, and what its numbers are against."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from classifiers import OrdinalGaussianProcess
 from classifiers.catalogue import load_classifier, save_classifier
 from classifiers.taste import album
 from classifiers.taste.album import AlbumTaste, every_fourth
+from classifiers.taste.probit import Told, leave_out
 
 
 def photos_and_stars(n_photos=80, n_features=16, seed=0):
@@ -19,10 +20,10 @@ def photos_and_stars(n_photos=80, n_features=16, seed=0):
     return features, 1 + np.searchsorted([-2, -0.7, 0.7, 2], worth)
 
 
-def rate(taste, stars, n_ratings, choose=AlbumTaste.next_photo):
+def rate(taste, stars, n_ratings):
     ratings = []
     for _ in range(n_ratings):
-        photo = choose(taste)
+        photo = taste.next_photo()
         ratings.append((photo, stars[photo]))
         taste.learn(ratings)
     return ratings
@@ -102,16 +103,10 @@ def test_neither_rated_photos_nor_their_near_duplicates_are_asked():
     ratings = rate(taste, np.tile(stars, 2), 30)
     assert len({photo % 30 for photo, _ in ratings}) == 30
     assert taste.next_photo() is None
-    assert taste.random_photo() is not None
 
 
-def test_every_fourth_photo_is_drawn_from_all_that_are_not_rated():
-    features, stars = photos_and_stars(30)
-    taste = AlbumTaste(features)
+def test_every_fourth_photo_is_drawn_at_random():
     assert [n for n in range(12) if every_fourth(n)] == [3, 7, 11]
-    ratings = rate(taste, stars, 30, AlbumTaste.random_photo)
-    assert {photo for photo, _ in ratings} == set(range(30))
-    assert taste.random_photo() is None
 
 
 def test_fewer_ratings_are_learnt_as_if_the_others_had_not_been_given():
@@ -144,6 +139,29 @@ def test_a_check_is_predicted_as_if_nothing_were_known_of_it():
         posterior = album.learn(without._told, without._mean, without._posterior, 1, signal)
         all_worth = without._rows @ posterior.weights
         assert told == pytest.approx(all_worth[photo] - all_worth.mean(), abs=0.05)
+
+
+def test_two_checks_are_compared_as_if_nothing_were_known_of_either():
+    features, stars = photos_and_stars()
+    taste = AlbumTaste(features)
+    ratings = rate(taste, stars, 40)
+    ratings += [ratings[5]]
+    photos = [photo for photo, _ in ratings]
+    pairs = [(photos[5], 77), (photos[11], photos[5]), (photos[8], 76)]
+    taste.learn(ratings, pairs)
+    positions = [5, 8, 11, 20, 33]
+    wins = np.zeros(5)
+    for one, other in permutations(range(5), 2):
+        both = {photos[positions[one]], photos[positions[other]]}
+        own = [photo in both for photo in photos]
+        compared = [bool(both & set(pair)) for pair in pairs]
+        told = taste._told
+        left = Told(told.rows[own], told.levels[own], told.differences[compared])
+        weights = leave_out(taste._posterior, left).weights
+        first, second = (taste._rows[photos[positions[each]]] for each in (one, other))
+        wins[one] += np.sign((first - second) @ weights)
+    np.testing.assert_array_equal(taste.wins(positions), wins)
+    assert len(taste.wins([])) == 0 and taste.wins([3]).tolist() == [0]
 
 
 def test_a_prior_is_believed_at_first_and_bends():

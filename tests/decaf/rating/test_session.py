@@ -1,6 +1,7 @@
 """A session: questions one after the other, undone, resumed, with photos that vanish."""
 
 import threading
+from itertools import takewhile
 
 import pytest
 from given_features import make_session, stars_of
@@ -72,10 +73,48 @@ def test_undoing_brings_photos_back_as_far_as_the_first_and_no_check_with_them(s
         assert session.undo()
         again = session.questions()[0]
         assert again.photos == question.photos
-        assert again.purpose == ("pair" if question.purpose == "pair" else "chosen")
+        assert again.purpose == ("pair" if question.purpose == "pair" else "again")
     assert not session.undo()
     assert session.answers.n_asked == 0
     assert [each.photos for each in rate(session, worth, 6)] == [each.photos for each in questions]
+
+
+def test_those_judge_who_come_before_the_next_that_is_drawn_and_were_rated_blind(started):
+    session, worth = started
+    learner = session._learner
+
+    def judging():
+        answers = session.answers
+        learner.learn(answers)
+        ratings = learner.known(answers).ratings
+        return {ratings[place].digest for place in learner.checks(answers)}
+
+    questions = rate(session, worth, 24)
+    wait_until_measured(session)
+    by_turn = sorted(learner.row_of, key=lambda digest: learner._turns[photo_of(learner, digest)])
+    rated = {rating.digest for rating in session.answers.ratings}
+    sample = set(takewhile(rated.__contains__, by_turn))
+    assert judging() == sample
+    assert {each.digests[0] for each in questions if each.purpose == "check"} <= sample
+    # A photo whose expected grade was seen, and one that is skipped, judge nothing.
+    seen = next(digest for digest in by_turn if digest in sample)
+    session.change(photo_of(learner, seen), "rated", 3)
+    wait_until_measured(session)
+    assert judging() == sample - {seen}
+
+
+def test_photos_that_come_into_an_album_leave_the_turns_of_others(tmp_path):
+    few, _ = make_session(tmp_path / "few", n=20)
+    more, _ = make_session(tmp_path / "more", n=30)
+    turns = [session._learner._turns for session in (few, more)]
+    assert turns[0] == turns[1][:20] and len(set(turns[1])) == 30
+    assert turns[0] != sorted(turns[0])
+    few.close()
+    more.close()
+
+
+def photo_of(learner, digest):
+    return learner.photos[learner.row_of[digest]]
 
 
 def test_a_pair_that_is_asked_again_looks_as_it_did(started):
