@@ -9,13 +9,15 @@ import numpy as np
 from PIL import Image
 
 
-def write_video(path, photos, size=(320, 240), frames=10):
+def write_video(path, photos, size=(320, 240), frames=10, rate=10):
     """Write a video of photos, each shown for so many frames; a camera of Chromium's begins anew.
+
+    It shows `rate` frames a second.
 
     YUV4MPEG2 needs no encoder, and loses nothing but colours between pixels.
     """
     with open(path, "wb") as file:
-        file.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F10:1 Ip A1:1 C420jpeg\n".encode())
+        file.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{rate}:1 Ip A1:1 C420jpeg\n".encode())
         for photo in photos:
             with Image.open(photo) as image:
                 planes = image.convert("RGB").resize(size).convert("YCbCr").split()

@@ -26,7 +26,7 @@ from features.errors import InputError
 SIZES = (224, 320, 448)
 BACKBONE, CLASSIFIER = "efficientnet-lite0", "ridge"
 FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-VIDEO_SIZE, N_VIDEO, N_PHOTOS = (1280, 720), 12, 40
+VIDEO_SIZE, VIDEO_RATE, N_VIDEO, N_PHOTOS = (1280, 720), 30, 12, 40
 N_RUNS, SECONDS, SAMPLE_SECONDS, HALT = 10, 20, 30, 0.02
 FAST = 5  # frames a second, asked for at half the speed
 _LITERT, _ONNX = "LiteRT.js", "onnxruntime-web"
@@ -51,12 +51,12 @@ would need. *ms of CPU* is the own time of the worker's thread for one frame, of
 processes on this machine do not count in it. *MB* is what a page fetches of the runtime, as a
 server compresses it (gzip). int8 is of the weights.
 
-The page sees a video of {VIDEO_SIZE[0]} × {VIDEO_SIZE[1]} pixels; its *ms of CPU* include the
-resize. *Frames a second* are counted over {SECONDS} seconds by the clock, beside other work on this
-machine, and once more with the page's process halted half of the time; *without other work* is
-1,000 / (2 × ms of CPU), what a page at half the speed comes to where its worker has a core for
-itself. The *largest difference* is that of the probability of {N_PHOTOS} photos, given to the page,
-from what the model gives them."""
+The page sees a video of {VIDEO_SIZE[0]} × {VIDEO_SIZE[1]} pixels and {VIDEO_RATE} frames a
+second; its *ms of CPU* include the resize. *Frames a second* are counted over {SECONDS} seconds by
+the clock, beside other work on this machine, and once more with the page's process halted half of
+the time; *without other work* is 1,000 / (2 × ms of CPU), what a page at half the speed comes to
+where its worker has a core for itself. The *largest difference* is that of the probability of
+{N_PHOTOS} photos, given to the page, from what the model gives them."""
 
 _WORKERS = {
     _ONNX: """
@@ -191,7 +191,7 @@ def _measure_page(page: Path, size: int, photos: list[tuple[str, float]], minute
     """What the page does with photos, and with a camera."""
     with tempfile.TemporaryDirectory() as folder:
         seen = [path for path, _ in photos[:N_VIDEO]]
-        video = write_video(Path(folder, "camera.y4m"), seen, VIDEO_SIZE)
+        video = write_video(Path(folder, "camera.y4m"), seen, VIDEO_SIZE, rate=VIDEO_RATE)
         source = f"--use-file-for-fake-video-capture={video}"
         with _opened(page, *FAKE_CAMERA, source) as (browser, _):
             browser.wait_for("!document.getElementById('start').disabled", 300)
