@@ -1,242 +1,219 @@
-"""Whether a model's scores respond to edits as people do, before any edit is recommended by them.
+"""Whether scores respond to edits as people do, and what suggest-edits makes of damaged photos.
 
-Good photos on which nothing was trained are damaged, and edited: how often does the score fall, and
-is a good photo left alone? Pairs of training photos and their damaged copies may teach it.
+Good photos on which nothing was trained are damaged: how often does the score fall, which edits are
+suggested for the damaged photo, and is a good photo left alone?
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from tqdm import tqdm
 
-from decaf.editing.damages import DAMAGES, damage, neutral
-from decaf.editing.edits import Edit
 from experiments import data
 from experiments.figures import draw_bars
 from experiments.frame import Experiment, option
-from experiments.pages import Page, Row, number, pivot
-from features.photos import read_photo
-from features.ratings import RatedPhotos
+from experiments.pages import Page, Row, number, pivot, table
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+    from decaf.editing.damage_critic import DamageCritic
+    from decaf.editing.edits import Edit
+    from decaf.editing.pictures import PictureFeatures
+    from decaf.editing.suggesting import Advice, Adviser
+    from decaf.models.model import Model
 
-    from decaf.training.training_photos import TrainingPhotos
-
-PROCESS, ORDINAL, TAUGHT = "gaussian process", "ordinal process", "ordinal process, taught damage"
-# A difference counts that is more than so many times the noise of neutral changes.
-N_DEVIATIONS = 2
-BEFORE, AFTER = "before", "damaged"
-ANY, SRCC = "any of these", "SRCC"
-N_LANDMARKS = 1000
-QUALITY = 95
-FAMILIES: dict[str, tuple[Edit, ...]] = {
-    "crop": tuple(
-        Edit("crop", (x * (1 - side), y * (1 - side), x + (1 - x) * side, y + (1 - y) * side))
-        for side in (0.8, 0.9)
-        for x, y in itertools.product((0.0, 0.5, 1.0), repeat=2)
-    ),
-    "straighten": tuple(Edit("straighten", (degrees,)) for degrees in (-5, -2, 2, 5)),
-    "exposure": tuple(Edit("exposure", (stops,)) for stops in (-1, -0.5, 0.5, 1)),
-    "warmth": tuple(Edit("warmth", (stops,)) for stops in (-1, -0.5, 0.5, 1)),
-    "contrast": tuple(Edit("contrast", (factor,)) for factor in (0.8, 1.2, 1.4)),
-    "saturation": tuple(Edit("saturation", (factor,)) for factor in (0.6, 1.2, 1.4)),
-    "black and white": (Edit("black and white"),),
+LEARNER = "gaussian-process"
+MODEL, CRITIC = "the model", "the critic"
+# Damages that an edit can undo, and what adds to each.
+OPPOSITE = {
+    "one stop darker": "one stop lighter",
+    "one stop lighter": "one stop darker",
+    "warm cast": "cold cast",
+    "cold cast": "warm cast",
+    "contrast × 0.6": "contrast × 1.6",
+    "contrast × 1.6": "contrast × 0.6",
+    "saturation × 0.4": "saturation × 2",
+    "saturation × 2": "saturation × 0.4",
+    "tilt of 5°": "more tilt",
 }
 TEXT = """\
-{n_good} photos of the upper third of the scores, on which nothing was trained, with the averages of
-all blocks of {backbone} ({size} pixels). *Falls* is the share of them whose score is lower when
-they are damaged, as people would say of nearly all; *clearly*, by more than {n_deviations} times
-the deviation of the score over eight changes that nobody sees (JPEGs of quality 90 and 80, a
-hundredth cut off each side, half a degree of tilt). A tilted photo is compared with the straight
-part of its size. *Left alone* is the share of the photos of which no edit of a kind is expected to
-make a clearly better one. The *{taught}* has also learnt that {n_taught} training photos are better
-than copies of them, damaged in all these ways by strengths between half and one and a half of the
-usual; that costs no ratings. *SRCC* is Spearman's correlation with people's scores of all {n_test}
-test photos, as they are."""
+The model, a Gaussian process on the averages of all blocks of {backbone} ({size} pixels), has
+learnt the scores of {n_train} photos; the critic, as `suggest-edits --teach` makes it, has seen
+{n_taught} of these, without their scores, and damaged copies of them. Both are tried on {n_good}
+photos of the upper third of the scores, on which nothing was trained. *Falls* is the share of them
+whose score is lower when they are damaged, as people would say of nearly all; *clearly*, by more
+than {n_deviations} times the deviation of the score over eight changes that nobody sees (JPEGs of
+quality 90 and 80, a hundredth cut off each side, half a degree of tilt). A tilted photo is compared
+with the straight part of its size.
 
-
-@dataclass(frozen=True)
-class Version:
-    """A photo's row, what was done to it, and in which way."""
-
-    row: int
-    kind: str
-    name: str = ""
+Then edits are suggested, for these photos as they are and for {n_undone} of them after each damage
+that an edit can undo. *Undone* is the share of the damaged photos of which one of at most
+{most_steps} steps undoes that damage, *worse* of which one adds to it, *left* of which nothing is
+suggested. Only such edits are suggested as undo a damage that the critic sees in {trusted:.0%} of
+the photos that have taught it, each left out in turn (*trusted*)."""
 
 
 def edits(args) -> Page:
-    """Damage photos, edit them, and ask each learner."""
+    """Fit a model, teach a critic, damage photos, and ask both."""
     from classifiers.evaluation.ordering import rank_correlation
+    from decaf.editing.damage_critic import teach_damage
+    from decaf.editing.pictures import PictureFeatures
+    from decaf.editing.suggesting import MOST_STEPS, N_DEVIATIONS, TRUSTED, Adviser
+    from decaf.models.fit import fit_model
+    from decaf.models.model import load_model
     from features.splits import choose_test_photos
 
     rated = data.read_rated(args, "score", "its ratings have no scores, by which photos are good")
-    photos = data.training_photos(rated, args.backbone, data.parse_sizes(args.size), args)
-    rated, X = photos.rated, _features(photos)
-    assert rated.score is not None and rated.paths is not None  # as was needed
     is_test = choose_test_photos(rated, args.test_fraction, args.seed)
-    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    random = np.random.default_rng(args.seed)
-    good = test[rated.score[test] >= np.quantile(rated.score, 2 / 3)]
-    good = random.permutation(good)[: args.good]
-    taught = random.permutation(train)[: args.taught]
-    tried, X_tried = _see((each for row in good for each in versions(row, rated.paths[row])), args)
-    _, X_shown = _see(
-        (each for row in taught for each in damaged(row, rated.paths[row], random)), args
+    train, test = rated.take(~is_test), rated.take(is_test)
+    model = fit_model(
+        train,
+        backbone=args.backbone,
+        sizes=data.parse_sizes(args.size),
+        classifiers=[LEARNER],
+        seed=args.seed,
+        cache=args.cache,
     )
-    pairs = X_shown[::2], X_shown[1::2]
-    rows: list[Row] = []
-    for name, learner in learners(args.seed).items():
-        score = fit(learner, X[train], rated.score[train], pairs if name == TAUGHT else None)
-        rows += [{"learner": name} | row for row in judge(tried, score(X_tried))]
-        srcc = rank_correlation(rated.score[test], score(X[test]))
-        rows.append({"learner": name, "of": SRCC, "share": srcc})
-    return _page(rows, args, n_good=len(good), n_taught=len(taught), n_test=len(test))
-
-
-def versions(row: int, path: str) -> Iterator[tuple[Version, np.ndarray]]:
-    """A good photo as it is, changed as nobody sees, damaged, and edited."""
-    rgb, _ = read_photo(path)
-    yield Version(row, "as it is"), rgb
-    for n, changed in enumerate(neutral(rgb)):
-        yield Version(row, "neutral", str(n)), changed
-    yield from damaged(row, path)
-    for family, own in FAMILIES.items():
-        for edit in own:
-            yield Version(row, family, str(edit.amounts)), edit.apply(rgb)
-
-
-def damaged(
-    row: int, path: str, random: np.random.Generator | None = None
-) -> Iterator[tuple[Version, np.ndarray]]:
-    """Each damage in turn: what is to be seen against it, and it."""
-    rgb, _ = read_photo(path)
-    for name in DAMAGES:
-        for kind, changed in zip((BEFORE, AFTER), damage(rgb, name, random)):
-            yield Version(row, kind, name), changed
-
-
-def learners(seed: int) -> dict[str, Pipeline]:
-    """What learns scores, by name."""
-    from sklearn.base import clone
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from classifiers import OrdinalGaussianProcess
-    from classifiers.catalogue import make_classifier
-    from classifiers.signed_logarithm import SignedLogarithm
-
-    process = OrdinalGaussianProcess(n_landmarks=N_LANDMARKS, random_state=seed)
-    ordinal = make_pipeline(StandardScaler(), SignedLogarithm(), process)
-    found = {PROCESS: make_classifier("gaussian-process", seed), ORDINAL: ordinal}
-    return found | {TAUGHT: clone(ordinal)}
-
-
-def fit(
-    learner: Pipeline, X: np.ndarray, y: np.ndarray, pairs: tuple[np.ndarray, np.ndarray] | None
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Fit scores, and of pairs which is the better one; what predicts scores."""
-    if pairs is None:
-        return learner.fit(X, y).predict
-    prepare, process = learner[:-1].fit(X, y), learner[-1]
-    better, worse = map(prepare.transform, pairs)
-    process.fit(prepare.transform(X), y, better=better, worse=worse)
-    return lambda rows: process.predict(prepare.transform(rows))
-
-
-def judge(tried: list[Version], score: np.ndarray) -> Iterator[Row]:
-    """Shares of the photos whose score falls when they are damaged, and that are left alone."""
-    import pandas
-
-    table = pandas.DataFrame(
-        {"row": each.row, "kind": each.kind, "name": each.name} for each in tried
-    ).assign(score=score)
-    by_kind = dict(iter(table.groupby("kind")))
-    noise = by_kind["neutral"].groupby("row")["score"].std().pow(2).mean() ** 0.5
-    before, after = (
-        by_kind[kind].pivot(index="row", columns="name", values="score") for kind in (BEFORE, AFTER)
-    )
-    for name in DAMAGES:
-        fall = before[name] - after[name]
-        yield {"of": name, "share": (fall > 0).mean()} | {
-            "clearly": (fall > N_DEVIATIONS * noise).mean()
-        }
-    as_it_is = by_kind["as it is"].set_index("row")["score"]
-    gain = pandas.DataFrame(
-        {family: by_kind[family].groupby("row")["score"].max() - as_it_is for family in FAMILIES}
-    )
-    for family, own in (gain.assign(**{ANY: gain.max(axis=1)})).items():
-        yield {"of": family, "share": (own <= N_DEVIATIONS * noise).mean()}
-
-
-def _see(
-    made: Iterable[tuple[Version, np.ndarray]], args: argparse.Namespace
-) -> tuple[list[Version], np.ndarray]:
-    """Versions and their features; they are written as files, and cached as any photos."""
-    done: list[Version] = []
-    paths: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for version, rgb in made:
-            paths.append(str(Path(folder, f"{len(done)}.jpg")))
-            Image.fromarray(rgb).save(paths[-1], quality=QUALITY)
-            done.append(version)
-        named = np.array(paths, object)
-        rated = RatedPhotos(named, np.arange(len(named)) % 2, named)
-        sizes = data.parse_sizes(args.size)
-        return done, _features(data.training_photos(rated, args.backbone, sizes, args))
+        model.save(folder, force=True)
+        model = load_model(folder)
+        critic = teach_damage(model, list(train.paths), seed=args.seed, cache=args.cache)
+    is_good = test.score >= np.quantile(rated.score, 2 / 3)
+    good = list(np.random.default_rng(args.seed).permutation(test.paths[is_good])[: args.good])
+    features = PictureFeatures(model, len(good) * 50, args.cache)
+    falls = list(judge_damage(model, critic, features, good))
+    adviser = Adviser(model, critic, len(good), args.cache)
+    undone = list(judge_suggestions(adviser, good, args.undone))
+    scored = model.score_photos(list(test.paths), cache=args.cache)
+    srcc = rank_correlation(test.score[scored.activations.positions], scored.score)
+    text = TEXT.format(
+        backbone=args.backbone,
+        size=args.size,
+        n_train=len(train),
+        n_taught=critic.record.photos,
+        n_good=len(good),
+        n_deviations=N_DEVIATIONS,
+        n_undone=args.undone,
+        most_steps=MOST_STEPS,
+        trusted=TRUSTED,
+    )
+    for row in undone:
+        row["trusted"] = critic.record.right.get(row["of"])
+    return _page(falls, undone, text, args, f"{srcc:.3f}, of {len(test)} test photos")
 
 
-def _features(photos: TrainingPhotos) -> np.ndarray:
-    return photos.activations.read(np.arange(len(photos))).astype(np.float32)
+def judge_damage(
+    model: Model, critic: DamageCritic, features: PictureFeatures, paths: Sequence[str]
+) -> Iterator[Row]:
+    """Shares of photos whose score falls with each damage."""
+    from classifiers.evaluation.calibration import decision_score
+    from decaf.editing.damages import DAMAGES, damage, neutral
+    from decaf.editing.pictures import read_working_copy
+    from decaf.editing.suggesting import N_DEVIATIONS
+
+    scores: list[np.ndarray] = []
+    for path in tqdm(paths, "damaged", unit="photo"):
+        rgb = read_working_copy(path)
+        harmless = neutral(rgb)
+        damaged = [each for kind in DAMAGES for each in damage(rgb, kind)]
+        seen = features.read([*harmless, *damaged])
+        scores.append(np.array([decision_score(model.classifier, seen), critic.score(seen)]))
+    n_neutral = len(harmless)
+    for which, name in enumerate((MODEL, CRITIC)):
+        own = np.array([each[which] for each in scores])
+        noise = np.sqrt(own[:, :n_neutral].var(axis=1, ddof=1).mean())
+        fall = own[:, n_neutral::2] - own[:, n_neutral + 1 :: 2]
+        for kind, by in zip(DAMAGES, fall.T):
+            clearly = (by > N_DEVIATIONS * noise).mean()
+            yield {"of": kind, "score": name, "falls": (by > 0).mean(), "clearly": clearly}
 
 
-def _page(rows: list[Row], args: argparse.Namespace, **counts: int) -> Page:
-    def of(names: Iterable[str]) -> list[Row]:
-        return [row for row in rows if row["of"] in set(names)]
+def judge_suggestions(adviser: Adviser, paths: Sequence[str], n_undone: int) -> Iterator[Row]:
+    """What is suggested for photos as they are, and for some of them after each damage."""
+    from decaf.editing.damages import damage
+    from decaf.editing.pictures import read_working_copy
 
-    names = {name: name for name in learners(args.seed)}
-    fall = {"falls": number("share", ".0%"), "clearly": number("clearly", ".0%")}
-    tables = {
-        f"Share of the damaged photos whose score {said}": pivot(
-            of(DAMAGES), "of", "learner", cell, names
-        )
-        for said, cell in fall.items()
+    advice = [
+        adviser.suggest(read_working_copy(path))
+        for path in tqdm(paths, "as they are", unit="photo")
+    ]
+    yield {"of": "nothing", "photos": len(advice)} | _shares(advice)
+    for kind in OPPOSITE:
+        advice = [
+            adviser.suggest(damage(read_working_copy(path), kind)[1])
+            for path in tqdm(paths[:n_undone], kind, unit="photo")
+        ]
+        yield {"of": kind, "photos": len(advice)} | _shares(advice, kind)
+
+
+def _shares(advice: Sequence[Advice], kind: str | None = None) -> Row:
+    undone = [{_undone(step.edit) for step in each.steps} for each in advice]
+    shares = {
+        "left": np.mean([not each for each in undone]),
+        "steps": np.mean([len(each.steps) for each in advice]),
+        "passes": max(each.n_passes for each in advice),
+        "gain": np.mean([each.after - each.before for each in advice]),
     }
-    kept = [*FAMILIES, ANY]
-    tables["Share of the photos left alone"] = pivot(
-        of(kept), "of", "learner", number("share", ".0%"), names
-    )
-    tables["The order of whole photos"] = pivot(
-        of([SRCC]), "of", "learner", number("share", ".3f"), names
-    )
-    taught = [row for row in of(DAMAGES) if row["learner"] == TAUGHT]
-    return Page(
-        title=f"Scores of edited photos, on {args.data.resolve().name}",
-        text=TEXT.format(
-            backbone=args.backbone,
-            size=args.size,
-            n_deviations=N_DEVIATIONS,
-            taught=TAUGHT,
-            **counts,
+    if kind is None:
+        return shares
+    shares["undone"] = np.mean([kind in each for each in undone])
+    return shares | {"worse": np.mean([OPPOSITE[kind] in each for each in undone])}
+
+
+def _undone(edit: Edit) -> str | None:
+    from decaf.editing.suggesting import damage_undone
+
+    # The tilted photos were turned clockwise.
+    return "more tilt" if edit.kind == "straighten" and edit.amounts[0] > 0 else damage_undone(edit)
+
+
+def _page(
+    falls: list[Row], undone: list[Row], text: str, args: argparse.Namespace, srcc: str
+) -> Page:
+    names = {name: name for name in (MODEL, CRITIC)}
+    tables = {
+        "Share of the damaged photos whose score falls": pivot(
+            falls, "of", "score", number("falls", ".0%"), names
         ),
+        "Share of the damaged photos whose score falls clearly": pivot(
+            falls, "of", "score", number("clearly", ".0%"), names
+        ),
+        "Suggested": table(
+            undone,
+            {
+                "damage": "{of}",
+                "photos": "{photos}",
+                "trusted": lambda row: "" if row["trusted"] is None else f"{row['trusted']:.0%}",
+                "undone": lambda row: f"{row['undone']:.0%}" if "undone" in row else "",
+                "worse": lambda row: f"{row['worse']:.0%}" if "worse" in row else "",
+                "left": "{left:.0%}",
+                "steps": "{steps:.1f}",
+                "most passes": "{passes}",
+            },
+        ),
+    }
+    own = [row for row in falls if row["score"] == CRITIC]
+    return Page(
+        title=f"Edits that help, on {args.data.resolve().name}",
+        text=text,
         tables=tables,
-        rows=rows,
+        rows={"results": falls, "suggested": undone},
         figure=draw_bars(
-            [row["of"] for row in taught],
-            {"clearly": [row["clearly"] for row in taught]}
-            | {"falls": [row["share"] - row["clearly"] for row in taught]},
-            xlabel=f"share of the damaged photos whose score falls ({TAUGHT})",
+            [row["of"] for row in own],
+            {"clearly": [row["clearly"] for row in own]}
+            | {"falls": [row["falls"] - row["clearly"] for row in own]},
+            xlabel="share of the damaged photos whose score falls (the critic)",
             size=(8, 4),
         ),
-        facts={"photos": args.data.name, "seed": str(args.seed)},
+        facts={
+            "photos": args.data.name,
+            "seed": str(args.seed),
+            "SRCC of the model": srcc,
+        },
     )
 
 
@@ -247,8 +224,7 @@ EXPERIMENT = Experiment(
         data.data_options,
         option("--backbone", "", "efficientnet-lite0"),
         data.SIZE,
-        data.BLOCKS,
-        option("--good", "photos that are damaged and edited", 60),
-        option("--taught", "training photos whose damaged copies teach", 100),
+        option("--good", "photos that are damaged, and for which edits are suggested", 60),
+        option("--undone", "of these, for which they are when they are damaged", 20),
     ),
 )

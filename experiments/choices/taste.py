@@ -266,6 +266,6 @@ EXPERIMENT = Experiment(
         at_once("--ways", "to choose the next photo", WAYS, choices=WAYS),
         option("--noise", "of the person, over the deviation of the scores", 0.5),
         option("--draws", "", 20),
-        option("--shown", "draws in which what is shown is judged, of the way chosen", 200),
+        option("--shown", "draws in which what is shown is judged, of the way chosen", 120),
     ),
 )

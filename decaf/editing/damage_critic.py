@@ -1,0 +1,285 @@
+"""What tells a photo from damaged copies of it: learnt from good photos, without any ratings.
+
+Networks and classifiers of whole photos hardly see that a photo has become too light, tilted or
+tinted. A linear function of the features, whose differences tell a photo from its copy, does; it
+stands beside a model, whose order of photos it does not touch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.pipeline import Pipeline, make_pipeline
+from tqdm import tqdm
+
+from classifiers.catalogue import load_classifier, save_classifier
+from decaf.editing.damages import DAMAGES, damage, neutral
+from decaf.editing.pictures import PictureFeatures, read_working_copy
+from decaf.models.model import NETWORK_FILE
+from decaf.networks.weights import file_sha256
+from features.errors import InputError
+from features.files import write_file, writing
+from features.photos import PhotoError
+from features.records import Record, number, parse_json, table, text, whole_number
+
+if TYPE_CHECKING:
+    from decaf.models.model import Model
+
+CRITIC_FILE, RECORD_FILE = "damage.skops", "damage.json"
+# Of photos: what fewer tell cannot be tried, more take longer than they better it
+# (experiments/results/edits).
+LEAST_PHOTOS, MOST_PHOTOS = 20, 300
+# Of differences of thousands of standardised features, which are many times as many as photos; from
+# .001 to .1 it makes no difference (experiments/results/edits).
+_REGULARISATION = 0.01
+_FOLDS = 5
+_TEACH = "teach it anew with --teach"
+
+
+@dataclass(frozen=True)
+class CriticRecord(Record):
+    """What is known of a critic.
+
+    Attributes
+    ----------
+    network : str
+        SHA-256 of the model's network file, whose features it takes.
+    photos : int
+        That have taught it.
+    noise, model_noise : float
+        Standard deviations of its score, and of the model's decision score, over changes of a photo
+        that nobody sees.
+    right : dict of str to float
+        By kind of damage, the share of photos, none of which had taught it, that it prefers to
+        their damaged copies.
+    """
+
+    network: str = field(metadata=text())
+    photos: int = field(metadata=whole_number(1))
+    noise: float = field(metadata=number(0))
+    model_noise: float = field(metadata=number(0))
+    right: dict[str, float] = field(metadata=table())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = self.right.values()
+        if not all(isinstance(each, float | int) and 0 <= each <= 1 for each in shares):
+            raise InputError("right must be shares, from 0 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class DamageCritic:
+    """A linear function of features, whose difference is the log odds that a photo is the better.
+
+    Attributes
+    ----------
+    classifier : sklearn.pipeline.Pipeline
+        A scaler, signed logarithms, and a logistic regression, whose intercept says nothing.
+    record : CriticRecord
+    """
+
+    classifier: Pipeline
+    record: CriticRecord
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Score versions of a photo, which are compared by it; of different photos it says nothing.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n_versions, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_versions,)
+        """
+        return self.classifier.decision_function(features)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the critic into its model's folder, in the place of one that is there."""
+        folder = Path(folder)
+        with writing(folder):
+            save_classifier(self.classifier, folder / CRITIC_FILE)
+            write_file(folder / RECORD_FILE, json.dumps(self.record.to_json(), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """Features of versions: each damage of each photo, before and after; and neutral ones."""
+
+    before: np.ndarray  # (n_photos, n_damages, n_features)
+    after: np.ndarray
+    neutral: np.ndarray  # (n_photos, n_neutral, n_features)
+
+
+def teach_damage(
+    model: Model,
+    paths: Sequence[str],
+    *,
+    seed: int = 0,
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> DamageCritic:
+    """Learn what damages photos, from good photos and damaged copies of them.
+
+    Parameters
+    ----------
+    model : Model
+        Of a folder.
+    paths : sequence of str
+        Photos that are good as they are; of more than `MOST_PHOTOS` some are drawn.
+    seed : int
+        Of the drawing, and of the damages' strengths.
+    cache : path-like, optional
+        As in `decaf.extraction.choosing.settle`.
+    progress : bool
+
+    Returns
+    -------
+    DamageCritic
+
+    Raises
+    ------
+    InputError
+        Fewer than `LEAST_PHOTOS` can be read.
+    """
+    taught = _see(model, paths, seed, cache, progress)
+    right, noise, model_noise = _try(model, taught, seed)
+    assert model.folder is not None  # as of a loaded model
+    record = CriticRecord(
+        file_sha256(model.folder / NETWORK_FILE), len(taught.before), noise, model_noise, right
+    )
+    return DamageCritic(_fit(taught, np.arange(len(taught.before)), seed), record)
+
+
+def load_critic(folder: str | os.PathLike) -> DamageCritic | None:
+    """Load the critic that stands beside a model; nothing in its files is executed.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the model.
+
+    Returns
+    -------
+    DamageCritic or None
+        None if there is none.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or was taught for another network.
+    """
+    folder = Path(folder)
+    path = folder / RECORD_FILE
+    try:
+        values = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); {_TEACH}") from error
+    try:
+        record = CriticRecord.from_json(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; {_TEACH}") from None
+    if record.network != file_sha256(folder / NETWORK_FILE):
+        raise InputError(f"{path}: is of another network than the model's; {_TEACH}")
+    return DamageCritic(load_classifier(folder / CRITIC_FILE), record)
+
+
+def _see(
+    model: Model,
+    paths: Sequence[str],
+    seed: int,
+    cache: str | os.PathLike | None,
+    progress: bool,
+) -> _Taught:
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(paths))
+    n_photos = min(len(paths), MOST_PHOTOS)
+    n_neutral = 0
+    features = PictureFeatures(model, 2 * n_photos * len(DAMAGES), cache)
+    rows: list[np.ndarray] = []
+    with tqdm(total=n_photos, desc="teaching damage", unit="photo", disable=not progress) as bar:
+        for place in order:
+            try:
+                rgb = read_working_copy(paths[place])
+            except PhotoError:
+                continue
+            harmless = neutral(rgb)
+            n_neutral = len(harmless)
+            rows.append(features.read([*harmless, *_damaged(rgb, random)]))
+            bar.update()
+            if len(rows) == n_photos:
+                break
+    if len(rows) < LEAST_PHOTOS:
+        raise InputError(
+            f"--teach: {len(rows):,} photos can be read; {LEAST_PHOTOS} or more are needed, better "
+            f"{MOST_PHOTOS}"
+        )
+    seen = np.array(rows)
+    return _Taught(seen[:, n_neutral::2], seen[:, n_neutral + 1 :: 2], seen[:, :n_neutral])
+
+
+def _damaged(rgb: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
+    for kind in DAMAGES:
+        yield from damage(rgb, kind, random)
+
+
+def _fit(taught: _Taught, photos: np.ndarray, seed: int) -> Pipeline:
+    """Of so many photos: what tells before from after, and does not mind what nobody sees."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    from classifiers.signed_logarithm import SignedLogarithm
+
+    n_features = taught.before.shape[-1]
+    before, after, harmless = (
+        part[photos] for part in (taught.before, taught.after, taught.neutral)
+    )
+    whole = before.reshape(-1, n_features)
+    scaling = make_pipeline(StandardScaler(), SignedLogarithm()).fit(whole)
+
+    def scaled(rows: np.ndarray) -> np.ndarray:
+        return scaling.transform(rows.reshape(-1, n_features))
+
+    differences = scaled(before) - scaled(after)
+    # Which of the two is the better one is left open: the score learns to differ little.
+    same = scaled(harmless[:, 1:]) - scaled(np.broadcast_to(harmless[:, :1], harmless[:, 1:].shape))
+    X = np.vstack([differences, -differences, same, -same, same, -same])
+    n, n_same = len(differences), len(same)
+    y = np.repeat([1, 0, 1, 1, 0, 0], [n, n, n_same, n_same, n_same, n_same])
+    classifier = LogisticRegression(C=_REGULARISATION, max_iter=1000, random_state=seed)
+    classifier.fit(X, y)
+    return make_pipeline(*(step for _, step in scaling.steps), classifier)
+
+
+def _try(model: Model, taught: _Taught, seed: int) -> tuple[dict[str, float], float, float]:
+    """Shares that are right, and noise, of photos that are left out in turn."""
+    from sklearn.model_selection import KFold
+
+    from classifiers.evaluation.calibration import decision_score
+
+    n_photos, n_damages, n_features = taught.before.shape
+    is_right = np.empty((n_photos, n_damages), bool)
+    variance = np.empty(n_photos)
+    folds = KFold(_FOLDS, shuffle=True, random_state=seed)
+    for train, test in folds.split(np.arange(n_photos)):
+        classifier = _fit(taught, train, seed)
+
+        def score(part: np.ndarray, classifier: Pipeline = classifier) -> np.ndarray:
+            return classifier.decision_function(part.reshape(-1, n_features)).reshape(
+                part.shape[:2]
+            )
+
+        is_right[test] = score(taught.before[test]) > score(taught.after[test])
+        variance[test] = score(taught.neutral[test]).var(axis=1, ddof=1)
+    of_model = decision_score(model.classifier, taught.neutral.reshape(-1, n_features))
+    model_variance = of_model.reshape(n_photos, -1).var(axis=1, ddof=1)
+    right = dict(zip(DAMAGES, is_right.mean(axis=0).tolist()))
+    return right, float(np.sqrt(variance.mean())), float(np.sqrt(model_variance.mean()))

@@ -1,0 +1,248 @@
+"""Which few edits are expected to help a photo most, by a model and its critic of damage."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import expit
+
+from classifiers.evaluation.calibration import decision_score
+from decaf.editing.edits import Edit, upright_part
+from decaf.editing.frames import Box, cuts_any, find_faces, find_tilts
+from decaf.editing.pictures import PictureFeatures
+from decaf.editing.suggestions import Step
+
+if TYPE_CHECKING:
+    from decaf.editing.damage_critic import DamageCritic
+    from decaf.models.model import Model
+
+# Of photos, that must be preferred to their damaged copies: only what undoes such is suggested.
+TRUSTED = 0.9
+# A difference counts that is more than so many times the noise of changes that nobody sees.
+N_DEVIATIONS = 2
+MOST_STEPS = 3
+# Forward passes of a photo, at most; the first step takes some 45 of them.
+MOST_PASSES = 150
+# Of pixels, that an edit may newly make as dark or as light as they can be.
+_MOST_CLIPPED = 0.005
+_SIDES, _SHAPES = (0.8, 0.9), (1, 5 / 4, 3 / 2, 16 / 9)
+_WHOLE = Edit("crop", (0.0, 0.0, 1.0, 1.0))
+# At least so much of a photo's shorter side stays where it is cropped to another shape.
+_LEAST_SIDE = 0.7
+_AMOUNTS = {
+    "straighten": (-5.0, -2.0, 2.0, 5.0),
+    "exposure": (-1.0, -0.5, 0.5, 1.0),
+    "warmth": (-1.0, -0.5, 0.5, 1.0),
+    "contrast": (0.6, 0.8, 1.25, 1.6),
+    "saturation": (0.5, 0.75, 1.4, 1.9),
+}
+# What changes nothing.
+_NEUTRAL = {"contrast": 1.0, "saturation": 1.0}
+# What lies on either side of an amount that was chosen, over it.
+_NEARBY = (0.75, 1.25)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is suggested for a picture.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        None of them where it is to be left as it is.
+    before, after : float
+        The model's probability of a professional photo.
+    n_passes : int
+        Versions that were looked at.
+    """
+
+    steps: tuple[Step, ...]
+    before: float
+    after: float
+    n_passes: int
+
+
+def damage_undone(edit: Edit) -> str | None:
+    """The kind of `decaf.editing.damages.DAMAGES` that an edit undoes; None where there is none."""
+    if edit.kind in ("crop", "straighten"):
+        return {"crop": "a corner of 0.7", "straighten": "tilt of 5°"}[edit.kind]
+    if edit.kind not in _AMOUNTS:
+        return None
+    (amount,) = edit.amounts
+    is_more = amount > _NEUTRAL.get(edit.kind, 0)
+    return {
+        ("exposure", True): "one stop darker",
+        ("exposure", False): "one stop lighter",
+        ("warmth", True): "cold cast",
+        ("warmth", False): "warm cast",
+        ("contrast", True): "contrast × 0.6",
+        ("contrast", False): "contrast × 1.6",
+        ("saturation", True): "saturation × 0.4",
+        ("saturation", False): "saturation × 2",
+    }[edit.kind, is_more]
+
+
+class Adviser:
+    """Suggests edits of pictures.
+
+    An edit is taken where the critic expects the picture with it to be clearly better, by more than
+    `N_DEVIATIONS` deviations of its noise, and the model does not expect it to be clearly worse:
+    what the critic has learnt of all photos is not to spoil what a person likes. Of these edits the
+    one that the critic prefers is the first step; others may follow it.
+
+    Parameters
+    ----------
+    model : Model
+    critic : DamageCritic
+    n_photos : int
+        About how many pictures there will be.
+    cache : path-like, optional
+        As in `decaf.editing.pictures.PictureFeatures`.
+
+    Attributes
+    ----------
+    trusted : set of str
+        Kinds of damage that the critic sees in photos it did not know; others are not undone.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        critic: DamageCritic,
+        n_photos: int = 1,
+        cache: str | os.PathLike | None = None,
+    ):
+        self._model, self._critic = model, critic
+        self._features = PictureFeatures(model, n_photos * MOST_PASSES, cache)
+        right = critic.record.right
+        self.trusted = {kind for kind, share in right.items() if share >= TRUSTED}
+
+    def suggest(self, rgb: np.ndarray) -> Advice:
+        """Suggest edits.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (height, width, 3)
+            A working copy, as of `decaf.editing.pictures.read_working_copy`.
+
+        Returns
+        -------
+        Advice
+        """
+        (now,) = self._look([(_WHOLE, rgb)])
+        first, n_passes = now, 1
+        steps: list[Step] = []
+        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.trusted]
+        while len(steps) < MOST_STEPS:
+            faces = find_faces(now.rgb)
+            allowed = self._allowed(now, candidates, faces)
+            better = self._better(now, allowed)
+            n_passes += len(allowed)
+            if not better:
+                break
+            best = max(better, key=attrgetter("critic"))
+            nearby = self._allowed(now, list_nearby(best.edit), faces)
+            n_passes += len(nearby)
+            best = max([best, *self._better(now, nearby)], key=attrgetter("critic"))
+            steps.append(self._tell(now, best))
+            candidates = [edit for edit in candidates if edit.kind != best.edit.kind]
+            now = best
+        before, after = self._model.record.calibration.probability(
+            np.array([first.model, now.model])
+        )
+        return Advice(tuple(steps), float(before), float(after), n_passes)
+
+    def _allowed(
+        self, now: _Version, edits: Iterable[Edit], faces: Sequence[Box]
+    ) -> list[tuple[Edit, np.ndarray]]:
+        """Those that cut no face, and drive hardly any pixels to their ends; what they make."""
+        made = []
+        for edit in edits:
+            if cuts_any(frame_of(edit, now.rgb), faces):
+                continue
+            rgb = edit.apply(now.rgb)
+            if edit.kind == "crop" or _clipped(rgb) - _clipped(now.rgb) <= _MOST_CLIPPED:
+                made.append((edit, rgb))
+        return made
+
+    def _better(self, now: _Version, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
+        record = self._critic.record
+        return [
+            version
+            for version in self._look(made)
+            if version.critic - now.critic > N_DEVIATIONS * record.noise
+            and version.model - now.model >= -N_DEVIATIONS * record.model_noise
+        ]
+
+    def _look(self, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
+        if not made:
+            return []
+        features = self._features.read([rgb for _, rgb in made])
+        scores = self._critic.score(features), decision_score(self._model.classifier, features)
+        return [_Version(*each, *own) for each, *own in zip(made, *scores)]
+
+    def _tell(self, now: _Version, then: _Version) -> Step:
+        gain, off = then.critic - now.critic, N_DEVIATIONS * self._critic.record.noise
+        return Step(then.edit, *(float(expit(each)) for each in (gain, gain - off, gain + off)))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """A picture, the edit that made it of another, and the scores of critic and model."""
+
+    edit: Edit
+    rgb: np.ndarray
+    critic: float
+    model: float
+
+
+def list_candidates(rgb: np.ndarray) -> list[Edit]:
+    """All edits of a picture that are looked at first; some are a little off what is best."""
+    height, width = rgb.shape[:2]
+    crops = [
+        (x * (1 - side), y * (1 - side), x + (1 - x) * side, y + (1 - y) * side)
+        for side in _SIDES
+        for x, y in itertools.product((0.0, 0.5, 1.0), repeat=2)
+    ]
+    for shape in sorted({each for side in _SHAPES for each in (side, 1 / side)}):
+        across, down = min(shape * height / width, 1), min(width / (shape * height), 1)
+        if _LEAST_SIDE <= min(across, down) < 1:
+            crops += [
+                (x * (1 - across), x * (1 - down), x + (1 - x) * across, x + (1 - x) * down)
+                for x in (0.0, 0.5, 1.0)
+            ]
+    amounts = _AMOUNTS | {"straighten": (*_AMOUNTS["straighten"], *find_tilts(rgb))}
+    return [
+        *(Edit("crop", frame) for frame in crops),
+        *(Edit(kind, (amount,)) for kind, own in amounts.items() for amount in own),
+    ]
+
+
+def list_nearby(edit: Edit) -> list[Edit]:
+    """Edits of a little less and of a little more; of a crop none."""
+    if edit.kind == "crop":
+        return []
+    (amount,) = edit.amounts
+    neutral = _NEUTRAL.get(edit.kind, 0.0)
+    return [Edit(edit.kind, (neutral + by * (amount - neutral),)) for by in _NEARBY]
+
+
+def frame_of(edit: Edit, rgb: np.ndarray) -> Box:
+    """What of a picture's sides an edit keeps."""
+    if edit.kind == "crop":
+        left, top, right, bottom = edit.amounts
+        return left, top, right, bottom
+    if edit.kind == "straighten":
+        return upright_part(rgb.shape[1], rgb.shape[0], *edit.amounts)
+    return 0.0, 0.0, 1.0, 1.0
+
+
+def _clipped(rgb: np.ndarray) -> float:
+    """The share of pixels that are as dark or as light as they can be, in any colour."""
+    return float(((rgb == 0) | (rgb == 255)).any(axis=-1).mean())

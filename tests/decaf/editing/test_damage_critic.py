@@ -1,0 +1,109 @@
+"""The critic of damage: what it learns of small photos, and how it is kept beside its model."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_model import make_model, noise, small_network
+
+from decaf.editing import damage_critic
+from decaf.editing.damage_critic import (
+    CRITIC_FILE,
+    RECORD_FILE,
+    load_critic,
+    teach_damage,
+)
+from decaf.editing.damages import DAMAGES, damage
+from decaf.editing.pictures import PictureFeatures, read_working_copy
+from decaf.models.model import load_model
+from features.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model of a folder."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    make_model(noise(), network=small_network(head=False)).save(folder)
+    return load_model(folder)
+
+
+@pytest.fixture(scope="module")
+def photos(samples):
+    return [str(path) for path in sorted(samples.glob("*.jpg"))]
+
+
+@pytest.fixture(scope="module")
+def critic(model, photos):
+    """Taught by most of the photos; the model's folder keeps it."""
+    critic = teach_damage(model, photos[:45], progress=False)
+    critic.save(model.folder)
+    return critic
+
+
+def test_it_prefers_photos_that_it_has_not_seen_to_their_damaged_copies(critic, model, photos):
+    features = PictureFeatures(model, 100)
+    falls = []
+    for path in photos[45:]:
+        rgb = read_working_copy(path)
+        scores = critic.score(
+            features.read([each for kind in DAMAGES for each in damage(rgb, kind)])
+        )
+        falls.append(scores[::2] > scores[1::2])
+    shares = np.mean(falls, axis=0)
+    told = list(critic.record.right.values())
+    assert dict(zip(DAMAGES, shares))["blur"] > 0.7
+    assert np.mean(shares) == pytest.approx(np.mean(told), abs=0.1)
+    assert np.corrcoef(shares, told)[0, 1] > 0.5
+
+
+def test_it_tells_how_well_it_knows_photos_that_it_was_not_taught_by(critic):
+    record = critic.record
+    assert record.photos == 45 and set(record.right) == set(DAMAGES)
+    assert record.right["blur"] > 0.8 > min(record.right.values())
+    assert record.noise > 0 and record.model_noise > 0
+
+
+def test_it_is_kept_beside_the_model(critic, model, photos):
+    loaded = load_critic(model.folder)
+    assert loaded.record == critic.record
+    features = PictureFeatures(model, 1).read([read_working_copy(photos[0])])
+    np.testing.assert_allclose(loaded.score(features), critic.score(features))
+    load_model(model.folder)  # which is as whole as before
+
+
+def test_the_same_photos_teach_the_same(critic, model, photos):
+    again = teach_damage(model, photos[:45], progress=False)
+    assert again.record == critic.record
+
+
+def test_a_critic_that_is_not_the_model_s_is_refused(critic, model, tmp_path):
+    folder = tmp_path / "other"
+    make_model(noise(), network=small_network()).save(folder)
+    assert load_critic(folder) is None
+    critic.save(folder)
+    with pytest.raises(InputError, match=r"of another network.*--teach"):
+        load_critic(folder)
+    values = json.loads((folder / RECORD_FILE).read_text())
+    for wrong in ('{"photos": 1', json.dumps(values | {"noise": -1}), "[]"):
+        (folder / RECORD_FILE).write_text(wrong)
+        with pytest.raises(InputError, match=r"damage.json: .*--teach"):
+            load_critic(folder)
+    with pytest.raises(InputError, match="right must be shares"):
+        replace(critic.record, right={"blur": 2.0})
+
+
+def test_a_critic_whose_classifier_is_gone_is_told(critic, model, tmp_path):
+    folder = shutil.copytree(model.folder, tmp_path / "model")
+    (folder / CRITIC_FILE).unlink()
+    with pytest.raises(InputError, match=CRITIC_FILE):
+        load_critic(folder)
+
+
+def test_too_few_photos_teach_nothing(model, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8")
+    few = [*photos[: damage_critic.LEAST_PHOTOS - 1], str(broken)]
+    with pytest.raises(InputError, match="19 photos can be read; 20 or more"):
+        teach_damage(model, few, progress=False)
