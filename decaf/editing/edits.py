@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import cos, radians, sin
@@ -36,7 +36,7 @@ def straighten(rgb: np.ndarray, degrees: float) -> np.ndarray:
     return crop(np.asarray(turned), *upright_part(image.width, image.height, degrees))
 
 
-def upright_part(width: int, height: int, degrees: float) -> tuple[float, float, float, float]:
+def upright_part(width: float, height: float, degrees: float) -> tuple[float, float, float, float]:
     """What `straighten` keeps of a photo's sides: left, top, right and bottom, in 0 to 1."""
     across, along = abs(sin(radians(degrees))), abs(cos(radians(degrees)))
     # The turned photo holds a part of its own shape if both corners on a side lie inside.
@@ -149,6 +149,40 @@ class Edit(Record):
             Never larger.
         """
         return KINDS[self.kind].apply(rgb, *self.amounts)
+
+
+def frame_of(edits: Iterable[Edit], width: int, height: int) -> tuple[float, float, float, float]:
+    """Which part of a photo is left by edits.
+
+    Parameters
+    ----------
+    edits : iterable of Edit
+    width, height : int
+        Of the photo, in pixels.
+
+    Returns
+    -------
+    tuple of float
+        Left, top, right and bottom, in 0 to 1 of the photo's sides: there the edited photo lies
+        upright on it. Where it was turned, that was about the middle of what it then was.
+
+    Examples
+    --------
+    >>> frame_of([Edit("crop", (0.0, 0.0, 0.5, 0.5)), Edit("crop", (0.5, 0.5, 1.0, 1.0))], 90, 60)
+    (0.25, 0.25, 0.5, 0.5)
+    """
+    left, top, right, bottom = 0.0, 0.0, 1.0, 1.0
+    for edit in edits:
+        across, down = right - left, bottom - top
+        if edit.kind == "crop":
+            part = edit.amounts
+        elif edit.kind == "straighten":
+            part = upright_part(across * width, down * height, *edit.amounts)
+        else:
+            continue
+        left, right = left + part[0] * across, left + part[2] * across
+        top, bottom = top + part[1] * down, top + part[3] * down
+    return left, top, right, bottom
 
 
 def describe(edit: Edit) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from decaf.editing.edits import Edit
+from decaf.editing.edits import Edit, describe
 from features.errors import InputError
 from features.records import Record, nested, parse_json, sequence, share, text
 
@@ -63,10 +63,38 @@ class Suggestion(Record):
     before: float = field(metadata=share())
     after: float = field(metadata=share())
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within = PurePath(self.name)
+        # Copies take this name in a folder of their own, and nowhere else.
+        if not within.name or within.anchor or ".." in within.parts or "\0" in self.name:
+            raise InputError(f"{self.name!r} is no name of a photo in the album")
+
     @property
     def edits(self) -> tuple[Edit, ...]:
         """What is done to the photo, in this order."""
         return tuple(step.edit for step in self.steps)
+
+
+def explain(step: Step) -> str:
+    """Say in plain words what an edit is and what it brings.
+
+    Examples
+    --------
+    >>> explain(Step(Edit("exposure", (0.5,)), 0.93, 0.86, 0.97))
+    'lighter by half a stop: the better one of the two with 93 % (86–97 %)'
+    """
+    return f"{describe(step.edit)}: {certainty(step)}"
+
+
+def certainty(step: Step) -> str:
+    """Say in plain words what an edit brings."""
+    # What is not certain is not told as 100 %.
+    probability, low, high = (
+        min(round(100 * share), 99 if share < 1 else 100)
+        for share in (step.probability, step.low, step.high)
+    )
+    return f"the better one of the two with {probability} % ({low}–{high} %)"
 
 
 def to_json(suggestions: Iterable[Suggestion]) -> str:
@@ -148,7 +176,4 @@ def _of_entry(photo: Any, album: str | os.PathLike) -> Suggestion:
         raise InputError("does not tell name")
     if "path" in photo:
         raise InputError("holds what this version does not know: path")
-    within = PurePath(name)
-    if not within.name or within.anchor or ".." in within.parts or "\0" in name:
-        raise InputError(f"{name!r} is no name of a photo in the album")
     return Suggestion.from_json({**photo, "path": os.path.join(album, name)})
