@@ -179,11 +179,11 @@ def test_what_is_accepted_is_remembered_and_saved_together(page, suggestions, al
     assert shown[:3] == ["good.jpg", HOSTILE, "good.jpg"]
     names_of(page, ["ArrowRight", "a", "Enter", "ArrowLeft"])
     assert text(page, "status") == "2 accepted, 0 declined"
+    # A new tab has the browser's memory alone.
+    assert page.run("JSON.parse(localStorage.getItem(KEY)).accepted") == [2, 3]
     page.reload()
     assert text(page, "status") == "2 accepted, 0 declined"
     assert text(page, "place") == "4 of 5"
-    # A new tab has the browser's memory alone.
-    assert page.run("JSON.parse(localStorage.getItem(KEY)).accepted") == [2, 3]
     assert saved(page, album) == [suggestions[2], suggestions[3]]
     assert "--apply chosen.json --album PHOTOS -o copies/" in text(page, "saved")
     page.press("x")
