@@ -14,9 +14,10 @@ from small_model import CALIBRATION
 from classifiers.signed_logarithm import SignedLogarithm
 from decaf.editing.damage_critic import CriticRecord, DamageCritic
 from decaf.editing.damages import DAMAGES
-from decaf.models.model import Model
+from decaf.models.model import NETWORK_FILE, Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
+from decaf.networks.weights import file_sha256
 from features.photo_set import PhotoSet
 
 
@@ -45,3 +46,11 @@ def linear(weights):
     classifier.coef_, classifier.intercept_ = np.array([weights], float), np.zeros(1)
     classifier.n_features_in_ = len(weights)
     return classifier
+
+
+def save_taught_model(folder, right, likes=(0.0, 0.0, 0.0)):
+    """A model that likes colours so much, and a critic of light beside it."""
+    seeing_model(likes).save(folder)
+    critic = seeing_critic((1.0, 1.0, 1.0), right=right)
+    digest = file_sha256(folder / NETWORK_FILE)
+    replace(critic, record=replace(critic.record, network=digest)).save(folder)

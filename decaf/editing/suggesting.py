@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from decaf.editing.edits import Edit, upright_part
 from decaf.editing.frames import Box, cuts_any, find_faces, find_tilts
 from decaf.editing.pictures import PictureFeatures
 from decaf.editing.suggestions import Step
+from features.records import Record, nested, sequence, share, whole_number
 
 if TYPE_CHECKING:
     from decaf.editing.damage_critic import DamageCritic
@@ -49,7 +50,7 @@ _NEARBY = (0.75, 1.25)
 
 
 @dataclass(frozen=True)
-class Advice:
+class Advice(Record):
     """What is suggested for a picture.
 
     Attributes
@@ -62,10 +63,10 @@ class Advice:
         Versions that were looked at.
     """
 
-    steps: tuple[Step, ...]
-    before: float
-    after: float
-    n_passes: int
+    steps: tuple[Step, ...] = field(metadata=sequence(nested(Step)))
+    before: float = field(metadata=share())
+    after: float = field(metadata=share())
+    n_passes: int = field(metadata=whole_number(1))
 
 
 def damage_undone(edit: Edit) -> str | None:

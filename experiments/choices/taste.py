@@ -32,6 +32,8 @@ HONEST = ("shown", "kept", "held")
 OFF = "shown_minus_kept"
 # Of the album, to tell whether what is shown is true of photos that nobody was asked of.
 NEVER_ASKED = 0.2
+# A person who wavers gives these photos other stars each time.
+N_GRADINGS = 20
 # With pairs, every so many keys there is one.
 PAIR_EVERY = 5
 GOOD = 4
@@ -47,8 +49,8 @@ both of the photos kept apart; means of the draws. Brackets hold 95 % intervals 
 resampled draws; differences are of the same draws. *Shown* is the SRCC of a random sample of what
 may be asked, in {shown} draws: of the photos before the next one that is drawn at random, each two
 compared without the stars of both; *kept* that of the fifth that was never asked, with the stars
-that the person would give; *held* the share of draws in which the interval shown holds the
-latter."""
+that the person would give, the mean of {gradings} times; *held* the share of draws in which the
+interval shown holds the latter."""
 
 
 def taste(args) -> Page:
@@ -82,6 +84,7 @@ def taste(args) -> Page:
             draws=args.draws,
             noise=f"{args.noise:.0%}",
             shown=args.shown,
+            gradings=N_GRADINGS,
         ),
         tables=_tables(rows, honest, keys),
         rows={"results": rows, "shown": honest},
@@ -179,9 +182,12 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
             same = Person(rated.score[album], args.noise, seed)
             _, given = learner.checks(judging)
             shown = judge_checks(learner.wins(judging), given, good=GOOD)
-            told = judge_checks(learner.predict(kept).worth, same.grade(kept), good=GOOD)
-            row |= {"shown": shown.srcc, "kept": told.srcc, OFF: shown.srcc - told.srcc}
-            row["held"] = float(shown.srcc_low <= told.srcc <= shown.srcc_high)
+            worth = learner.predict(kept).worth
+            gradings = (same.grade(kept) for _ in range(N_GRADINGS))
+            told = [judge_checks(worth, given, good=GOOD).srcc for given in gradings]
+            srcc = float(np.mean(told))
+            row |= {"shown": shown.srcc, "kept": srcc, OFF: shown.srcc - srcc}
+            row["held"] = float(shown.srcc_low <= srcc <= shown.srcc_high)
         rows.append(row)
     return rows
 

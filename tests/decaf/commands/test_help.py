@@ -17,6 +17,7 @@ COMMANDS = [
     "export-network",
     "rate-photos",
     "score-camera",
+    "suggest-edits",
 ]
 # What takes long to import, or brings it along.
 HEAVY = {

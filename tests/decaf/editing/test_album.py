@@ -1,14 +1,12 @@
 """Suggestions for an album: found once, kept meanwhile, and by one model alone."""
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
 from seeing_model import seeing_critic, seeing_model
 
 from decaf.editing import album
-from decaf.editing.album import JOURNAL_FILE, forget_journal, suggest_for_album
+from decaf.editing.album import suggest_for_album
 from decaf.editing.suggesting import Adviser
 from decaf.models.model import NETWORK_FILE, load_model
 from features.errors import InputError
@@ -34,24 +32,22 @@ def photos(tmp_path):
     return folder
 
 
-def suggest(model, photos, folder):
+def suggest(model, photos, cache):
     critic = seeing_critic((1.0, 1.0, 1.0), right={"one stop darker": 1.0})
-    return suggest_for_album(photos, model, critic, folder, progress=False)
+    return suggest_for_album(photos, model, critic, cache=cache, progress=False)
 
 
 def test_suggestions_come_in_the_album_s_order_and_what_cannot_be_read_is_told(
     model, photos, tmp_path
 ):
-    found, failed = suggest(model, photos, tmp_path / "edits")
+    found, failed = suggest(model, photos, tmp_path / "cache")
     assert [each.name for each in found] == ["a.png", "b.png", "more/c.png"]
     assert [bool(each.steps) for each in found] == [True, True, False]
     assert [name for name, _ in failed] == ["broken.jpg"]
-    forget_journal(tmp_path / "edits")
-    assert list((tmp_path / "edits").iterdir()) == []
 
 
 def test_a_call_that_was_interrupted_goes_on(model, photos, tmp_path, monkeypatch):
-    folder = tmp_path / "edits"
+    folder = tmp_path / "cache"
     once = suggest(model, photos, tmp_path / "other")
     seen = []
 
@@ -65,19 +61,20 @@ def test_a_call_that_was_interrupted_goes_on(model, photos, tmp_path, monkeypatc
     monkeypatch.setattr(album, "Adviser", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         suggest(model, photos, folder)
-    with open(folder / JOURNAL_FILE, "a", encoding="utf-8") as file:
+    (journal,) = (folder / "edits").iterdir()
+    with open(journal, "a", encoding="utf-8") as file:
         file.write('["half a li')
     assert suggest(model, photos, folder) == once
     assert len(seen) == 4
     # Nor is anything computed that is known, and a photo that was changed is known no more.
     assert suggest(model, photos, folder) == once and len(seen) == 4
-    shutil.copy(photos / "b.png", photos / "a.png")
+    Image.new("RGB", (20, 30), "navy").save(photos / "a.png")
     suggest(model, photos, folder)
     assert len(seen) == 5
 
 
 def test_what_another_model_found_is_not_taken(model, photos, tmp_path):
-    folder = tmp_path / "edits"
+    folder = tmp_path / "cache"
     suggest(model, photos, folder)
     seeing_model(likes=(-0.01, -0.01, -0.01)).save(model.folder, force=True)
     other = load_model(model.folder)
@@ -91,4 +88,4 @@ def test_an_album_without_a_photo_that_can_be_read_is_told(model, tmp_path):
     album.mkdir()
     (album / "broken.jpg").write_bytes(b"\xff\xd8")
     with pytest.raises(InputError, match="none of its 1 photos can be read"):
-        suggest(model, album, tmp_path / "edits")
+        suggest(model, album, tmp_path / "cache")
