@@ -1,8 +1,8 @@
 """What tells a photo from damaged copies of it: learnt from good photos, without any ratings.
 
-Networks and classifiers of whole photos hardly see that a photo has become too light, tilted or
-tinted. A linear function of the features, whose differences tell a photo from its copy, does; it
-stands beside a model, whose order of photos it does not touch.
+Heads and classifiers of whole photos hardly see that a photo has become too light, tilted or
+tinted. A linear function of the backbone's activations, whose differences tell a photo from its
+copy, does; it stands beside a model, whose order of photos it does not touch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from classifiers.catalogue import load_classifier, save_classifier
 from decaf.editing.damages import DAMAGES, damage, neutral
-from decaf.editing.pictures import PictureFeatures, read_working_copy
+from decaf.editing.pictures import PictureScorer, read_working_copy
 from decaf.models.model import NETWORK_FILE
 from decaf.networks.weights import file_sha256
 from features.errors import InputError
@@ -32,11 +32,9 @@ if TYPE_CHECKING:
     from decaf.models.model import Model
 
 CRITIC_FILE, RECORD_FILE = "damage.skops", "damage.json"
-# Of photos: what fewer tell cannot be tried, more take longer than they better it
-# (experiments/results/edits).
+# Of photos: what fewer teach cannot be tried; so many take some minutes on two cores.
 LEAST_PHOTOS, MOST_PHOTOS = 20, 300
-# Of differences of thousands of standardised features, which are many times as many as photos; from
-# .001 to .1 it makes no difference (experiments/results/edits).
+# Of differences of thousands of standardised activations, many times as many as there are photos.
 _REGULARISATION = 0.01
 _FOLDS = 5
 _TEACH = "teach it anew with --teach"
@@ -49,7 +47,7 @@ class CriticRecord(Record):
     Attributes
     ----------
     network : str
-        SHA-256 of the model's network file, whose features it takes.
+        SHA-256 of the model's network file, whose backbone gives the activations.
     photos : int
         That have taught it.
     noise, model_noise : float
@@ -75,7 +73,7 @@ class CriticRecord(Record):
 
 @dataclass(frozen=True, eq=False)
 class DamageCritic:
-    """A linear function of features, whose difference is the log odds that a photo is the better.
+    """A linear function of activations; its difference is the log odds of being the better photo.
 
     Attributes
     ----------
@@ -87,18 +85,18 @@ class DamageCritic:
     classifier: Pipeline
     record: CriticRecord
 
-    def score(self, features: np.ndarray) -> np.ndarray:
+    def score(self, activations: np.ndarray) -> np.ndarray:
         """Score versions of a photo, which are compared by it; of different photos it says nothing.
 
         Parameters
         ----------
-        features : ndarray, shape (n_versions, n_features)
+        activations : ndarray, shape (n_versions, n_activations)
 
         Returns
         -------
         ndarray, shape (n_versions,)
         """
-        return self.classifier.decision_function(features)
+        return self.classifier.decision_function(activations)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the critic into its model's folder, in the place of one that is there."""
@@ -110,11 +108,12 @@ class DamageCritic:
 
 @dataclass(frozen=True)
 class _Taught:
-    """Features of versions: each damage of each photo, before and after; and neutral ones."""
+    """Activations of versions: each damage of each photo, before and after; and neutral ones."""
 
-    before: np.ndarray  # (n_photos, n_damages, n_features)
+    before: np.ndarray  # (n_photos, n_damages, n_activations)
     after: np.ndarray
-    neutral: np.ndarray  # (n_photos, n_neutral, n_features)
+    neutral: np.ndarray  # (n_photos, n_neutral, n_activations)
+    neutral_scores: np.ndarray  # the model's, (n_photos, n_neutral)
 
 
 def teach_damage(
@@ -149,7 +148,8 @@ def teach_damage(
         Fewer than `LEAST_PHOTOS` can be read.
     """
     taught = _see(model, paths, seed, cache, progress)
-    right, noise, model_noise = _try(model, taught, seed)
+    right, noise = _try(taught, seed)
+    model_noise = _deviation(taught.neutral_scores)
     assert model.folder is not None  # as of a loaded model
     record = CriticRecord(
         file_sha256(model.folder / NETWORK_FILE), len(taught.before), noise, model_noise, right
@@ -203,7 +203,7 @@ def _see(
     order = random.permutation(len(paths))
     n_photos = min(len(paths), MOST_PHOTOS)
     n_neutral = 0
-    features = PictureFeatures(model, 2 * n_photos * len(DAMAGES), cache)
+    scorer = PictureScorer(model, 2 * n_photos * len(DAMAGES), cache)
     rows: list[np.ndarray] = []
     with tqdm(total=n_photos, desc="teaching damage", unit="photo", disable=not progress) as bar:
         for place in order:
@@ -213,7 +213,7 @@ def _see(
                 continue
             harmless = neutral(rgb)
             n_neutral = len(harmless)
-            rows.append(features.read([*harmless, *_damaged(rgb, random)]))
+            rows.append(scorer.activations([*harmless, *_damaged(rgb, random)]))
             bar.update()
             if len(rows) == n_photos:
                 break
@@ -223,7 +223,8 @@ def _see(
             f"{MOST_PHOTOS}"
         )
     seen = np.array(rows)
-    return _Taught(seen[:, n_neutral::2], seen[:, n_neutral + 1 :: 2], seen[:, :n_neutral])
+    scores = np.array([scorer.score(each) for each in seen[:, :n_neutral]])
+    return _Taught(seen[:, n_neutral::2], seen[:, n_neutral + 1 :: 2], seen[:, :n_neutral], scores)
 
 
 def _damaged(rgb: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -238,15 +239,15 @@ def _fit(taught: _Taught, photos: np.ndarray, seed: int) -> Pipeline:
 
     from classifiers.signed_logarithm import SignedLogarithm
 
-    n_features = taught.before.shape[-1]
+    n_activations = taught.before.shape[-1]
     before, after, harmless = (
         part[photos] for part in (taught.before, taught.after, taught.neutral)
     )
-    whole = before.reshape(-1, n_features)
+    whole = before.reshape(-1, n_activations)
     scaling = make_pipeline(StandardScaler(), SignedLogarithm()).fit(whole)
 
     def scaled(rows: np.ndarray) -> np.ndarray:
-        return scaling.transform(rows.reshape(-1, n_features))
+        return scaling.transform(rows.reshape(-1, n_activations))
 
     differences = scaled(before) - scaled(after)
     # Which of the two is the better one is left open: the score learns to differ little.
@@ -259,27 +260,27 @@ def _fit(taught: _Taught, photos: np.ndarray, seed: int) -> Pipeline:
     return make_pipeline(*(step for _, step in scaling.steps), classifier)
 
 
-def _try(model: Model, taught: _Taught, seed: int) -> tuple[dict[str, float], float, float]:
+def _try(taught: _Taught, seed: int) -> tuple[dict[str, float], float]:
     """Shares that are right, and noise, of photos that are left out in turn."""
     from sklearn.model_selection import KFold
 
-    from classifiers.evaluation.calibration import decision_score
-
-    n_photos, n_damages, n_features = taught.before.shape
+    n_photos, n_damages, n_activations = taught.before.shape
     is_right = np.empty((n_photos, n_damages), bool)
-    variance = np.empty(n_photos)
+    neutral_scores = np.empty(taught.neutral.shape[:2])
     folds = KFold(_FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(np.arange(n_photos)):
         classifier = _fit(taught, train, seed)
 
         def score(part: np.ndarray, classifier: Pipeline = classifier) -> np.ndarray:
-            return classifier.decision_function(part.reshape(-1, n_features)).reshape(
+            return classifier.decision_function(part.reshape(-1, n_activations)).reshape(
                 part.shape[:2]
             )
 
         is_right[test] = score(taught.before[test]) > score(taught.after[test])
-        variance[test] = score(taught.neutral[test]).var(axis=1, ddof=1)
-    of_model = decision_score(model.classifier, taught.neutral.reshape(-1, n_features))
-    model_variance = of_model.reshape(n_photos, -1).var(axis=1, ddof=1)
-    right = dict(zip(DAMAGES, is_right.mean(axis=0).tolist()))
-    return right, float(np.sqrt(variance.mean())), float(np.sqrt(model_variance.mean()))
+        neutral_scores[test] = score(taught.neutral[test])
+    return dict(zip(DAMAGES, is_right.mean(axis=0).tolist())), _deviation(neutral_scores)
+
+
+def _deviation(scores: np.ndarray) -> float:
+    """Of scores within photos, (n_photos, n_versions)."""
+    return float(np.sqrt(scores.var(axis=1, ddof=1).mean()))

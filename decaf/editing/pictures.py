@@ -1,4 +1,4 @@
-"""Features of pictures in memory: of a photo's versions, which are no files."""
+"""Activations and scores of pictures in memory: of a photo's versions, which are no files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from keras import ops
 from PIL import Image
 from sklearn.utils import gen_batches
 
+from classifiers.evaluation.calibration import decision_score
+from decaf.backend import can_train
 from decaf.extraction.choosing import settle
-from decaf.extraction.engines import forward_pass
+from decaf.extraction.engines import compiled_head, forward_pass
 from features.photos import read_photo, resize_photo
 
 if TYPE_CHECKING:
@@ -49,8 +52,8 @@ def read_working_copy(path: str | os.PathLike) -> np.ndarray:
     return np.asarray(image)
 
 
-class PictureFeatures:
-    """A model's features of pictures, in float32.
+class PictureScorer:
+    """Scores pictures as a model scores photos, in float32, and gives their activations.
 
     Parameters
     ----------
@@ -73,11 +76,13 @@ class PictureFeatures:
             cache=cache,
         )
         self._run = forward_pass(convolutions, _BATCH, n_pictures)
-        self._head = model.network.head_model()
+        head = model.network.head_model()
+        self._head = head if can_train() else compiled_head(head)
+        self._classifier = model.classifier
         self._record, self._size = model.network.record, model.network.input_size
 
-    def read(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """Compute features; of the same picture once.
+    def activations(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Compute the backbone's activations; of the same picture once.
 
         Parameters
         ----------
@@ -85,7 +90,7 @@ class PictureFeatures:
 
         Returns
         -------
-        ndarray of float32, shape (n_pictures, n_features)
+        ndarray of float32, shape (n_pictures, n_activations)
         """
         different = {id(each): each for each in pictures}
         squares = [
@@ -98,6 +103,10 @@ class PictureFeatures:
     def _compute(self, squares: Sequence[np.ndarray]) -> np.ndarray:
         batch = np.zeros((_BATCH, self._size, self._size, 3), np.uint8)
         batch[: len(squares)] = squares
-        activations = self._run(batch)[self._record.pooling]
-        features = self._head(np.asarray(activations, np.float32), training=False)["features"]
-        return np.asarray(features)[: len(squares)]
+        activations = self._run(batch)[self._record.pooling][: len(squares)]
+        return np.asarray(activations, np.float32)
+
+    def score(self, activations: np.ndarray) -> np.ndarray:
+        """Give the model's decision scores, (n_pictures,)."""
+        features = ops.convert_to_numpy(self._head(activations)["features"])
+        return decision_score(self._classifier, features)

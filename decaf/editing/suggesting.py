@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from classifiers.evaluation.calibration import decision_score
 from decaf.editing.edits import Edit, upright_part
 from decaf.editing.frames import Box, cuts_any, find_faces, find_tilts
-from decaf.editing.pictures import PictureFeatures
+from decaf.editing.pictures import PictureScorer
 from decaf.editing.suggestions import Step
 from features.records import Record, nested, sequence, share, whole_number
 
@@ -104,7 +103,7 @@ class Adviser:
     n_photos : int
         About how many pictures there will be.
     cache : path-like, optional
-        As in `decaf.editing.pictures.PictureFeatures`.
+        As in `decaf.editing.pictures.PictureScorer`.
 
     Attributes
     ----------
@@ -120,7 +119,7 @@ class Adviser:
         cache: str | os.PathLike | None = None,
     ):
         self._model, self._critic = model, critic
-        self._features = PictureFeatures(model, n_photos * MOST_PASSES, cache)
+        self._scorer = PictureScorer(model, n_photos * MOST_PASSES, cache)
         right = critic.record.right
         self.trusted = {kind for kind, share in right.items() if share >= TRUSTED}
 
@@ -184,8 +183,8 @@ class Adviser:
     def _look(self, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
         if not made:
             return []
-        features = self._features.read([rgb for _, rgb in made])
-        scores = self._critic.score(features), decision_score(self._model.classifier, features)
+        activations = self._scorer.activations([rgb for _, rgb in made])
+        scores = self._critic.score(activations), self._scorer.score(activations)
         return [_Version(*each, *own) for each, *own in zip(made, *scores)]
 
     def _tell(self, now: _Version, then: _Version) -> Step:

@@ -22,9 +22,8 @@ from experiments.pages import Page, Row, number, pivot, table
 if TYPE_CHECKING:
     from decaf.editing.damage_critic import DamageCritic
     from decaf.editing.edits import Edit
-    from decaf.editing.pictures import PictureFeatures
+    from decaf.editing.pictures import PictureScorer
     from decaf.editing.suggesting import Advice, Adviser
-    from decaf.models.model import Model
 
 LEARNER = "gaussian-process"
 MODEL, CRITIC = "the model", "the critic"
@@ -41,10 +40,10 @@ OPPOSITE = {
     "tilt of 5°": "more tilt",
 }
 TEXT = """\
-The model, a Gaussian process on the averages of all blocks of {backbone} ({size} pixels), has
-learnt the scores of {n_train} photos; the critic, as `suggest-edits --teach` makes it, has seen
-{n_taught} of these, without their scores, and damaged copies of them. Both are tried on {n_good}
-photos of the upper third of the scores, on which nothing was trained. *Falls* is the share of them
+The model, a Gaussian process on {features}, has learnt the scores of {n_train} photos; the critic,
+as `suggest-edits --teach` makes it, has seen {n_taught} of these, without their scores, and damaged
+copies of them. Both are tried on {n_good} photos of the upper third of the scores, on which nothing
+was trained. *Falls* is the share of them
 whose score is lower when they are damaged, as people would say of nearly all; *clearly*, by more
 than {n_deviations} times the deviation of the score over eight changes that nobody sees (JPEGs of
 quality 90 and 80, a hundredth cut off each side, half a degree of tilt). A tilted photo is compared
@@ -61,7 +60,7 @@ def edits(args) -> Page:
     """Fit a model, teach a critic, damage photos, and ask both."""
     from classifiers.evaluation.ordering import rank_correlation
     from decaf.editing.damage_critic import teach_damage
-    from decaf.editing.pictures import PictureFeatures
+    from decaf.editing.pictures import PictureScorer
     from decaf.editing.suggesting import MOST_STEPS, N_DEVIATIONS, TRUSTED, Adviser
     from decaf.models.fit import fit_model
     from decaf.models.model import load_model
@@ -84,15 +83,14 @@ def edits(args) -> Page:
         critic = teach_damage(model, list(train.paths), seed=args.seed, cache=args.cache)
     is_good = test.score >= np.quantile(rated.score, 2 / 3)
     good = list(np.random.default_rng(args.seed).permutation(test.paths[is_good])[: args.good])
-    features = PictureFeatures(model, len(good) * 50, args.cache)
-    falls = list(judge_damage(model, critic, features, good))
+    scorer = PictureScorer(model, len(good) * 50, args.cache)
+    falls = list(judge_damage(critic, scorer, good))
     adviser = Adviser(model, critic, len(good), args.cache)
     undone = list(judge_suggestions(adviser, good, args.undone))
     scored = model.score_photos(list(test.paths), cache=args.cache)
     srcc = rank_correlation(test.score[scored.activations.positions], scored.score)
     text = TEXT.format(
-        backbone=args.backbone,
-        size=args.size,
+        features=model.record.features,
         n_train=len(train),
         n_taught=critic.record.photos,
         n_good=len(good),
@@ -107,10 +105,9 @@ def edits(args) -> Page:
 
 
 def judge_damage(
-    model: Model, critic: DamageCritic, features: PictureFeatures, paths: Sequence[str]
+    critic: DamageCritic, scorer: PictureScorer, paths: Sequence[str]
 ) -> Iterator[Row]:
     """Shares of photos whose score falls with each damage."""
-    from classifiers.evaluation.calibration import decision_score
     from decaf.editing.damages import DAMAGES, damage, neutral
     from decaf.editing.pictures import read_working_copy
     from decaf.editing.suggesting import N_DEVIATIONS
@@ -120,8 +117,8 @@ def judge_damage(
         rgb = read_working_copy(path)
         harmless = neutral(rgb)
         damaged = [each for kind in DAMAGES for each in damage(rgb, kind)]
-        seen = features.read([*harmless, *damaged])
-        scores.append(np.array([decision_score(model.classifier, seen), critic.score(seen)]))
+        seen = scorer.activations([*harmless, *damaged])
+        scores.append(np.array([scorer.score(seen), critic.score(seen)]))
     n_neutral = len(harmless)
     for which, name in enumerate((MODEL, CRITIC)):
         own = np.array([each[which] for each in scores])

@@ -16,7 +16,7 @@ from decaf.editing.damage_critic import (
     teach_damage,
 )
 from decaf.editing.damages import DAMAGES, damage
-from decaf.editing.pictures import PictureFeatures, read_working_copy
+from decaf.editing.pictures import PictureScorer, read_working_copy
 from decaf.models.model import load_model
 from features.errors import InputError
 
@@ -43,12 +43,12 @@ def critic(model, photos):
 
 
 def test_it_prefers_photos_that_it_has_not_seen_to_their_damaged_copies(critic, model, photos):
-    features = PictureFeatures(model, 100)
+    scorer = PictureScorer(model, 100)
     falls = []
     for path in photos[45:]:
         rgb = read_working_copy(path)
         scores = critic.score(
-            features.read([each for kind in DAMAGES for each in damage(rgb, kind)])
+            scorer.activations([each for kind in DAMAGES for each in damage(rgb, kind)])
         )
         falls.append(scores[::2] > scores[1::2])
     shares = np.mean(falls, axis=0)
@@ -68,8 +68,8 @@ def test_it_tells_how_well_it_knows_photos_that_it_was_not_taught_by(critic):
 def test_it_is_kept_beside_the_model(critic, model, photos):
     loaded = load_critic(model.folder)
     assert loaded.record == critic.record
-    features = PictureFeatures(model, 1).read([read_working_copy(photos[0])])
-    np.testing.assert_allclose(loaded.score(features), critic.score(features))
+    activations = PictureScorer(model, 1).activations([read_working_copy(photos[0])])
+    np.testing.assert_allclose(loaded.score(activations), critic.score(activations))
     load_model(model.folder)  # which is as whole as before
 
 
