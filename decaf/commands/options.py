@@ -95,7 +95,7 @@ def read_ratings_of(args: argparse.Namespace, photos: Path | None) -> RatedPhoto
     ------
     InputError
     """
-    from features.ratings import STARS, read_ratings
+    from features.ratings import read_ratings
 
     rated = read_ratings(
         args.ratings,
@@ -107,15 +107,32 @@ def read_ratings_of(args: argparse.Namespace, photos: Path | None) -> RatedPhoto
         skip_missing=args.skip_missing,
         ignore_stars=getattr(args, "ignore_stars", ()),
     )
+    report_rated(rated, args.ratings, photos)
+    return rated
+
+
+def report_rated(rated: RatedPhotos, source: str | Path, photos: Path | None) -> None:
+    """Say on stderr which photos are left out, and what the stars of an album may mean.
+
+    Parameters
+    ----------
+    rated : RatedPhotos
+    source : str or Path
+        As the option ``--ratings`` gives it.
+    photos : Path or None
+        The photo folder.
+    """
+    from features.ratings import STARS
+
     report_failed(rated.failed)
     if rated.missing:
         print(f"{rated.missing:,} rated photos are not there, and left out", file=sys.stderr)
     if rated.n_beside:
         print(
-            f"{rated.n_beside:,} of the rated photos lie beside {args.ratings}, not in {photos}",
+            f"{rated.n_beside:,} of the rated photos lie beside {source}, not in {photos}",
             file=sys.stderr,
         )
-    if args.ratings == STARS:
+    if source == STARS:
         n_professional = rated.label.sum()
         print(
             f"{len(rated):,} photos have stars: {n_professional:,} above {rated.midpoint:g}, "
@@ -123,7 +140,6 @@ def read_ratings_of(args: argparse.Namespace, photos: Path | None) -> RatedPhoto
             file=sys.stderr,
         )
         _warn_of_stars(rated)
-    return rated
 
 
 def _warn_of_stars(rated: RatedPhotos) -> None:

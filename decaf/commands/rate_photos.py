@@ -16,6 +16,7 @@ from decaf.commands.options import (
     add_ignore_stars_option,
     add_machine_options,
     ratings_source,
+    report_rated,
 )
 from decaf.commands.running import run_command
 from decaf.commands.star_options import (
@@ -214,6 +215,7 @@ def _take_in(args: argparse.Namespace, session: Session) -> int:
         skip_missing=args.skip_missing,
         ignore_stars=args.ignore_stars,
     )
+    report_rated(rated, args.ratings, args.photos)
     return session.take_in(rated)
 
 

@@ -58,17 +58,20 @@ def test_a_person_rates_and_gets_a_model_and_their_own_stars(folder, monkeypatch
 
     monkeypatch.setattr(webbrowser, "open", open_browser)
     album, output = folder / "album", folder / "taste"
-    argv = [str(album), "--model", str(folder / "prior"), "-o", str(output), "--xmp"]
-    assert main(argv) == 0
-    told = capsys.readouterr().out
+    argv = [str(album), "--model", str(folder / "prior"), "-o", str(output)]
+    (folder / "before.csv").write_text("file,score\n10.jpg,1\n11.jpg,5\ngone.jpg,3\n")
+    argv += ["--ratings", str(folder / "before.csv"), "--scale", "1", "5", "--skip-missing"]
+    assert main([*argv, "--xmp"]) == 0
+    told, said = capsys.readouterr()
+    assert "1 rated photos are not there, and left out\n2 ratings taken in" in said
     assert told.startswith("http://127.0.0.1:")
     assert f"rank-photos {album} --model {output} -o ranking/" in told
     assert "your stars: 8 written, 0 there already" in told
     good, finished = rated
     assert finished == {"written": f"rank-photos {album} --model {output} -o ranking/"}
     assert {read_rating(album / name) for name in good} == {5}
-    assert load_model(output).record.trained_on.photos == 8
-    assert main([*argv[:-1], "--no-browser", "--two-keys"]) == 2
+    assert load_model(output).record.trained_on.photos == 10
+    assert main([*argv, "--no-browser", "--two-keys"]) == 2
     assert "was begun with the grades [1, 2, 3, 4, 5]" in capsys.readouterr().err
 
 
