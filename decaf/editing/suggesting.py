@@ -29,7 +29,7 @@ N_DEVIATIONS = 2
 MOST_STEPS = 3
 # Forward passes of a photo, at most; the first step takes some 45 of them.
 MOST_PASSES = 150
-# Of pixels, that an edit may newly make as dark or as light as they can be.
+# Of pixels, that all edits together may newly make as dark or as light as they can be.
 _MOST_CLIPPED = 0.005
 _SIDES, _SHAPES = (0.8, 0.9), (1, 5 / 4, 3 / 2, 16 / 9)
 _WHOLE = Edit("crop", (0.0, 0.0, 1.0, 1.0))
@@ -136,18 +136,18 @@ class Adviser:
         Advice
         """
         (now,) = self._look([(_WHOLE, rgb)])
-        first, n_passes = now, 1
+        first, n_passes, most_clipped = now, 1, _clipped(rgb) + _MOST_CLIPPED
         steps: list[Step] = []
         candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.trusted]
         while len(steps) < MOST_STEPS:
             faces = find_faces(now.rgb)
-            allowed = self._allowed(now, candidates, faces)
+            allowed = list_allowed(now.rgb, candidates, faces, most_clipped)
             better = self._better(now, allowed)
             n_passes += len(allowed)
             if not better:
                 break
             best = max(better, key=attrgetter("critic"))
-            nearby = self._allowed(now, list_nearby(best.edit), faces)
+            nearby = list_allowed(now.rgb, list_nearby(best.edit), faces, most_clipped)
             n_passes += len(nearby)
             best = max([best, *self._better(now, nearby)], key=attrgetter("critic"))
             steps.append(self._tell(now, best))
@@ -157,19 +157,6 @@ class Adviser:
             np.array([first.model, now.model])
         )
         return Advice(tuple(steps), float(before), float(after), n_passes)
-
-    def _allowed(
-        self, now: _Version, edits: Iterable[Edit], faces: Sequence[Box]
-    ) -> list[tuple[Edit, np.ndarray]]:
-        """Those that cut no face, and drive hardly any pixels to their ends; what they make."""
-        made = []
-        for edit in edits:
-            if cuts_any(frame_of(edit, now.rgb), faces):
-                continue
-            rgb = edit.apply(now.rgb)
-            if edit.kind == "crop" or _clipped(rgb) - _clipped(now.rgb) <= _MOST_CLIPPED:
-                made.append((edit, rgb))
-        return made
 
     def _better(self, now: _Version, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
         record = self._critic.record
@@ -231,6 +218,19 @@ def list_nearby(edit: Edit) -> list[Edit]:
     (amount,) = edit.amounts
     neutral = _NEUTRAL.get(edit.kind, 0.0)
     return [Edit(edit.kind, (neutral + by * (amount - neutral),)) for by in _NEARBY]
+
+
+def list_allowed(
+    rgb: np.ndarray, edits: Iterable[Edit], faces: Sequence[Box], most_clipped: float
+) -> list[tuple[Edit, np.ndarray]]:
+    """Edits that cut no face, and after which no more pixels are clipped; and what they make."""
+    made = [(edit, edit.apply(rgb)) for edit in edits if not cuts_any(frame_of(edit, rgb), faces)]
+    # A crop clips nothing, but what it leaves may have been clipped.
+    return [
+        (edit, after)
+        for edit, after in made
+        if edit.kind == "crop" or _clipped(after) <= most_clipped
+    ]
 
 
 def frame_of(edit: Edit, rgb: np.ndarray) -> Box:
