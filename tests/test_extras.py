@@ -84,3 +84,13 @@ def test_sample_photos_without_scikit_image_name_their_extra(monkeypatch, tmp_pa
     with pytest.raises(InputError, match=r"pip install 'decaf\[samples\]'"):
         make_samples(tmp_path / "photos")
     assert not (tmp_path / "photos").exists()
+
+
+def test_suggested_edits_without_scikit_image_name_their_extra(monkeypatch):
+    from seeing_model import seeing_critic, seeing_model
+
+    from decaf.editing.suggesting import Adviser
+
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(InputError, match=r"pip install 'decaf\[edits\]'"):
+        Adviser(seeing_model(), seeing_critic((1.0, 1.0, 1.0)))

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from decaf.editing.edits import Edit, upright_part
 from decaf.editing.frames import Box, cuts_any, find_faces, find_tilts
 from decaf.editing.pictures import PictureScorer
 from decaf.editing.suggestions import Step
+from features.errors import InputError
 from features.records import Record, nested, sequence, share, whole_number
 
 if TYPE_CHECKING:
@@ -105,6 +107,11 @@ class Adviser:
     cache : path-like, optional
         As in `decaf.editing.pictures.PictureScorer`.
 
+    Raises
+    ------
+    InputError
+        scikit-image is not installed.
+
     Attributes
     ----------
     trusted : set of str
@@ -118,6 +125,8 @@ class Adviser:
         n_photos: int = 1,
         cache: str | os.PathLike | None = None,
     ):
+        if find_spec("skimage") is None:
+            raise InputError("suggesting edits needs scikit-image: pip install 'decaf[edits]'")
         self._model, self._critic = model, critic
         self._scorer = PictureScorer(model, n_photos * MOST_PASSES, cache)
         right = critic.record.right
