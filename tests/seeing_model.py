@@ -36,7 +36,7 @@ def seeing_critic(likes, noise=0.01, right=None):
     scaling = make_pipeline(StandardScaler(), SignedLogarithm()).fit(levels)
     classifier = make_pipeline(*(step for _, step in scaling.steps), linear(likes))
     right = dict.fromkeys(DAMAGES, 0.0) | (right or {})
-    return DamageCritic(classifier, CriticRecord("0" * 64, 50, noise, noise, right))
+    return DamageCritic(classifier, CriticRecord("0" * 64, 50, noise, noise, 2 * noise, right))
 
 
 def linear(weights):

@@ -20,7 +20,16 @@ from tqdm import tqdm
 
 from classifiers.catalogue import load_classifier, save_classifier
 from decaf.editing.damages import DAMAGES, damage, neutral
+from decaf.editing.frames import find_faces
 from decaf.editing.pictures import PictureScorer, read_working_copy
+from decaf.editing.suggesting import (
+    N_DEVIATIONS,
+    TRUSTED,
+    allowed_edits,
+    damage_undone,
+    list_candidates,
+    most_clipped,
+)
 from decaf.models.model import NETWORK_FILE
 from decaf.networks.weights import file_sha256
 from features.errors import InputError
@@ -37,6 +46,8 @@ LEAST_PHOTOS, MOST_PHOTOS = 20, 300
 # Of differences of thousands of standardised activations, many times as many as there are photos.
 _REGULARISATION = 0.01
 _FOLDS = 5
+# Of the photos that teach, so many are edited, too; and such a share of them is to be left alone.
+_EDITED, _LEFT_ALONE = 60, 0.8
 _TEACH = "teach it anew with --teach"
 
 
@@ -53,6 +64,9 @@ class CriticRecord(Record):
     noise, model_noise : float
         Standard deviations of its score, and of the model's decision score, over changes of a photo
         that nobody sees.
+    least_gain : float
+        What an edit must raise its score by: more than the noise, and so much that four of five of
+        the photos that taught it would have been left as they are, had they not.
     right : dict of str to float
         By kind of damage, the share of photos, none of which had taught it, that it prefers to
         their damaged copies.
@@ -62,6 +76,7 @@ class CriticRecord(Record):
     photos: int = field(metadata=whole_number(1))
     noise: float = field(metadata=number(0))
     model_noise: float = field(metadata=number(0))
+    least_gain: float = field(metadata=number(0))
     right: dict[str, float] = field(metadata=table())
 
     def __post_init__(self) -> None:
@@ -114,6 +129,16 @@ class _Taught:
     after: np.ndarray
     neutral: np.ndarray  # (n_photos, n_neutral, n_activations)
     neutral_scores: np.ndarray  # the model's, (n_photos, n_neutral)
+    edited: list[_Edited]  # of the first photos
+
+
+@dataclass(frozen=True)
+class _Edited:
+    """Activations of a photo, and of what edits make of it, which undo damages of these kinds."""
+
+    activations: np.ndarray  # (1 + n_edits, n_activations)
+    scores: np.ndarray  # the model's
+    undone: list[str]  # of the edits
 
 
 def teach_damage(
@@ -148,12 +173,8 @@ def teach_damage(
         Fewer than `LEAST_PHOTOS` can be read.
     """
     taught = _see(model, paths, seed, cache, progress)
-    right, noise = _try(taught, seed)
-    model_noise = _deviation(taught.neutral_scores)
     assert model.folder is not None  # as of a loaded model
-    record = CriticRecord(
-        file_sha256(model.folder / NETWORK_FILE), len(taught.before), noise, model_noise, right
-    )
+    record = _try(taught, file_sha256(model.folder / NETWORK_FILE), seed)
     return DamageCritic(_fit(taught, np.arange(len(taught.before)), seed), record)
 
 
@@ -205,6 +226,7 @@ def _see(
     n_neutral = 0
     scorer = PictureScorer(model, 2 * n_photos * len(DAMAGES), cache)
     rows: list[np.ndarray] = []
+    edited: list[_Edited] = []
     with tqdm(total=n_photos, desc="teaching damage", unit="photo", disable=not progress) as bar:
         for place in order:
             try:
@@ -214,6 +236,8 @@ def _see(
             harmless = neutral(rgb)
             n_neutral = len(harmless)
             rows.append(scorer.activations([*harmless, *_damaged(rgb, random)]))
+            if len(edited) < _EDITED:
+                edited.append(_edit(scorer, rgb))
             bar.update()
             if len(rows) == n_photos:
                 break
@@ -224,7 +248,16 @@ def _see(
         )
     seen = np.array(rows)
     scores = np.array([scorer.score(each) for each in seen[:, :n_neutral]])
-    return _Taught(seen[:, n_neutral::2], seen[:, n_neutral + 1 :: 2], seen[:, :n_neutral], scores)
+    before, after = seen[:, n_neutral::2], seen[:, n_neutral + 1 :: 2]
+    return _Taught(before, after, seen[:, :n_neutral], scores, edited)
+
+
+def _edit(scorer: PictureScorer, rgb: np.ndarray) -> _Edited:
+    made = allowed_edits(rgb, list_candidates(rgb), find_faces(rgb), most_clipped(rgb))
+    activations = scorer.activations([rgb, *(picture for _, picture in made)])
+    return _Edited(
+        activations, scorer.score(activations), [damage_undone(edit) or "" for edit, _ in made]
+    )
 
 
 def _damaged(rgb: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -260,13 +293,14 @@ def _fit(taught: _Taught, photos: np.ndarray, seed: int) -> Pipeline:
     return make_pipeline(*(step for _, step in scaling.steps), classifier)
 
 
-def _try(taught: _Taught, seed: int) -> tuple[dict[str, float], float]:
-    """Shares that are right, and noise, of photos that are left out in turn."""
+def _try(taught: _Taught, network: str, seed: int) -> CriticRecord:
+    """What is known of a critic by photos that are left out in turn."""
     from sklearn.model_selection import KFold
 
     n_photos, n_damages, n_activations = taught.before.shape
     is_right = np.empty((n_photos, n_damages), bool)
     neutral_scores = np.empty(taught.neutral.shape[:2])
+    gains: dict[int, np.ndarray] = {}  # by photo, of the edits
     folds = KFold(_FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(np.arange(n_photos)):
         classifier = _fit(taught, train, seed)
@@ -278,7 +312,24 @@ def _try(taught: _Taught, seed: int) -> tuple[dict[str, float], float]:
 
         is_right[test] = score(taught.before[test]) > score(taught.after[test])
         neutral_scores[test] = score(taught.neutral[test])
-    return dict(zip(DAMAGES, is_right.mean(axis=0).tolist())), _deviation(neutral_scores)
+        for photo in test[test < len(taught.edited)]:
+            own, *edited = classifier.decision_function(taught.edited[photo].activations)
+            gains[photo] = np.array(edited) - own
+    right = dict(zip(DAMAGES, is_right.mean(axis=0).tolist()))
+    noise, model_noise = _deviation(neutral_scores), _deviation(taught.neutral_scores)
+    best = [
+        max(own[_would_count(taught.edited[photo], right, model_noise)], default=0.0)
+        for photo, own in gains.items()
+    ]
+    least_gain = max(N_DEVIATIONS * noise, float(np.quantile(best, _LEFT_ALONE)))
+    return CriticRecord(network, n_photos, noise, model_noise, least_gain, right)
+
+
+def _would_count(edited: _Edited, right: dict[str, float], model_noise: float) -> np.ndarray:
+    """Which edits undo what is seen, and do not spoil what the model likes."""
+    is_trusted = np.array([right[kind] for kind in edited.undone]) >= TRUSTED
+    own, *after = edited.scores
+    return is_trusted & (np.array(after) - own >= -N_DEVIATIONS * model_noise)
 
 
 def _deviation(scores: np.ndarray) -> float:

@@ -94,9 +94,9 @@ class Adviser:
     """Suggests edits of pictures.
 
     An edit is taken where the critic expects the picture with it to be clearly better, by more than
-    `N_DEVIATIONS` deviations of its noise, and the model does not expect it to be clearly worse:
-    what the critic has learnt of all photos is not to spoil what a person likes. Of these edits the
-    one that the critic prefers is the first step; others may follow it.
+    its least gain, and the model does not expect it to be worse by more than `N_DEVIATIONS`
+    deviations of its noise: what the critic has learnt of all photos is not to spoil what a person
+    likes. Of these edits the one that the critic prefers is the first step; others may follow it.
 
     Parameters
     ----------
@@ -145,18 +145,18 @@ class Adviser:
         Advice
         """
         (now,) = self._look([(_WHOLE, rgb)])
-        first, n_passes, most_clipped = now, 1, _clipped(rgb) + _MOST_CLIPPED
+        first, n_passes, most = now, 1, most_clipped(rgb)
         steps: list[Step] = []
         candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.trusted]
         while len(steps) < MOST_STEPS:
             faces = find_faces(now.rgb)
-            allowed = list_allowed(now.rgb, candidates, faces, most_clipped)
+            allowed = allowed_edits(now.rgb, candidates, faces, most)
             better = self._better(now, allowed)
             n_passes += len(allowed)
             if not better:
                 break
             best = max(better, key=attrgetter("critic"))
-            nearby = list_allowed(now.rgb, list_nearby(best.edit), faces, most_clipped)
+            nearby = allowed_edits(now.rgb, list_nearby(best.edit), faces, most)
             n_passes += len(nearby)
             best = max([best, *self._better(now, nearby)], key=attrgetter("critic"))
             steps.append(self._tell(now, best))
@@ -172,7 +172,7 @@ class Adviser:
         return [
             version
             for version in self._look(made)
-            if version.critic - now.critic > N_DEVIATIONS * record.noise
+            if version.critic - now.critic > record.least_gain
             and version.model - now.model >= -N_DEVIATIONS * record.model_noise
         ]
 
@@ -229,17 +229,13 @@ def list_nearby(edit: Edit) -> list[Edit]:
     return [Edit(edit.kind, (neutral + by * (amount - neutral),)) for by in _NEARBY]
 
 
-def list_allowed(
-    rgb: np.ndarray, edits: Iterable[Edit], faces: Sequence[Box], most_clipped: float
+def allowed_edits(
+    rgb: np.ndarray, edits: Iterable[Edit], faces: Sequence[Box], most: float
 ) -> list[tuple[Edit, np.ndarray]]:
-    """Edits that cut no face, and after which no more pixels are clipped; and what they make."""
+    """Edits that cut no face, and after which no larger share is clipped; and what they make."""
     made = [(edit, edit.apply(rgb)) for edit in edits if not cuts_any(frame_of(edit, rgb), faces)]
     # A crop clips nothing, but what it leaves may have been clipped.
-    return [
-        (edit, after)
-        for edit, after in made
-        if edit.kind == "crop" or _clipped(after) <= most_clipped
-    ]
+    return [(edit, after) for edit, after in made if edit.kind == "crop" or _clipped(after) <= most]
 
 
 def frame_of(edit: Edit, rgb: np.ndarray) -> Box:
@@ -250,6 +246,11 @@ def frame_of(edit: Edit, rgb: np.ndarray) -> Box:
     if edit.kind == "straighten":
         return upright_part(rgb.shape[1], rgb.shape[0], *edit.amounts)
     return 0.0, 0.0, 1.0, 1.0
+
+
+def most_clipped(rgb: np.ndarray) -> float:
+    """The share of a picture's pixels that may be clipped after all edits."""
+    return _clipped(rgb) + _MOST_CLIPPED
 
 
 def _clipped(rgb: np.ndarray) -> float:
