@@ -19,7 +19,7 @@ PHOTOS = {
     "crop.jpg": ((600, 400), [CROP, LIGHTER]),
     "good.jpg": ((400, 600), []),
     HOSTILE: ((2000, 100), [Edit("straighten", (-3.0,))]),
-    LATIN_1: ((1, 1), [Edit("black and white")]),
+    LATIN_1: ((1, 1), [Edit("saturation", (0.0,))]),
     "gone.jpg": (None, [Edit("contrast", (1.2,))]),
 }
 TITLE = "My <b>album</b> & more"
@@ -185,7 +185,7 @@ def test_what_is_accepted_is_remembered_and_saved_together(page, suggestions, al
     assert text(page, "status") == "2 accepted, 0 declined"
     assert text(page, "place") == "4 of 5"
     assert saved(page, album) == [suggestions[2], suggestions[3]]
-    assert "--apply chosen.json --album PHOTOS -o copies/" in text(page, "saved")
+    assert "suggest-edits PHOTOS --apply chosen.json -o copies/" in text(page, "saved")
     page.press("x")
     assert saved(page, album) == [suggestions[2]]
     page.run("filter.value = 'accepted'; filter.dispatchEvent(new Event('change'))")
