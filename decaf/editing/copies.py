@@ -16,7 +16,7 @@ from tqdm import tqdm
 from decaf.editing.edits import Edit, frame_of
 from decaf.editing.suggestions import Suggestion
 from features.decoding import ORIENTATION_TAG, open_image
-from features.errors import AlreadyThere, InputError
+from features.errors import InputError
 from features.files import write_file, writing
 from features.photos import PhotoError, read_photo
 from features.raw import is_raw
@@ -89,10 +89,9 @@ def write_copies(
 
     Raises
     ------
-    AlreadyThere
-        A file of a copy's name is there, and is not that copy.
     InputError
-        Copies would come to lie among the photos, when none is written; or one cannot be written.
+        Copies would come to lie among the photos, when none is written; or one cannot be written,
+        such as where another file has its name.
     """
     folder = Path(folder)
     edited = [suggestion for suggestion in suggestions if suggestion.steps]
@@ -132,10 +131,9 @@ def write_copy(path: str | os.PathLike, edits: Iterable[Edit], output: str | os.
     ------
     PhotoError
         The photo cannot be read.
-    AlreadyThere
-        Another file is there, such as the photo itself; it is never replaced.
     InputError
-        It cannot be written.
+        It cannot be written; or another file is there, such as the photo itself, which is never
+        replaced.
     """
     rgb, _ = read_photo(path)
     for edit in edits:
@@ -172,10 +170,8 @@ def write_sidecar(
 
     Raises
     ------
-    AlreadyThere
-        Another file is there; it is never replaced.
     InputError
-        It cannot be written.
+        It cannot be written; or another file is there, which is never replaced.
     """
     kinds = {edit.kind for edit in edits}
     if "crop" not in kinds or "straighten" in kinds or not _is_stored_as_seen(path):
@@ -236,7 +232,7 @@ def _write_new(path: Path, content: bytes) -> None:
         if os.path.lexists(path):
             if path.is_file() and path.read_bytes() == content:
                 return
-            raise AlreadyThere(f"{path}: is there already; choose another folder")
+            raise InputError(f"{path}: is there already; choose another folder")
     write_file(path, content, force=False)
 
 

@@ -14,7 +14,7 @@ from decaf.editing.copies import SIDECAR_FOLDER, copy_names, write_copies, write
 from decaf.editing.edits import Edit
 from decaf.editing.suggestions import Step, Suggestion
 from features.decoding import ORIENTATION_TAG
-from features.errors import AlreadyThere, InputError
+from features.errors import InputError
 from features.photos import PhotoError, read_photo
 
 CROP = Edit("crop", (0.25, 0.0, 0.75, 0.5))
@@ -70,13 +70,13 @@ def test_photos_of_odd_shapes_and_without_colours_have_copies(tmp_path, pixels):
 
 def test_no_file_is_replaced_by_a_copy(photo, tmp_path):
     before = photo.read_bytes()
-    with pytest.raises(AlreadyThere, match="is there already"):
+    with pytest.raises(InputError, match="is there already"):
         write_copy(photo, (DARKER,), photo)
     other, link = tmp_path / "other.jpg", tmp_path / "link.jpg"
     other.write_text("mine")
     link.symlink_to(tmp_path / "nowhere.jpg")
     for path in (other, link):
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(InputError, match="is there already"):
             write_copy(photo, (DARKER,), path)
     assert (photo.read_bytes(), other.read_text()) == (before, "mine")
     assert not (tmp_path / "nowhere.jpg").exists()
@@ -152,7 +152,7 @@ def test_a_sidecar_is_written_only_where_the_crop_means_the_same(photo, tmp_path
         assert not write_sidecar(path, edits, tmp_path / "a.xmp")
     assert not (tmp_path / "a.xmp").exists()
     assert write_sidecar(tmp_path / "a.dng", (CROP,), tmp_path / "a.xmp")
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(InputError, match="is there already"):
         write_sidecar(photo, (CROP,), tmp_path / "a.xmp")
 
 
