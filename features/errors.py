@@ -61,6 +61,10 @@ class NoPercentiles(InputError):
     """Frames of a camera are to be compared with photos, and nothing tells how these score."""
 
 
+class NotTaught(InputError):
+    """A critic of damage that is not beside its model, or does not fit to it."""
+
+
 class NoNetwork(InputError):
     """The network behind features is not at hand; without it a classifier scores no photos."""
 

@@ -12,12 +12,11 @@ from sklearn.preprocessing import StandardScaler
 from small_model import CALIBRATION
 
 from classifiers.signed_logarithm import SignedLogarithm
-from decaf.editing.damage_critic import CriticRecord, DamageCritic
+from decaf.editing.damage_critic import CriticRecord, DamageCritic, network_identity
 from decaf.editing.damages import DAMAGES
-from decaf.models.model import NETWORK_FILE, Model
+from decaf.models.model import Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
-from decaf.networks.weights import file_sha256
 from features.photo_set import PhotoSet
 
 
@@ -50,7 +49,7 @@ def linear(weights):
 
 def save_taught_model(folder, right, likes=(0.0, 0.0, 0.0)):
     """A model that likes colours so much, and a critic of light beside it."""
-    seeing_model(likes).save(folder)
+    model = seeing_model(likes)
+    model.save(folder)
     critic = seeing_critic((1.0, 1.0, 1.0), right=right)
-    digest = file_sha256(folder / NETWORK_FILE)
-    replace(critic, record=replace(critic.record, network=digest)).save(folder)
+    replace(critic, record=replace(critic.record, network=network_identity(model))).save(folder)

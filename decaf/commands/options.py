@@ -206,15 +206,16 @@ def backbone_of(
     return PlainBackbone(name, pooling, args.blocks, args.weights, args.resize, sizes)
 
 
-def add_machine_options(parser: argparse.ArgumentParser) -> None:
+def add_machine_options(parser: argparse.ArgumentParser, *, precision: bool = True) -> None:
     """Options that change how fast, and where, but not what is computed."""
     group = parser.add_argument_group("machine")
-    group.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16"),
-        default="auto",
-        help="of the convolutions; auto is what a measurement finds to be faster here (auto)",
-    )
+    if precision:
+        group.add_argument(
+            "--precision",
+            choices=("auto", "float32", "bfloat16"),
+            default="auto",
+            help="of the convolutions; auto is what a measurement finds to be faster here (auto)",
+        )
     group.add_argument(
         "--engine",
         choices=("auto", "keras", "openvino"),

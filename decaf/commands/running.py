@@ -22,6 +22,7 @@ from features.errors import (
     NoRepresentativePhotos,
     NoScores,
     NotExportable,
+    NotTaught,
     NoWeightsFile,
     OutsideScale,
     SeenPhotos,
@@ -42,6 +43,7 @@ REMEDIES: dict[type[InputError], str] = {
     NoWeightsFile: "; for a whole model give fit-classifier that with --weights, and --force",
     NotExportable: ", or export the network's own output with --head softmax",
     NoRepresentativePhotos: "; name some with --photos",
+    NotTaught: "; teach it with --teach and a folder of good photos, which need no ratings",
     NoPercentiles: "; fit it anew, or name photos with --photos",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from decaf.backend import import_keras
 from decaf.commands.options import PHOTOS, add_machine_options
 from decaf.commands.printing import printable, report_failed, report_passed_over
 from decaf.commands.running import run_command
-from features.errors import InputError
+from features.errors import InputError, NotTaught
 
 if TYPE_CHECKING:
     from decaf.editing.copies import Copied
@@ -72,7 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--apply", type=Path, metavar="FILE", help="write edited copies, as this file tells"
     )
-    add_machine_options(parser)
+    # Edits are compared in float32 alone.
+    add_machine_options(parser, precision=False)
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the results")
     parser.add_argument(
         "--force", action="store_true", help="replace what somebody has changed in the folder"
@@ -87,20 +89,21 @@ def suggest_edits(args: argparse.Namespace) -> None:
         _apply(args)
         return
     from decaf.editing.page import check_page_folder
+    from features.folders import check_writable
 
     if args.photos is not None:
         check_page_folder(args.output, force=args.force)
+    for written in (args.save, args.teach and args.model):
+        if written is not None:
+            check_writable(written)
     import_keras()
     from decaf.editing.damage_critic import load_critic
     from decaf.models.model import load_model
 
-    model = load_model(args.model, args.precision, args.engine)
-    critic = load_critic(args.model) if args.teach is None else _teach(model, args)
+    model = load_model(args.model, "float32", args.engine)
+    critic = load_critic(model) if args.teach is None else _teach(model, args)
     if critic is None:
-        raise InputError(
-            f"{args.model}: has not been taught yet what damages photos; add --teach with a folder "
-            "of good photos, which need no ratings"
-        )
+        raise NotTaught(f"{args.model}: has not been taught yet what damages photos")
     if args.photos is not None:
         _suggest(model, critic, args)
 
@@ -112,10 +115,23 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("PHOTOS and -o FOLDER need each other")
     if (args.model is None) == (args.apply is None):
         raise InputError("give either --model, or --apply with a file of edits")
-    if args.apply is not None and (
-        args.teach is not None or args.save is not None or args.photos is None
-    ):
-        raise InputError("--apply takes the photos, and neither --teach nor --save")
+    if args.apply is not None and (args.photos is None or args.teach or args.save or args.force):
+        raise InputError("--apply takes the photos, and neither --teach, --save nor --force")
+    if args.save is not None and args.photos is None:
+        raise InputError("--save takes the photos")
+    folders = [folder for folder in (args.output, args.save) if folder is not None]
+    for folder in folders:
+        if args.photos.is_dir() and _lies_in(folder, args.photos):
+            raise InputError(
+                f"{folder}: lies in {args.photos}, and would be taken for photos of it; choose "
+                "another folder"
+            )
+    if args.save is not None and _lies_in(args.save, args.output):
+        raise InputError(f"{args.save}: lies in the page's folder; choose another one for --save")
+
+
+def _lies_in(folder: Path, other: Path) -> bool:
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(other))
 
 
 def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
@@ -136,8 +152,9 @@ def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
 def _suggest(model: Model, critic: DamageCritic, args: argparse.Namespace) -> None:
     from decaf.editing.album import suggest_for_album
     from decaf.editing.copies import write_copies
+    from decaf.editing.edits import describe
     from decaf.editing.page import EDITS_FILE, PAGE_FILE, write_page
-    from decaf.editing.suggestions import explain
+    from decaf.editing.suggestions import certainty
 
     suggestions, failed = suggest_for_album(args.photos, model, critic, cache=args.cache)
     report_passed_over(args.photos)
@@ -149,7 +166,7 @@ def _suggest(model: Model, critic: DamageCritic, args: argparse.Namespace) -> No
     for each in edited[:SHOWN]:
         print(printable(each.name))
         for step in each.steps:
-            print(f"  {explain(step)}")
+            print(f"  {describe(step.edit)}\n    {certainty(step)}")
     print(f"{args.output}: {PAGE_FILE}, {EDITS_FILE}")
     if args.save is not None:
         _print_copied(write_copies(edited, args.save), args.save)
@@ -158,9 +175,15 @@ def _suggest(model: Model, critic: DamageCritic, args: argparse.Namespace) -> No
 def _apply(args: argparse.Namespace) -> None:
     from decaf.editing.copies import write_copies
     from decaf.editing.suggestions import read_suggestions
+    from features.photos import photo_root
 
-    suggestions = read_suggestions(args.apply, args.photos)
-    _print_copied(write_copies(suggestions, args.output), args.output)
+    if not args.photos.exists():
+        raise InputError(f"{args.photos}: there is no such folder or file")
+    suggestions = read_suggestions(args.apply, photo_root(args.photos))
+    copied = write_copies(suggestions, args.output)
+    _print_copied(copied, args.output)
+    if copied.failed and not copied.photos:
+        raise InputError(f"{args.photos}: none of the photos of {args.apply} can be read")
 
 
 def _print_copied(copied: Copied, folder: Path) -> None:

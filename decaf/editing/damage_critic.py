@@ -30,9 +30,9 @@ from decaf.editing.suggesting import (
     list_candidates,
     most_clipped,
 )
-from decaf.models.model import NETWORK_FILE
-from decaf.networks.weights import file_sha256
-from features.errors import InputError
+from decaf.extraction.engines import in_float32
+from decaf.networks.digest import digest_of_graph
+from features.errors import InputError, NotTaught, Shortage
 from features.files import write_file, writing
 from features.photos import PhotoError
 from features.records import Record, number, parse_json, table, text, whole_number
@@ -48,7 +48,6 @@ _REGULARISATION = 0.01
 _FOLDS = 5
 # Of the photos that teach, so many are edited, too; and such a share of them is to be left alone.
 _EDITED, _LEFT_ALONE = 60, 0.8
-_TEACH = "teach it anew with --teach"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class CriticRecord(Record):
     Attributes
     ----------
     network : str
-        SHA-256 of the model's network file, whose backbone gives the activations.
+        `network_identity` of the model, whose backbone gives the activations.
     photos : int
         That have taught it.
     noise, model_noise : float
@@ -173,18 +172,24 @@ def teach_damage(
         Fewer than `LEAST_PHOTOS` can be read.
     """
     taught = _see(model, paths, seed, cache, progress)
-    assert model.folder is not None  # as of a loaded model
-    record = _try(taught, file_sha256(model.folder / NETWORK_FILE), seed)
+    record = _try(taught, network_identity(model), seed)
     return DamageCritic(_fit(taught, np.arange(len(taught.before)), seed), record)
 
 
-def load_critic(folder: str | os.PathLike) -> DamageCritic | None:
+def network_identity(model: Model) -> str:
+    """What tells a model's network from others; one that is saved anew keeps it."""
+    network = model.network
+    with in_float32(network.activations_model()):
+        return f"{digest_of_graph(network.keras_model)} {network.record.resize}"
+
+
+def load_critic(model: Model) -> DamageCritic | None:
     """Load the critic that stands beside a model; nothing in its files is executed.
 
     Parameters
     ----------
-    folder : path-like
-        Of the model.
+    model : Model
+        Of a folder.
 
     Returns
     -------
@@ -193,24 +198,37 @@ def load_critic(folder: str | os.PathLike) -> DamageCritic | None:
 
     Raises
     ------
-    InputError
+    NotTaught
         It is damaged, or was taught for another network.
     """
-    folder = Path(folder)
-    path = folder / RECORD_FILE
+    assert model.folder is not None  # as of a loaded model
+    path = model.folder / RECORD_FILE
     try:
         values = parse_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); {_TEACH}") from error
+        raise NotTaught(f"{path}: cannot be read ({error})") from error
     try:
         record = CriticRecord.from_json(values)
     except InputError as error:
-        raise InputError(f"{path}: {error}; {_TEACH}") from None
-    if record.network != file_sha256(folder / NETWORK_FILE):
-        raise InputError(f"{path}: is of another network than the model's; {_TEACH}")
-    return DamageCritic(load_classifier(folder / CRITIC_FILE), record)
+        raise NotTaught(f"{path}: {error}") from None
+    if record.network != network_identity(model):
+        raise NotTaught(f"{path}: is of another network than the model's")
+    return DamageCritic(_load_classifier(model.folder / CRITIC_FILE), record)
+
+
+def _load_classifier(path: Path) -> Pipeline:
+    try:
+        classifier = load_classifier(path)
+    except Shortage:
+        raise
+    except InputError as error:
+        raise NotTaught(f"{path}: cannot be read as a critic of damage") from error
+    # A stranger's may be any of the catalogue.
+    if not (isinstance(classifier, Pipeline) and hasattr(classifier, "decision_function")):
+        raise NotTaught(f"{path}: is no critic of damage")
+    return classifier
 
 
 def _see(
@@ -243,8 +261,8 @@ def _see(
                 break
     if len(rows) < LEAST_PHOTOS:
         raise InputError(
-            f"--teach: {len(rows):,} photos can be read; {LEAST_PHOTOS} or more are needed, better "
-            f"{MOST_PHOTOS}"
+            f"{len(rows):,} photos can be read; {LEAST_PHOTOS} or more are needed to teach damage, "
+            f"better {MOST_PHOTOS}"
         )
     seen = np.array(rows)
     scores = np.array([scorer.score(each) for each in seen[:, :n_neutral]])

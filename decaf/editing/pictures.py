@@ -62,6 +62,11 @@ class PictureScorer:
         About how many there will be: for many, the fastest way of this machine is measured.
     cache : path-like, optional
         Where that is kept.
+
+    Attributes
+    ----------
+    n_activations : int
+        Of a picture.
     """
 
     def __init__(self, model: Model, n_pictures: int, cache: str | os.PathLike | None = None):
@@ -80,6 +85,7 @@ class PictureScorer:
         self._head = head if can_train() else compiled_head(head)
         self._classifier = model.classifier
         self._record, self._size = model.network.record, model.network.input_size
+        self.n_activations: int = head.input_shape[-1]
 
     def activations(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Compute the backbone's activations; of the same picture once.

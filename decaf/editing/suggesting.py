@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from decaf.editing.edits import Edit, upright_part
+from decaf.editing.edits import Edit, frame_of
 from decaf.editing.frames import Box, cuts_any, find_faces, find_tilts
 from decaf.editing.pictures import PictureScorer
 from decaf.editing.suggestions import Step
-from features.errors import InputError
+from features.errors import InputError, NotTaught
 from features.records import Record, nested, sequence, share, whole_number
 
 if TYPE_CHECKING:
@@ -70,12 +70,10 @@ class Advice(Record):
     n_passes: int = field(metadata=whole_number(1))
 
 
-def damage_undone(edit: Edit) -> str | None:
-    """The kind of `decaf.editing.damages.DAMAGES` that an edit undoes; None where there is none."""
+def damage_undone(edit: Edit) -> str:
+    """The kind of `decaf.editing.damages.DAMAGES` that an edit undoes."""
     if edit.kind in ("crop", "straighten"):
         return {"crop": "a corner of 0.7", "straighten": "tilt of 5°"}[edit.kind]
-    if edit.kind not in _AMOUNTS:
-        return None
     (amount,) = edit.amounts
     is_more = amount > _NEUTRAL.get(edit.kind, 0)
     return {
@@ -107,15 +105,17 @@ class Adviser:
     cache : path-like, optional
         As in `decaf.editing.pictures.PictureScorer`.
 
-    Raises
-    ------
-    InputError
-        scikit-image is not installed.
-
     Attributes
     ----------
     trusted : set of str
         Kinds of damage that the critic sees in photos it did not know; others are not undone.
+
+    Raises
+    ------
+    InputError
+        scikit-image is not installed.
+    NotTaught
+        The critic does not take the activations of the model's backbone.
     """
 
     def __init__(
@@ -129,6 +129,11 @@ class Adviser:
             raise InputError("suggesting edits needs scikit-image: pip install 'decaf[edits]'")
         self._model, self._critic = model, critic
         self._scorer = PictureScorer(model, n_photos * MOST_PASSES, cache)
+        if critic.classifier.n_features_in_ != self._scorer.n_activations:
+            raise NotTaught(
+                f"{model}: its critic of damage does not take the {self._scorer.n_activations:,} "
+                "activations of its network"
+            )
         right = critic.record.right
         self.trusted = {kind for kind, share in right.items() if share >= TRUSTED}
 
@@ -233,19 +238,14 @@ def allowed_edits(
     rgb: np.ndarray, edits: Iterable[Edit], faces: Sequence[Box], most: float
 ) -> list[tuple[Edit, np.ndarray]]:
     """Edits that cut no face, and after which no larger share is clipped; and what they make."""
-    made = [(edit, edit.apply(rgb)) for edit in edits if not cuts_any(frame_of(edit, rgb), faces)]
+    height, width = rgb.shape[:2]
+    made = [
+        (edit, edit.apply(rgb))
+        for edit in edits
+        if not cuts_any(frame_of([edit], width, height), faces)
+    ]
     # A crop clips nothing, but what it leaves may have been clipped.
     return [(edit, after) for edit, after in made if edit.kind == "crop" or _clipped(after) <= most]
-
-
-def frame_of(edit: Edit, rgb: np.ndarray) -> Box:
-    """What of a picture's sides an edit keeps."""
-    if edit.kind == "crop":
-        left, top, right, bottom = edit.amounts
-        return left, top, right, bottom
-    if edit.kind == "straighten":
-        return upright_part(rgb.shape[1], rgb.shape[0], *edit.amounts)
-    return 0.0, 0.0, 1.0, 1.0
 
 
 def most_clipped(rgb: np.ndarray) -> float:

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.naive_bayes import GaussianNB
 from small_model import make_model, noise, small_network
 
+from classifiers.catalogue import save_classifier
 from decaf.editing import damage_critic
 from decaf.editing.damage_critic import (
     CRITIC_FILE,
@@ -17,8 +20,8 @@ from decaf.editing.damage_critic import (
 )
 from decaf.editing.damages import DAMAGES, damage
 from decaf.editing.pictures import PictureScorer, read_working_copy
-from decaf.models.model import load_model
-from features.errors import InputError
+from decaf.models.model import NETWORK_FILE, load_model
+from features.errors import InputError, NotTaught
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +69,23 @@ def test_it_tells_how_well_it_knows_photos_that_it_was_not_taught_by(critic):
 
 
 def test_it_is_kept_beside_the_model(critic, model, photos):
-    loaded = load_critic(model.folder)
+    loaded = load_critic(model)
     assert loaded.record == critic.record
     activations = PictureScorer(model, 1).activations([read_working_copy(photos[0])])
     np.testing.assert_allclose(loaded.score(activations), critic.score(activations))
     load_model(model.folder)  # which is as whole as before
+
+
+def test_it_stays_the_model_s_when_that_is_saved_anew(critic, model, tmp_path):
+    folder = shutil.copytree(model.folder, tmp_path / "model")
+    before = (folder / NETWORK_FILE).read_bytes()
+    loaded = load_model(folder)
+    # Keras writes the second of saving into the file.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "localtime", lambda *args: time.gmtime(1e9))
+        loaded.save(folder, force=True)
+    assert (folder / NETWORK_FILE).read_bytes() != before
+    assert load_critic(load_model(folder)).record == critic.record
 
 
 def test_the_same_photos_teach_the_same(critic, model, photos):
@@ -81,24 +96,30 @@ def test_the_same_photos_teach_the_same(critic, model, photos):
 def test_a_critic_that_is_not_the_model_s_is_refused(critic, model, tmp_path):
     folder = tmp_path / "other"
     make_model(noise(), network=small_network()).save(folder)
-    assert load_critic(folder) is None
+    other = load_model(folder)
+    assert load_critic(other) is None
     critic.save(folder)
-    with pytest.raises(InputError, match=r"of another network.*--teach"):
-        load_critic(folder)
+    with pytest.raises(NotTaught, match="of another network"):
+        load_critic(other)
     values = json.loads((folder / RECORD_FILE).read_text())
     for wrong in ('{"photos": 1', json.dumps(values | {"noise": -1}), "[]"):
         (folder / RECORD_FILE).write_text(wrong)
-        with pytest.raises(InputError, match=r"damage.json: .*--teach"):
-            load_critic(folder)
+        with pytest.raises(NotTaught, match=r"damage\.json: "):
+            load_critic(other)
     with pytest.raises(InputError, match="right must be shares"):
         replace(critic.record, right={"blur": 2.0})
 
 
-def test_a_critic_whose_classifier_is_gone_is_told(critic, model, tmp_path):
+def test_a_critic_whose_classifier_is_gone_or_another_one_is_told(critic, model, tmp_path):
     folder = shutil.copytree(model.folder, tmp_path / "model")
+    model = load_model(folder)
     (folder / CRITIC_FILE).unlink()
-    with pytest.raises(InputError, match=CRITIC_FILE):
-        load_critic(folder)
+    with pytest.raises(NotTaught, match=rf"{CRITIC_FILE}: cannot be read"):
+        load_critic(model)
+    # Of the catalogue, and no critic: it has no scores.
+    save_classifier(GaussianNB().fit(np.eye(4), [0, 1, 0, 1]), folder / CRITIC_FILE)
+    with pytest.raises(NotTaught, match=rf"{CRITIC_FILE}: is no critic of damage"):
+        load_critic(model)
 
 
 def test_too_few_photos_teach_nothing(model, photos, tmp_path):

@@ -1,14 +1,20 @@
 """Which edits are suggested: only what critic, model, clipping, faces and trust admit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from seeing_model import seeing_critic, seeing_model
 from skimage.data import astronaut
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from decaf.editing import suggesting
 from decaf.editing.damages import DAMAGES
 from decaf.editing.edits import Edit
 from decaf.editing.suggesting import MOST_PASSES, Adviser, damage_undone, list_candidates
+from features.errors import NotTaught
 
 BRIGHT = (1.0, 1.0, 1.0)
 ALL = dict.fromkeys(DAMAGES, 1.0)
@@ -39,6 +45,12 @@ def test_a_gain_within_the_noise_is_left_alone(dark):
     critic = seeing_critic(BRIGHT, noise=5.0, right=ALL)
     advice = Adviser(seeing_model(), critic).suggest(dark)
     assert advice.steps == () and advice.before == advice.after
+
+
+def test_a_critic_of_other_activations_is_refused():
+    four = make_pipeline(StandardScaler(), LogisticRegression()).fit(np.eye(4), [0, 1, 0, 1])
+    with pytest.raises(NotTaught, match="does not take the 3 activations"):
+        Adviser(seeing_model(), replace(seeing_critic(BRIGHT), classifier=four))
 
 
 def test_what_the_model_likes_less_is_not_suggested(dark):
@@ -85,6 +97,5 @@ def test_small_and_narrow_pictures_are_looked_at_too(shape):
 def test_every_candidate_undoes_a_damage():
     candidates = list_candidates(astronaut())
     assert {damage_undone(edit) for edit in candidates} <= set(DAMAGES)
-    assert damage_undone(Edit("black and white")) is None
     assert damage_undone(Edit("warmth", (0.5,))) == "cold cast"
     assert damage_undone(Edit("saturation", (0.5,))) == "saturation × 2"
