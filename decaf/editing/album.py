@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from decaf.editing.damage_critic import CRITIC_FILE
+from decaf.editing.damage_critic import CRITIC_FILE, RECORD_FILE
 from decaf.editing.pictures import read_working_copy
 from decaf.editing.suggesting import Advice, Adviser
-from decaf.editing.suggestions import Suggestion
+from decaf.editing.suggestions import Suggestion, is_within
 from decaf.extraction.activations import default_cache
-from decaf.models.model import CLASSIFIER_FILE, NETWORK_FILE
+from decaf.models.model import RECORD_FILE as MODEL_FILE
 from decaf.networks.weights import file_sha256
 from features.errors import InputError
 from features.files import writing
@@ -65,58 +64,70 @@ def suggest_for_album(
     Raises
     ------
     InputError
-        There are no photos, none can be read, or nothing can be kept.
+        There are no photos, a list's name leads out of its folder, none can be read, or nothing
+        can be kept.
     """
     names, root = find_photos(photos), photo_root(photos)
+    _check_names(names, photos)
+    journal = _journal(model, cache)
+    known = _read(journal)
     adviser: Adviser | None = None
     found: list[Suggestion] = []
     failed: list[tuple[str, str]] = []
-    with _journal(model, cache) as (known, journal):
-        for name in tqdm(names, "editing", unit="photo", disable=not progress):
-            path = str(root / name)
-            try:
-                digest = file_digest(path)
-                if digest not in known:
-                    adviser = adviser or Adviser(model, critic, len(names), cache)
-                    known[digest] = adviser.suggest(read_working_copy(path))
-                    journal.write(json.dumps([digest, known[digest].to_json()]) + "\n")
-            except PhotoError as error:
-                failed.append((name, str(error)))
-                continue
-            advice = known[digest]
-            found.append(Suggestion(path, name, advice.steps, advice.before, advice.after))
+    for name in tqdm(names, "editing", unit="photo", disable=not progress):
+        path = str(root / name)
+        try:
+            digest = file_digest(path)
+            if digest not in known:
+                adviser = adviser or Adviser(model, critic, len(names), cache)
+                known[digest] = adviser.suggest(read_working_copy(path))
+                _keep(journal, digest, known[digest])
+        except PhotoError as error:
+            failed.append((name, str(error)))
+            continue
+        advice = known[digest]
+        found.append(Suggestion(path, name, advice.steps, advice.before, advice.after))
     if not found:
         raise InputError(f"{photos}: none of its {len(names):,} photos can be read")
     return found, failed
 
 
-@contextmanager
-def _journal(
-    model: Model, cache: str | os.PathLike | None
-) -> Iterator[tuple[dict[str, Advice], TextIO]]:
-    """What was found before with the same model and critic, and the file that takes the next."""
+def _check_names(names: Iterable[str], photos: str | os.PathLike) -> None:
+    outside = next((name for name in names if not is_within(name)), None)
+    if outside is not None:
+        raise InputError(
+            f"{photos}: {outside!r} is no name within its folder, as copies need one; put the list "
+            "into a folder that holds all of its photos, and name them relative to that"
+        )
+
+
+def _journal(model: Model, cache: str | os.PathLike | None) -> Path:
+    """Where is kept what the same model and critic find; its folder is made."""
     assert model.folder is not None  # as of a loaded model
-    files = (NETWORK_FILE, CLASSIFIER_FILE, CRITIC_FILE)
+    # The model's record tells the digests of its other files.
+    files = (MODEL_FILE, RECORD_FILE, CRITIC_FILE)
     digests = [file_sha256(model.folder / name) for name in files]
     identity = hashlib.sha256(json.dumps([VERSION, *digests]).encode()).hexdigest()
-    folder = default_cache() if cache is None else Path(cache)
-    path = folder / "edits" / f"{identity[:32]}.jsonl"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a+b") as file:
-            file.seek(0)
-            content = file.read()
-            # An interruption may have torn the last line.
-            if content and not content.endswith(b"\n"):
-                file.write(b"\n")
-            yield _parse(content), io.TextIOWrapper(file, "utf-8", line_buffering=True)
+    folder = (default_cache() if cache is None else Path(cache)) / "edits"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{identity[:32]}.jsonl"
 
 
-def _parse(content: bytes) -> dict[str, Advice]:
+def _read(journal: Path) -> dict[str, Advice]:
     known = {}
+    with writing(journal):
+        content = journal.read_bytes() if journal.exists() else b""
     for line in content.splitlines():
         # What is not whole is found anew.
         with suppress(ValueError, TypeError):
             digest, values = parse_json(line)
             known[digest] = Advice.from_json(values)
     return known
+
+
+def _keep(journal: Path, digest: str, advice: Advice) -> None:
+    line = json.dumps([digest, advice.to_json()])
+    with writing(journal), open(journal, "ab") as file:
+        # An interruption may have torn the line before.
+        file.write(f"\n{line}\n".encode())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from decaf.editing.edits import Edit, describe
+from decaf.editing.edits import Edit
 from features.errors import InputError
 from features.records import Record, nested, parse_json, sequence, share, text
 
@@ -65,9 +65,7 @@ class Suggestion(Record):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within = PurePath(self.name)
-        # Copies take this name in a folder of their own, and nowhere else.
-        if not within.name or within.anchor or ".." in within.parts or "\0" in self.name:
+        if not is_within(self.name):
             raise InputError(f"{self.name!r} is no name of a photo in the album")
 
     @property
@@ -76,19 +74,20 @@ class Suggestion(Record):
         return tuple(step.edit for step in self.steps)
 
 
-def explain(step: Step) -> str:
-    """Say in plain words what an edit is and what it brings.
-
-    Examples
-    --------
-    >>> explain(Step(Edit("exposure", (0.5,)), 0.93, 0.86, 0.97))
-    'lighter by half a stop: the better one of the two with 93 % (86–97 %)'
-    """
-    return f"{describe(step.edit)}: {certainty(step)}"
+def is_within(name: str) -> bool:
+    """Whether a photo's name stays in its album; copies take it in a folder of their own."""
+    path = PurePath(name)
+    return bool(path.name) and not path.anchor and ".." not in path.parts and "\0" not in name
 
 
 def certainty(step: Step) -> str:
-    """Say in plain words what an edit brings."""
+    """Say in plain words what an edit brings.
+
+    Examples
+    --------
+    >>> certainty(Step(Edit("exposure", (0.5,)), 0.93, 0.86, 0.97))
+    'the better one of the two with 93 % (86–97 %)'
+    """
     # What is not certain is not told as 100 %.
     probability, low, high = (
         min(round(100 * share), 99 if share < 1 else 100)

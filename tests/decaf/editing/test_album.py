@@ -1,5 +1,8 @@
 """Suggestions for an album: found once, kept meanwhile, and by one model alone."""
 
+import json
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from seeing_model import seeing_critic, seeing_model
 
 from decaf.editing import album
 from decaf.editing.album import suggest_for_album
+from decaf.editing.damage_critic import RECORD_FILE
 from decaf.editing.suggesting import Adviser
 from decaf.models.model import NETWORK_FILE, load_model
 from features.errors import InputError
@@ -81,6 +85,36 @@ def test_what_another_model_found_is_not_taken(model, photos, tmp_path):
     assert (other.folder / NETWORK_FILE).exists()
     found, _ = suggest(other, photos, folder)
     assert not any(each.steps for each in found)
+
+
+def test_what_another_record_of_the_critic_trusted_is_not_taken(model, photos, tmp_path):
+    folder = tmp_path / "cache"
+    assert any(each.steps for each in suggest(model, photos, folder)[0])
+    critic = seeing_critic((1.0, 1.0, 1.0))
+    (model.folder / RECORD_FILE).write_text(json.dumps(critic.record.to_json()))
+    found, _ = suggest_for_album(photos, model, critic, cache=folder, progress=False)
+    assert not any(each.steps for each in found)
+
+
+@pytest.mark.parametrize("name", ["../photos/a.png", "{photos}/a.png"])
+def test_a_list_that_leads_out_of_its_folder_is_refused_before_the_work(
+    model, photos, tmp_path, name, monkeypatch
+):
+    monkeypatch.setattr(Adviser, "suggest", None)
+    (tmp_path / "lists").mkdir()
+    album = tmp_path / "lists" / "album.txt"
+    album.write_text(f"{name.format(photos=photos)}\n")
+    with pytest.raises(InputError, match=r"album\.txt: '.*a\.png' is no name within its folder"):
+        suggest(model, album, tmp_path / "cache")
+
+
+def test_what_goes_wrong_with_another_file_is_not_told_as_the_journal_s(
+    model, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Adviser, "suggest", Mock(side_effect=OSError(5, "of another file")))
+    with pytest.raises(OSError, match="of another file") as raised:
+        suggest(model, photos, tmp_path / "cache")
+    assert not isinstance(raised.value, InputError)
 
 
 def test_an_album_without_a_photo_that_can_be_read_is_told(model, tmp_path):
