@@ -68,11 +68,6 @@ def saturate(rgb: np.ndarray, factor: float) -> np.ndarray:
     return np.asarray(ImageEnhance.Color(Image.fromarray(rgb)).enhance(factor))
 
 
-def to_grey(rgb: np.ndarray) -> np.ndarray:
-    """Make a photo black and white."""
-    return saturate(rgb, 0.0)
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of edit.
@@ -96,7 +91,6 @@ KINDS: dict[str, Kind] = {
     "warmth": Kind(warm, ((-5, 5),)),
     "contrast": Kind(contrast, ((0, 5),)),
     "saturation": Kind(saturate, ((0, 5),)),
-    "black and white": Kind(to_grey, ()),
 }
 
 
@@ -120,7 +114,7 @@ class Edit(Record):
     """
 
     kind: str = field(metadata=one_of(*KINDS))
-    amounts: tuple[float, ...] = field(default=(), metadata=sequence(number()))
+    amounts: tuple[float, ...] = field(metadata=sequence(number()))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,7 +122,7 @@ class Edit(Record):
         if len(self.amounts) != len(ranges) or not all(
             least <= amount <= most for amount, (least, most) in zip(self.amounts, ranges)
         ):
-            takes = ", ".join(f"{least} to {most}" for least, most in ranges) or "none"
+            takes = ", ".join(f"{least} to {most}" for least, most in ranges)
             raise InputError(f"amounts of {self.kind} must be {takes}, not {self.amounts}")
         if self.kind == "crop":
             left, top, right, bottom = self.amounts
@@ -206,8 +200,6 @@ def describe(edit: Edit) -> str:
     """
     if edit.kind == "crop":
         return _describe_crop(*edit.amounts)
-    if edit.kind == "black and white":
-        return edit.kind
     (amount,) = edit.amounts
     if edit.kind == "straighten":
         return f"turned {abs(amount):g}° {'anti' * (amount < 0)}clockwise"
