@@ -47,7 +47,7 @@ LEAST_PHOTOS, MOST_PHOTOS = 20, 300
 _REGULARISATION = 0.01
 _FOLDS = 5
 # Of the photos that teach, so many are edited, too; and such a share of them is to be left alone.
-_EDITED, _LEFT_ALONE = 60, 0.8
+EDITED, _LEFT_ALONE = 60, 0.8
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _see(
             harmless = neutral(rgb)
             n_neutral = len(harmless)
             rows.append(scorer.activations([*harmless, *_damaged(rgb, random)]))
-            if len(edited) < _EDITED:
+            if len(edited) < EDITED:
                 edited.append(_edit(scorer, rgb))
             bar.update()
             if len(rows) == n_photos:
