@@ -294,8 +294,8 @@ class Learner:
         if self.taste is None:
             return []
         self.learn(answers)
-        judging = self.checks(answers)
-        given = np.array([self.known(answers).ratings[place].grade for place in judging])
+        judging, ratings = self.checks(answers), self.known(answers).ratings
+        given = np.array([ratings[place].grade for place in judging])
         judged = judge_checks(self.taste.wins(judging), given, self.good + 0.5)
         said = []
         if judged.n:

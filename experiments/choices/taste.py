@@ -180,8 +180,8 @@ def _judge_draw(photos, args, way, seed) -> list[Row]:
         if way == CHOSEN:
             # Who has not answered yet, and is asked beside the others.
             same = Person(rated.score[album], args.noise, seed)
-            _, given = learner.checks(judging)
-            shown = judge_checks(learner.wins(judging), given, good=GOOD)
+            given = np.array(list(judging.values()))
+            shown = judge_checks(learner.wins(list(judging)), given, good=GOOD)
             worth = learner.predict(kept).worth
             gradings = (same.grade(kept) for _ in range(N_GRADINGS))
             told = [judge_checks(worth, given, good=GOOD).srcc for given in gradings]
@@ -201,8 +201,8 @@ def rate(
     *,
     stops: list[int],
     seed: int,
-) -> Iterator[tuple[int, list[int]]]:
-    """Let a person press keys; at each stop give their number, and which ratings judge."""
+) -> Iterator[tuple[int, dict[int, int]]]:
+    """Let a person press keys; at each stop give their number, and places and stars that judge."""
     askable = np.setdiff1d(np.arange(learner.n_photos), never)
     drawn = np.random.default_rng(seed).permutation(askable)
     ratings: list[tuple[int, int]] = []
@@ -219,8 +219,8 @@ def rate(
         if way != RANDOM or n_keys in stops:
             learner.learn(ratings, compared)
         if n_keys in stops:
-            places = {photo: place for place, (photo, _) in enumerate(ratings)}
-            yield n_keys, [places[photo] for photo in takewhile(places.__contains__, drawn)]
+            given = {photo: (place, stars) for place, (photo, stars) in enumerate(ratings)}
+            yield n_keys, dict(given[photo] for photo in takewhile(given.__contains__, drawn))
 
 
 def pairs_of_groups(group: np.ndarray) -> list[tuple[int, int]]:
