@@ -69,6 +69,11 @@ def check_output_folder(
     check_writable(folder)
 
 
+def lies_in(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
+    """Whether a path is a folder, or lies in it, also where links lead there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def check_writable(folder: str | os.PathLike) -> None:
     """Make sure that files can be made in a folder, or in the one where it would be made.
 

@@ -20,7 +20,7 @@ from decaf.commands.star_options import (
     stars_status,
 )
 from features.errors import InputError
-from features.folders import check_output_folder
+from features.folders import check_output_folder, lies_in
 
 if TYPE_CHECKING:
     from decaf.ranking.ranking import Ranking
@@ -160,7 +160,7 @@ def _check(args: argparse.Namespace) -> tuple[int, Path] | None:
     n, folder = args.copy_best
     if not n.isdecimal() or int(n) < 1:
         raise InputError(f"--copy-best {n}: give how many photos, then the folder to copy them to")
-    if args.photos.is_dir() and Path(folder).resolve().is_relative_to(args.photos.resolve()):
+    if args.photos.is_dir() and lies_in(folder, args.photos):
         raise InputError(
             f"{folder}: lies in the album, where copies would be photos of their own; choose "
             "another folder with --copy-best"

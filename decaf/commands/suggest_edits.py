@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from decaf.commands.options import PHOTOS, add_machine_options
 from decaf.commands.printing import printable, report_failed, report_passed_over
 from decaf.commands.running import run_command
 from features.errors import InputError, NotTaught
+from features.folders import lies_in
 
 if TYPE_CHECKING:
     from decaf.editing.copies import Copied
@@ -121,22 +121,18 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--save takes the photos")
     folders = [folder for folder in (args.output, args.save) if folder is not None]
     for folder in folders:
-        if args.photos.is_dir() and _lies_in(folder, args.photos):
+        if args.photos.is_dir() and lies_in(folder, args.photos):
             raise InputError(
                 f"{folder}: lies in {args.photos}, and would be taken for photos of it; choose "
                 "another folder"
             )
-    if args.save is not None and _lies_in(args.save, args.output):
+    if args.save is not None and lies_in(args.save, args.output):
         raise InputError(f"{args.save}: lies in the page's folder; choose another one for --save")
-
-
-def _lies_in(folder: Path, other: Path) -> bool:
-    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(other))
 
 
 def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
     from decaf.editing.damage_critic import teach_damage
-    from decaf.editing.suggesting import TRUSTED
+    from decaf.editing.suggesting import trusted_kinds
     from features.photos import find_photos, photo_root
 
     names = find_photos(args.teach)
@@ -144,8 +140,9 @@ def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
     critic = teach_damage(model, paths, cache=args.cache)
     critic.save(args.model)
     print(f"taught by {critic.record.photos:,} photos; of others it sees the damage in")
+    trusted = trusted_kinds(critic.record.right)
     for kind, share in critic.record.right.items():
-        print(f"  {kind:18}{share:4.0%}{'' if share >= TRUSTED else '  (not undone)'}")
+        print(f"  {kind:18}{share:4.0%}{'' if kind in trusted else '  (not undone)'}")
     return critic
 
 

@@ -108,7 +108,7 @@ def _journal(model: Model, cache: str | os.PathLike | None) -> Path:
     files = (MODEL_FILE, RECORD_FILE, CRITIC_FILE)
     digests = [file_sha256(model.folder / name) for name in files]
     identity = hashlib.sha256(json.dumps([VERSION, *digests]).encode()).hexdigest()
-    folder = (default_cache() if cache is None else Path(cache)) / "edits"
+    folder = Path(cache or default_cache()) / "edits"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{identity[:32]}.jsonl"

@@ -24,11 +24,11 @@ from decaf.editing.frames import find_faces
 from decaf.editing.pictures import PictureScorer, read_working_copy
 from decaf.editing.suggesting import (
     N_DEVIATIONS,
-    TRUSTED,
     allowed_edits,
     damage_undone,
     list_candidates,
     most_clipped,
+    trusted_kinds,
 )
 from decaf.extraction.engines import in_float32
 from decaf.networks.digest import digest_of_graph
@@ -273,9 +273,8 @@ def _see(
 def _edit(scorer: PictureScorer, rgb: np.ndarray) -> _Edited:
     made = allowed_edits(rgb, list_candidates(rgb), find_faces(rgb), most_clipped(rgb))
     activations = scorer.activations([rgb, *(picture for _, picture in made)])
-    return _Edited(
-        activations, scorer.score(activations), [damage_undone(edit) or "" for edit, _ in made]
-    )
+    undone = [damage_undone(edit) for edit, _ in made]
+    return _Edited(activations, scorer.score(activations), undone)
 
 
 def _damaged(rgb: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -345,7 +344,8 @@ def _try(taught: _Taught, network: str, seed: int) -> CriticRecord:
 
 def _would_count(edited: _Edited, right: dict[str, float], model_noise: float) -> np.ndarray:
     """Which edits undo what is seen, and do not spoil what the model likes."""
-    is_trusted = np.array([right[kind] for kind in edited.undone]) >= TRUSTED
+    trusted = trusted_kinds(right)
+    is_trusted = np.array([kind in trusted for kind in edited.undone], bool)
     own, *after = edited.scores
     return is_trusted & (np.array(after) - own >= -N_DEVIATIONS * model_noise)
 

@@ -44,11 +44,8 @@ def read_working_copy(path: str | os.PathLike) -> np.ndarray:
         It cannot be read.
     """
     rgb, _ = read_photo(path, min_side=WORKING_SIDE)
-    scale = WORKING_SIDE / max(rgb.shape)
-    if scale >= 1:
-        return rgb
-    height, width = (max(round(scale * side), 1) for side in rgb.shape[:2])
-    image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
+    image = Image.fromarray(rgb)
+    image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
     return np.asarray(image)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from operator import attrgetter
@@ -88,6 +88,11 @@ def damage_undone(edit: Edit) -> str:
     }[edit.kind, is_more]
 
 
+def trusted_kinds(right: Mapping[str, float]) -> set[str]:
+    """The kinds of damage that are seen in enough photos to be undone."""
+    return {kind for kind, share in right.items() if share >= TRUSTED}
+
+
 class Adviser:
     """Suggests edits of pictures.
 
@@ -134,8 +139,7 @@ class Adviser:
                 f"{model}: its critic of damage does not take the {self._scorer.n_activations:,} "
                 "activations of its network"
             )
-        right = critic.record.right
-        self.trusted = {kind for kind, share in right.items() if share >= TRUSTED}
+        self.trusted = trusted_kinds(critic.record.right)
 
     def suggest(self, rgb: np.ndarray) -> Advice:
         """Suggest edits.
