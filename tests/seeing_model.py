@@ -14,6 +14,7 @@ from small_model import CALIBRATION
 from classifiers.signed_logarithm import SignedLogarithm
 from decaf.editing.damage_critic import CriticRecord, DamageCritic, network_identity
 from decaf.editing.damages import DAMAGES
+from decaf.editing.suggesting import trusted_kinds
 from decaf.models.model import Model
 from decaf.networks.network import Network
 from decaf.networks.record import NetworkRecord
@@ -35,7 +36,8 @@ def seeing_critic(likes, noise=0.01, right=None):
     scaling = make_pipeline(StandardScaler(), SignedLogarithm()).fit(levels)
     classifier = make_pipeline(*(step for _, step in scaling.steps), linear(likes))
     right = dict.fromkeys(DAMAGES, 0.0) | (right or {})
-    return DamageCritic(classifier, CriticRecord("0" * 64, 50, noise, noise, 2 * noise, right))
+    least_gains = dict.fromkeys(trusted_kinds(right), 2 * noise)
+    return DamageCritic(classifier, CriticRecord("0" * 64, 50, noise, noise, right, least_gains))
 
 
 def linear(weights):

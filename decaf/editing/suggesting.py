@@ -88,18 +88,25 @@ def damage_undone(edit: Edit) -> str:
     }[edit.kind, is_more]
 
 
-def trusted_kinds(right: Mapping[str, float]) -> set[str]:
+def trusted_kinds(right: Mapping[str, float]) -> list[str]:
     """The kinds of damage that are seen in enough photos to be undone."""
-    return {kind for kind, share in right.items() if share >= TRUSTED}
+    return [kind for kind, share in right.items() if share >= TRUSTED]
+
+
+def spoils(gain: float, noise: float) -> bool:
+    """Whether the model likes a picture clearly less, whose score is higher by so much.
+
+    What a critic has learnt of all photos is not to spoil what a person likes.
+    """
+    return gain < -N_DEVIATIONS * noise
 
 
 class Adviser:
     """Suggests edits of pictures.
 
     An edit is taken where the critic expects the picture with it to be clearly better, by more than
-    its least gain, and the model does not expect it to be worse by more than `N_DEVIATIONS`
-    deviations of its noise: what the critic has learnt of all photos is not to spoil what a person
-    likes. Of these edits the one that the critic prefers is the first step; others may follow it.
+    the least gain of its kind, and it does not spoil what the model likes. Of these edits the one
+    that the critic prefers is the first step; others may follow it.
 
     Parameters
     ----------
@@ -112,7 +119,7 @@ class Adviser:
 
     Attributes
     ----------
-    trusted : set of str
+    undone : set of str
         Kinds of damage that the critic sees in photos it did not know; others are not undone.
 
     Raises
@@ -139,7 +146,7 @@ class Adviser:
                 f"{model}: its critic of damage does not take the {self._scorer.n_activations:,} "
                 "activations of its network"
             )
-        self.trusted = trusted_kinds(critic.record.right)
+        self.undone = set(critic.record.least_gains)
 
     def suggest(self, rgb: np.ndarray) -> Advice:
         """Suggest edits.
@@ -156,7 +163,7 @@ class Adviser:
         (now,) = self._look([(_WHOLE, rgb)])
         first, n_passes, most = now, 1, most_clipped(rgb)
         steps: list[Step] = []
-        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.trusted]
+        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.undone]
         while len(steps) < MOST_STEPS:
             faces = find_faces(now.rgb)
             allowed = allowed_edits(now.rgb, candidates, faces, most)
@@ -181,8 +188,8 @@ class Adviser:
         return [
             version
             for version in self._look(made)
-            if version.critic - now.critic > record.least_gain
-            and version.model - now.model >= -N_DEVIATIONS * record.model_noise
+            if version.critic - now.critic > record.least_gains[damage_undone(version.edit)]
+            and not spoils(version.model - now.model, record.model_noise)
         ]
 
     def _look(self, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:

@@ -53,8 +53,8 @@ Then edits are suggested, for these photos as they are and for {n_undone} of the
 that an edit can undo. *Undone* is the share of the damaged photos of which one of at most
 {most_steps} steps undoes that damage, *worse* of which one adds to it, *left* of which nothing is
 suggested. Only such edits are suggested as undo a damage that the critic sees in {trusted:.0%} of
-the photos that have taught it, each left out in turn (*trusted*), and that gain more than all that
-four of five of these photos could have gained."""
+the photos that have taught it, each left out in turn (*trusted*), and that gain so much, for their
+kind, that four of five of other photos are to be left as they are."""
 
 
 def edits(args) -> Page:

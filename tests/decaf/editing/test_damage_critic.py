@@ -15,11 +15,13 @@ from decaf.editing import damage_critic
 from decaf.editing.damage_critic import (
     CRITIC_FILE,
     RECORD_FILE,
+    find_least_gains,
     load_critic,
     teach_damage,
 )
 from decaf.editing.damages import DAMAGES, damage
 from decaf.editing.pictures import PictureScorer, read_working_copy
+from decaf.editing.suggesting import N_DEVIATIONS, trusted_kinds
 from decaf.models.model import NETWORK_FILE, load_model
 from features.errors import InputError, NotTaught
 
@@ -66,6 +68,37 @@ def test_it_tells_how_well_it_knows_photos_that_it_was_not_taught_by(critic):
     assert record.photos == 45 and set(record.right) == set(DAMAGES)
     assert record.right["blur"] > 0.8 > min(record.right.values())
     assert record.noise > 0 and record.model_noise > 0
+    assert set(record.least_gains) <= set(trusted_kinds(record.right)) - {"blur", "JPEG 15"}
+    assert all(gain >= N_DEVIATIONS * record.noise for gain in record.least_gains.values())
+
+
+def test_four_of_five_photos_are_left_alone_nearly_always_whatever_is_usual_for_a_kind():
+    """Gains that are usual by kind, and go together within a photo, as a Gaussian draws them."""
+    kinds, random = ["contrast × 0.6", "warm cast", "tilt of 5°"], np.random.default_rng(0)
+    usual, together = [1.5, -1.0, 0.2], [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.3]]
+
+    def draw(n_photos):
+        return random.multivariate_normal(usual, together, n_photos)
+
+    many = draw(20_000)
+    for n_photos in (20, 60):
+        left = []
+        for _ in range(200):
+            possible = [dict(zip(kinds, own)) for own in draw(n_photos)]
+            least = find_least_gains(possible, kinds, noise=0.1)
+            left.append((many <= [least[kind] for kind in kinds]).all(axis=1).mean())
+        # As sure as 90 %, but for three deviations of 200 draws.
+        assert np.mean(np.array(left) >= 0.8) >= 0.84
+        assert np.median(left) < 0.92
+
+
+def test_a_kind_of_edit_that_could_not_be_tried_has_no_least_gain():
+    """No photo may be cropped where a face fills it."""
+    possible = [{"warm cast": gain, "a corner of 0.7": 1.0} for gain in (0.0, 0.2)]
+    possible += [{"warm cast": gain} for gain in np.linspace(0, 0.2, 20)]
+    assert set(find_least_gains(possible, ["warm cast", "a corner of 0.7"], 0.1)) == {"warm cast"}
+    # The noise is more than any photo gains.
+    assert find_least_gains(possible, ["warm cast"], 0.5) == {"warm cast": 0.5}
 
 
 def test_it_is_kept_beside_the_model(critic, model, photos):
@@ -106,8 +139,10 @@ def test_a_critic_that_is_not_the_model_s_is_refused(critic, model, tmp_path):
         (folder / RECORD_FILE).write_text(wrong)
         with pytest.raises(NotTaught, match=r"damage\.json: "):
             load_critic(other)
-    with pytest.raises(InputError, match="right must be shares"):
+    with pytest.raises(InputError, match="right must be numbers from 0 to 1"):
         replace(critic.record, right={"blur": 2.0})
+    with pytest.raises(InputError, match="least_gains must be numbers from 0 to inf"):
+        replace(critic.record, least_gains={"blur": -0.5})
 
 
 def test_a_critic_whose_classifier_is_gone_or_another_one_is_told(critic, model, tmp_path):
