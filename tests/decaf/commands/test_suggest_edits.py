@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from PIL import Image
+from raw_files import make_dng
 from seeing_model import save_taught_model
 from small_model import make_model, noise, small_network
 
@@ -14,6 +15,7 @@ from decaf.commands.suggest_edits import main
 from decaf.editing.damage_critic import CRITIC_FILE, RECORD_FILE
 from decaf.editing.damages import DAMAGES
 from decaf.editing.suggesting import Adviser
+from features.photos import read_photo
 
 RIGHT = {"one stop darker": 1.0}
 
@@ -61,6 +63,24 @@ def test_edits_are_suggested_accepted_and_applied(model, album, tmp_path, capsys
     assert f"{copies}: 1 copies, 0 sidecars" in capsys.readouterr().out
     (copy,) = (path for path in copies.rglob("*") if path.is_file())
     assert np.asarray(Image.open(copy)).mean() > 60
+    assert contents(album) == before
+
+
+def test_a_raw_file_is_judged_as_developed_and_its_copy_is_a_jpeg(model, tmp_path, capsys):
+    album, copies = tmp_path / "album", tmp_path / "copies"
+    album.mkdir()
+    scene = np.full((400, 600, 3), 60, np.uint8)
+    scene[:40] = 250  # by which it is developed; all else is dark
+    make_dng(album / "dark.dng", scene)
+    (album / "broken.dng").write_bytes((album / "dark.dng").read_bytes()[:2000])
+    before = contents(album)
+    words = [str(album), "--model", str(model), "-o", str(tmp_path / "edits")]
+    assert main([*words, "--save", str(copies)]) == 0
+    out, err = capsys.readouterr()
+    assert "dark.dng\n  lighter by" in out and f"{copies}: 1 copies" in out
+    assert "broken.dng" in err
+    developed, _ = read_photo(album / "dark.dng")
+    assert np.asarray(Image.open(copies / "dark.dng.jpg")).mean() > 1.2 * developed.mean()
     assert contents(album) == before
 
 
