@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from decaf.editing.edits import Edit, frame_of
+from decaf.editing.lasting_exif import read_lasting_exif
 from decaf.editing.suggestions import Suggestion
 from features.decoding import ORIENTATION_TAG, open_image
 from features.errors import InputError
@@ -115,8 +116,9 @@ def write_copies(
 def write_copy(path: str | os.PathLike, edits: Iterable[Edit], output: str | os.PathLike) -> None:
     """Write an edited copy of a photo, at full size, as JPEG in sRGB.
 
-    It is upright, and holds none of the photo's metadata: neither EXIF nor XMP, which tell of other
-    pixels, colours and turns. Of a raw file it is the embedded preview, or LibRaw's development.
+    It is upright. Of the photo's EXIF data it keeps what is true of it, too: who took it, when,
+    where and how; and no other metadata. Of a raw file it is the embedded preview, or LibRaw's
+    development.
 
     Parameters
     ----------
@@ -140,7 +142,9 @@ def write_copy(path: str | os.PathLike, edits: Iterable[Edit], output: str | os.
         rgb = edit.apply(rgb)
     jpeg = io.BytesIO()
     with writing(output):
-        Image.fromarray(rgb).save(jpeg, "JPEG", quality=QUALITY, subsampling=0)
+        Image.fromarray(rgb).save(
+            jpeg, "JPEG", quality=QUALITY, subsampling=0, exif=read_lasting_exif(path)
+        )
     _write_new(Path(output), jpeg.getvalue())
 
 
