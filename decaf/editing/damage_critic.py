@@ -56,6 +56,8 @@ EDITED = 60
 # Such a share of other photos is left as they are, as sure as this: a limit of tolerance without
 # a distribution (S. S. Wilks: Determination of sample sizes for setting tolerance limits, 1941).
 _LEFT_ALONE, _SURE = 0.8, 0.9
+# Of photos: what is usual for a kind of edit is not told by fewer.
+_FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -380,24 +382,26 @@ def find_least_gains(
     Returns
     -------
     dict of str to float
-        By kind; without kinds whose gains are not known of two photos or more.
+        By kind.
     """
+    least = {}
     usual: dict[str, tuple[float, float]] = {}
     highest = np.full(len(possible), -np.inf)
     for kind in kinds:
         gains = np.array([photo.get(kind, -np.inf) for photo in possible])
         known = gains[np.isfinite(gains)]
-        # A kind that could not be tried cannot be suggested.
-        if len(np.unique(known)) > 1:
-            usual[kind] = mean, deviation = known.mean(), known.std(ddof=1)
-            standing = np.where(gains > noise, (gains - mean) / deviation, -np.inf)
-            highest = np.maximum(highest, standing)
+        if len(known) < _FEWEST:
+            # Hardly a good photo can be edited so: more contrast would clip most of them.
+            least[kind] = noise
+            continue
+        usual[kind] = mean, deviation = known.mean(), known.std(ddof=1) or 1.0
+        standing = np.where(gains > noise, (gains - mean) / deviation, -np.inf)
+        highest = np.maximum(highest, standing)
     n_left = min(int(binom.ppf(_SURE, len(possible), _LEFT_ALONE)), len(possible) - 1)
-    least = np.sort(highest)[n_left]
-    return {
-        kind: float(max(noise, mean + least * deviation))
-        for kind, (mean, deviation) in usual.items()
-    }
+    limit = np.sort(highest)[n_left]
+    for kind, (mean, deviation) in usual.items():
+        least[kind] = float(max(noise, mean + limit * deviation))
+    return least
 
 
 def _deviation(scores: np.ndarray) -> float:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,7 +105,7 @@ class Adviser:
 
     An edit is taken where the critic expects the picture with it to be clearly better, by more than
     the least gain of its kind, and it does not spoil what the model likes. Of these edits the one
-    that the critic prefers is the first step; others may follow it.
+    that exceeds it by most is the first step; others may follow it.
 
     Parameters
     ----------
@@ -171,10 +170,10 @@ class Adviser:
             n_passes += len(allowed)
             if not better:
                 break
-            best = max(better, key=attrgetter("critic"))
+            best = max(better, key=self._excess)
             nearby = allowed_edits(now.rgb, list_nearby(best.edit), faces, most)
             n_passes += len(nearby)
-            best = max([best, *self._better(now, nearby)], key=attrgetter("critic"))
+            best = max([best, *self._better(now, nearby)], key=self._excess)
             steps.append(self._tell(now, best))
             candidates = [edit for edit in candidates if edit.kind != best.edit.kind]
             now = best
@@ -184,13 +183,16 @@ class Adviser:
         return Advice(tuple(steps), float(before), float(after), n_passes)
 
     def _better(self, now: _Version, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
-        record = self._critic.record
+        noise = self._critic.record.model_noise
         return [
             version
             for version in self._look(made)
-            if version.critic - now.critic > record.least_gains[damage_undone(version.edit)]
-            and not spoils(version.model - now.model, record.model_noise)
+            if self._excess(version) > now.critic and not spoils(version.model - now.model, noise)
         ]
+
+    def _excess(self, version: _Version) -> float:
+        """The critic's score, less what an edit of this kind has to gain."""
+        return version.critic - self._critic.record.least_gains[damage_undone(version.edit)]
 
     def _look(self, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
         if not made:
