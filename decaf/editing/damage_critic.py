@@ -392,9 +392,9 @@ def find_least_gains(
         known = gains[np.isfinite(gains)]
         if len(known) < _FEWEST:
             # Hardly a good photo can be edited so: more contrast would clip most of them.
-            least[kind] = noise
+            least[kind] = max([noise, *known.tolist()])
             continue
-        usual[kind] = mean, deviation = known.mean(), known.std(ddof=1) or 1.0
+        mean, deviation = usual[kind] = known.mean(), known.std(ddof=1) or 1.0
         standing = np.where(gains > noise, (gains - mean) / deviation, -np.inf)
         highest = np.maximum(highest, standing)
     n_left = min(int(binom.ppf(_SURE, len(possible), _LEFT_ALONE)), len(possible) - 1)
