@@ -53,8 +53,8 @@ _UNSEEN_WEIGHT = 0.1
 _FOLDS = 5
 # Of the photos that teach, so many are edited, too.
 EDITED = 60
-# Such a share of other photos is left as they are, as sure as this: a limit of tolerance without
-# a distribution (S. S. Wilks: Determination of sample sizes for setting tolerance limits, 1941).
+# Such a share of other photos is left as they are, as sure as this: by a limit of tolerance
+# (S. S. Wilks: Determination of sample sizes for setting tolerance limits, 1941).
 _LEFT_ALONE, _SURE = 0.8, 0.9
 # Of photos: what is usual for a kind of edit is not told by fewer.
 _FEWEST = 5
@@ -90,10 +90,15 @@ class CriticRecord(Record):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, most in {"right": 1, "least_gains": np.inf}.items():
-            values = getattr(self, name).values()
-            if not all(isinstance(each, float | int) and 0 <= each <= most for each in values):
-                raise InputError(f"{name} must be numbers from 0 to {most}")
+        if not all(type(each) in (int, float) and 0 <= each <= 1 for each in self.right.values()):
+            raise InputError("right must be shares, from 0 to 1")
+        if set(self.right) != set(DAMAGES):
+            raise InputError(f"right must be of {', '.join(DAMAGES)}")
+        gains = self.least_gains
+        if not all(type(each) in (int, float) and 0 <= each < np.inf for each in gains.values()):
+            raise InputError("least_gains must be finite, and not negative")
+        if set(gains) != set(trusted_kinds(self.right)):
+            raise InputError("least_gains must be of the kinds that right tells to be seen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +354,7 @@ def _try(taught: _Taught, network: str, seed: int) -> CriticRecord:
     possible = [
         _most_gained(taught.edited[photo], own, model_noise) for photo, own in gains.items()
     ]
-    least = find_least_gains(possible, trusted_kinds(right), N_DEVIATIONS * noise)
+    least = find_least_gains(possible, trusted_kinds(right), noise)
     return CriticRecord(network, n_photos, noise, model_noise, right, least)
 
 
@@ -365,43 +370,53 @@ def _most_gained(edited: _Edited, gains: np.ndarray, model_noise: float) -> dict
 def find_least_gains(
     possible: Sequence[Mapping[str, float]], kinds: Iterable[str], noise: float
 ) -> dict[str, float]:
-    """Find what edits have to gain, so that four of five photos are left as they are.
+    """Find what edits have to gain, so that four of five good photos are left as they are.
 
     Nearly every photo gains something by more contrast, and hardly one by less: what is usual is
-    taken from the gains of each kind, and in their deviations kinds are compared.
+    taken from the gains of each kind, and in their deviations kinds are compared. Not promised is
+    anything of kinds by which fewer than five of the photos can be edited: they have to gain more
+    than each of those.
 
     Parameters
     ----------
     possible : sequence of mapping of str to float
-        Of each good photo, by kind of damage, the most that an edit which undoes it gains.
+        Of at least 20 good photos, by kind of damage, the most that an edit which undoes it gains.
     kinds : iterable of str
         That may be undone.
     noise : float
-        What a gain must be more than, whatever its kind.
+        Deviation of the score over changes that nobody sees; a gain must be more than twice that.
 
     Returns
     -------
     dict of str to float
         By kind.
     """
-    least = {}
-    usual: dict[str, tuple[float, float]] = {}
+    least, usual = {}, {}
     highest = np.full(len(possible), -np.inf)
     for kind in kinds:
         gains = np.array([photo.get(kind, -np.inf) for photo in possible])
-        known = gains[np.isfinite(gains)]
+        is_known = np.isfinite(gains)
+        known, least[kind] = gains[is_known], N_DEVIATIONS * noise
         if len(known) < _FEWEST:
             # Hardly a good photo can be edited so: more contrast would clip most of them.
-            least[kind] = max([noise, *known.tolist()])
+            least[kind] = max([least[kind], *known.tolist()])
             continue
-        mean, deviation = usual[kind] = known.mean(), known.std(ddof=1) or 1.0
-        standing = np.where(gains > noise, (gains - mean) / deviation, -np.inf)
-        highest = np.maximum(highest, standing)
-    n_left = min(int(binom.ppf(_SURE, len(possible), _LEFT_ALONE)), len(possible) - 1)
+        usual[kind] = _usual(known, noise)
+        # A new photo has no part in what is usual, so none of these may have in its own.
+        others = [_usual(np.delete(known, place), noise) for place in range(len(known))]
+        standing = [(gain - mean) / deviation for gain, (mean, deviation) in zip(known, others)]
+        counts = np.where(known > least[kind], standing, -np.inf)
+        highest[is_known] = np.maximum(highest[is_known], counts)
+    n_left = int(binom.ppf(_SURE, len(possible), _LEFT_ALONE))
     limit = np.sort(highest)[n_left]
     for kind, (mean, deviation) in usual.items():
-        least[kind] = float(max(noise, mean + limit * deviation))
+        least[kind] = float(max(least[kind], mean + limit * deviation))
     return least
+
+
+def _usual(gains: np.ndarray, noise: float) -> tuple[float, float]:
+    """Mean and deviation; gains differ at least by the noise."""
+    return float(gains.mean()), max(float(gains.std(ddof=1)), noise)
 
 
 def _deviation(scores: np.ndarray) -> float:

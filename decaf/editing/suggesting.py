@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -92,12 +93,12 @@ def trusted_kinds(right: Mapping[str, float]) -> list[str]:
     return [kind for kind, share in right.items() if share >= TRUSTED]
 
 
-def spoils(gain: float, noise: float) -> bool:
+def spoils(model_gain: float, model_noise: float) -> bool:
     """Whether the model likes a picture clearly less, whose score is higher by so much.
 
     What a critic has learnt of all photos is not to spoil what a person likes.
     """
-    return gain < -N_DEVIATIONS * noise
+    return model_gain < -N_DEVIATIONS * model_noise
 
 
 class Adviser:
@@ -105,7 +106,7 @@ class Adviser:
 
     An edit is taken where the critic expects the picture with it to be clearly better, by more than
     the least gain of its kind, and it does not spoil what the model likes. Of these edits the one
-    that exceeds it by most is the first step; others may follow it.
+    that gains most beyond that is the first step; others may follow it.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ class Adviser:
 
     Attributes
     ----------
-    undone : set of str
+    undoable : set of str
         Kinds of damage that the critic sees in photos it did not know; others are not undone.
 
     Raises
@@ -145,7 +146,7 @@ class Adviser:
                 f"{model}: its critic of damage does not take the {self._scorer.n_activations:,} "
                 "activations of its network"
             )
-        self.undone = set(critic.record.least_gains)
+        self.undoable = set(critic.record.least_gains)
 
     def suggest(self, rgb: np.ndarray) -> Advice:
         """Suggest edits.
@@ -162,7 +163,7 @@ class Adviser:
         (now,) = self._look([(_WHOLE, rgb)])
         first, n_passes, most = now, 1, most_clipped(rgb)
         steps: list[Step] = []
-        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.undone]
+        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.undoable]
         while len(steps) < MOST_STEPS:
             faces = find_faces(now.rgb)
             allowed = allowed_edits(now.rgb, candidates, faces, most)
@@ -170,10 +171,10 @@ class Adviser:
             n_passes += len(allowed)
             if not better:
                 break
-            best = max(better, key=self._excess)
+            best = max(better, key=partial(self._margin, now))
             nearby = allowed_edits(now.rgb, list_nearby(best.edit), faces, most)
             n_passes += len(nearby)
-            best = max([best, *self._better(now, nearby)], key=self._excess)
+            best = max([best, *self._better(now, nearby)], key=partial(self._margin, now))
             steps.append(self._tell(now, best))
             candidates = [edit for edit in candidates if edit.kind != best.edit.kind]
             now = best
@@ -187,12 +188,13 @@ class Adviser:
         return [
             version
             for version in self._look(made)
-            if self._excess(version) > now.critic and not spoils(version.model - now.model, noise)
+            if self._margin(now, version) > 0 and not spoils(version.model - now.model, noise)
         ]
 
-    def _excess(self, version: _Version) -> float:
-        """The critic's score, less what an edit of this kind has to gain."""
-        return version.critic - self._critic.record.least_gains[damage_undone(version.edit)]
+    def _margin(self, now: _Version, then: _Version) -> float:
+        """How much more an edit gains than one of its kind has to."""
+        least = self._critic.record.least_gains[damage_undone(then.edit)]
+        return then.critic - now.critic - least
 
     def _look(self, made: Sequence[tuple[Edit, np.ndarray]]) -> list[_Version]:
         if not made:

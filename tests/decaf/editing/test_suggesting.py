@@ -101,7 +101,7 @@ def test_every_candidate_undoes_a_damage():
     assert damage_undone(Edit("saturation", (0.5,))) == "saturation × 2"
 
 
-def test_of_edits_that_gain_the_one_whose_gain_is_least_usual_comes_first(dark):
+def test_the_edit_comes_first_that_gains_most_beyond_what_its_kind_has_to(dark):
     critic = seeing_critic(BRIGHT, right={"one stop darker": 1.0, "a corner of 0.7": 1.0})
     first, *_ = Adviser(seeing_model(), critic).suggest(dark).steps
     assert first.edit.kind == "exposure"
