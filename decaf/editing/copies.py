@@ -117,8 +117,8 @@ def write_copy(path: str | os.PathLike, edits: Iterable[Edit], output: str | os.
     """Write an edited copy of a photo, at full size, as JPEG in sRGB.
 
     It is upright. Of the photo's EXIF data it keeps what is true of it, too: who took it, when,
-    where and how; and no other metadata. Of a raw file it is the embedded preview, or LibRaw's
-    development.
+    where and how (`decaf.editing.lasting_exif`); and no other metadata. Of a raw file it is the
+    embedded preview, or LibRaw's development.
 
     Parameters
     ----------

@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 from raw_files import make_dng, make_scene
 
@@ -61,14 +63,44 @@ def test_a_copy_of_a_raw_file_tells_what_that_tells(tmp_path):
         assert copy.getexif()[BASE.Make] == "Test"
 
 
-def test_what_cannot_be_written_is_left_out_and_the_rest_kept(tmp_path):
+@pytest.mark.parametrize("text", ["Jörg".encode(), "Jörg".encode("latin-1"), "撮影者".encode()])
+def test_texts_of_any_language_are_kept_byte_by_byte(text, tmp_path):
+    exif = told()
+    exif[BASE.Artist] = text
+    Image.fromarray(make_scene(40, 60)).save(tmp_path / "a.jpg", exif=exif)
+    assert b"\0" + text + b"\0" in read_lasting_exif(tmp_path / "a.jpg")
+
+
+def test_what_is_laid_out_in_the_other_byte_order_is_read_too(tmp_path):
+    """tifffile writes the processor's order, Pillow the big end first."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, make_scene(40, 60), extratags=[(BASE.Artist, "s", 0, "Ann", True)])
+    assert path.read_bytes()[:2] == b"II"
+    found = Image.Exif()
+    found.load(read_lasting_exif(path))
+    assert found[BASE.Artist] == "Ann"
+
+
+def test_what_is_too_long_is_left_out_and_the_rest_kept(tmp_path):
     exif = told()
     exif[BASE.ImageDescription] = "x" * 50_000
     Image.fromarray(make_scene(40, 60)).save(tmp_path / "a.jpg", exif=exif)
-    with Image.open(tmp_path / "a.jpg") as photo:
-        found = photo.getexif()
+    found = Image.Exif()
     found.load(read_lasting_exif(tmp_path / "a.jpg"))
     assert found[BASE.Make] == "Maker" and BASE.ImageDescription not in found
+    assert found.get_ifd(IFD.Exif)[BASE.ISOSpeedRatings] == 400
+
+
+def test_damaged_data_are_nothing_or_a_part_and_never_an_error(tmp_path):
+    Image.fromarray(make_scene(40, 60)).save(tmp_path / "a.jpg", exif=told())
+    whole, random = (tmp_path / "a.jpg").read_bytes(), np.random.default_rng(0)
+    begin = whole.index(b"Exif")
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in random.integers(begin, begin + 300, 5):
+            damaged[place] = random.integers(256)
+        (tmp_path / "damaged.jpg").write_bytes(damaged)
+        assert len(read_lasting_exif(tmp_path / "damaged.jpg")) < 65_000
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8")
     assert read_lasting_exif(tmp_path / "broken.jpg") == b""
     assert read_lasting_exif(tmp_path / "missing.jpg") == b""
