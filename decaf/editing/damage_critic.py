@@ -380,7 +380,8 @@ def find_least_gains(
     Parameters
     ----------
     possible : sequence of mapping of str to float
-        Of at least 20 good photos, by kind of damage, the most that an edit which undoes it gains.
+        Of each good photo, by kind of damage, the most that an edit which undoes it gains. Fewer
+        than eleven photos promise less.
     kinds : iterable of str
         That may be undone.
     noise : float
@@ -407,7 +408,7 @@ def find_least_gains(
         standing = [(gain - mean) / deviation for gain, (mean, deviation) in zip(known, others)]
         counts = np.where(known > least[kind], standing, -np.inf)
         highest[is_known] = np.maximum(highest[is_known], counts)
-    n_left = int(binom.ppf(_SURE, len(possible), _LEFT_ALONE))
+    n_left = min(int(binom.ppf(_SURE, len(possible), _LEFT_ALONE)), len(possible) - 1)
     limit = np.sort(highest)[n_left]
     for kind, (mean, deviation) in usual.items():
         least[kind] = float(max(least[kind], mean + limit * deviation))
