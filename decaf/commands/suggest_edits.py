@@ -12,7 +12,7 @@ from decaf.commands.options import PHOTOS, add_machine_options
 from decaf.commands.printing import printable, report_failed, report_passed_over
 from decaf.commands.running import run_command
 from features.errors import InputError, NotTaught
-from features.folders import lies_in
+from features.folders import check_writable, lies_in
 
 if TYPE_CHECKING:
     from decaf.editing.copies import Copied
@@ -89,7 +89,6 @@ def suggest_edits(args: argparse.Namespace) -> None:
         _apply(args)
         return
     from decaf.editing.page import check_page_folder
-    from features.folders import check_writable
 
     if args.photos is not None:
         check_page_folder(args.output, force=args.force)
@@ -132,17 +131,16 @@ def _check(args: argparse.Namespace) -> None:
 
 def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
     from decaf.editing.damage_critic import teach_damage
-    from decaf.editing.suggesting import trusted_kinds
     from features.photos import find_photos, photo_root
 
     names = find_photos(args.teach)
     paths = [str(photo_root(args.teach) / name) for name in names]
     critic = teach_damage(model, paths, cache=args.cache)
     critic.save(args.model)
-    print(f"taught by {critic.record.photos:,} photos; of others it sees the damage in")
-    trusted = trusted_kinds(critic.record.right)
-    for kind, share in critic.record.right.items():
-        print(f"  {kind:18}{share:4.0%}{'' if kind in trusted else '  (not undone)'}")
+    record = critic.record
+    print(f"taught by {record.photos:,} photos; of others it sees the damage in")
+    for kind, share in record.right.items():
+        print(f"  {kind:18}{share:4.0%}{'' if kind in record.least_gains else '  (not undone)'}")
     return critic
 
 

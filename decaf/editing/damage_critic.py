@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -368,7 +368,7 @@ def _most_gained(edited: _Edited, gains: np.ndarray, model_noise: float) -> dict
 
 
 def find_least_gains(
-    possible: Sequence[Mapping[str, float]], kinds: Iterable[str], noise: float
+    possible: Sequence[Mapping[str, float]], kinds: Sequence[str], noise: float
 ) -> dict[str, float]:
     """Find what edits have to gain, so that four of five good photos are left as they are.
 
@@ -382,7 +382,7 @@ def find_least_gains(
     possible : sequence of mapping of str to float
         Of each good photo, by kind of damage, the most that an edit which undoes it gains. Fewer
         than eleven photos promise less.
-    kinds : iterable of str
+    kinds : sequence of str
         That may be undone.
     noise : float
         Deviation of the score over changes that nobody sees; a gain must be more than twice that.
@@ -392,27 +392,34 @@ def find_least_gains(
     dict of str to float
         By kind.
     """
-    least, usual = {}, {}
+    least = dict.fromkeys(kinds, N_DEVIATIONS * noise)
+    usual: dict[str, tuple[float, float]] = {}
     highest = np.full(len(possible), -np.inf)
     for kind in kinds:
         gains = np.array([photo.get(kind, -np.inf) for photo in possible])
         is_known = np.isfinite(gains)
-        known, least[kind] = gains[is_known], N_DEVIATIONS * noise
+        known = gains[is_known]
         if len(known) < _FEWEST:
             # Hardly a good photo can be edited so: more contrast would clip most of them.
             least[kind] = max([least[kind], *known.tolist()])
             continue
         usual[kind] = _usual(known, noise)
-        # A new photo has no part in what is usual, so none of these may have in its own.
-        others = [_usual(np.delete(known, place), noise) for place in range(len(known))]
-        standing = [(gain - mean) / deviation for gain, (mean, deviation) in zip(known, others)]
-        counts = np.where(known > least[kind], standing, -np.inf)
+        counts = np.where(known > least[kind], _standings(known, noise), -np.inf)
         highest[is_known] = np.maximum(highest[is_known], counts)
     n_left = min(int(binom.ppf(_SURE, len(possible), _LEFT_ALONE)), len(possible) - 1)
     limit = np.sort(highest)[n_left]
     for kind, (mean, deviation) in usual.items():
         least[kind] = float(max(least[kind], mean + limit * deviation))
     return least
+
+
+def _standings(gains: np.ndarray, noise: float) -> list[float]:
+    """By how many deviations each gain is above what is usual for the others.
+
+    A new photo has no part in what is usual, so none of these may have in its own.
+    """
+    others = (_usual(np.delete(gains, place), noise) for place in range(len(gains)))
+    return [(gain - mean) / deviation for gain, (mean, deviation) in zip(gains, others)]
 
 
 def _usual(gains: np.ndarray, noise: float) -> tuple[float, float]:

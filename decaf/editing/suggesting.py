@@ -117,11 +117,6 @@ class Adviser:
     cache : path-like, optional
         As in `decaf.editing.pictures.PictureScorer`.
 
-    Attributes
-    ----------
-    undoable : set of str
-        Kinds of damage that the critic sees in photos it did not know; others are not undone.
-
     Raises
     ------
     InputError
@@ -146,7 +141,6 @@ class Adviser:
                 f"{model}: its critic of damage does not take the {self._scorer.n_activations:,} "
                 "activations of its network"
             )
-        self.undoable = set(critic.record.least_gains)
 
     def suggest(self, rgb: np.ndarray) -> Advice:
         """Suggest edits.
@@ -163,7 +157,8 @@ class Adviser:
         (now,) = self._look([(_WHOLE, rgb)])
         first, n_passes, most = now, 1, most_clipped(rgb)
         steps: list[Step] = []
-        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in self.undoable]
+        seen = self._critic.record.least_gains
+        candidates = [edit for edit in list_candidates(rgb) if damage_undone(edit) in seen]
         while len(steps) < MOST_STEPS:
             faces = find_faces(now.rgb)
             allowed = allowed_edits(now.rgb, candidates, faces, most)
