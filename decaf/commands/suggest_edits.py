@@ -130,7 +130,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _teach(model: Model, args: argparse.Namespace) -> DamageCritic:
-    from decaf.editing.damage_critic import teach_damage
+    from decaf.editing.damage_teaching import teach_damage
     from features.photos import find_photos, photo_root
 
     names = find_photos(args.teach)

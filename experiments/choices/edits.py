@@ -60,7 +60,7 @@ kind, that four of five of other photos are to be left as they are."""
 def edits(args) -> Page:
     """Fit a model, teach a critic, damage photos, and ask both."""
     from classifiers.evaluation.ordering import rank_correlation
-    from decaf.editing.damage_critic import teach_damage
+    from decaf.editing.damage_teaching import teach_damage
     from decaf.editing.pictures import PictureScorer
     from decaf.editing.suggesting import MOST_STEPS, N_DEVIATIONS, TRUSTED, Adviser
     from decaf.models.fit import fit_model

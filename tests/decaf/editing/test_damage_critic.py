@@ -11,14 +11,12 @@ from sklearn.naive_bayes import GaussianNB
 from small_model import make_model, noise, small_network
 
 from classifiers.catalogue import save_classifier
-from decaf.editing import damage_critic
 from decaf.editing.damage_critic import (
     CRITIC_FILE,
     RECORD_FILE,
-    find_least_gains,
     load_critic,
-    teach_damage,
 )
+from decaf.editing.damage_teaching import LEAST_PHOTOS, find_least_gains, teach_damage
 from decaf.editing.damages import DAMAGES, damage
 from decaf.editing.pictures import PictureScorer, read_working_copy
 from decaf.editing.suggesting import N_DEVIATIONS, trusted_kinds
@@ -169,6 +167,6 @@ def test_a_critic_whose_classifier_is_gone_or_another_one_is_told(critic, model,
 def test_too_few_photos_teach_nothing(model, photos, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8")
-    few = [*photos[: damage_critic.LEAST_PHOTOS - 1], str(broken)]
+    few = [*photos[: LEAST_PHOTOS - 1], str(broken)]
     with pytest.raises(InputError, match="19 photos can be read; 20 or more"):
         teach_damage(model, few, progress=False)

@@ -1,4 +1,4 @@
-from decaf.editing import damage_critic
+from decaf.editing import damage_teaching
 from decaf.editing.damages import DAMAGES
 from decaf.editing.edits import Edit
 from decaf.editing.suggesting import Advice
@@ -31,8 +31,8 @@ def test_a_tilt_is_undone_by_turning_back():
 
 def test_model_and_critic_are_asked_and_edits_suggested(run, ava, tmp_path, monkeypatch):
     # Its own tests teach by more.
-    monkeypatch.setattr(damage_critic, "MOST_PHOTOS", 20)
-    monkeypatch.setattr(damage_critic, "EDITED", 2)
+    monkeypatch.setattr(damage_teaching, "MOST_PHOTOS", 20)
+    monkeypatch.setattr(damage_teaching, "EDITED", 2)
     options = ["--backbone", "alexnet-owt", "--size", "own", "--good", "2", "--undone", "1"]
     table, page = run("edits", ava, tmp_path, *options)
     for name in (MODEL, CRITIC):
